@@ -1,0 +1,39 @@
+//! Commands and flags; the library never sees clap.
+
+mod diff;
+mod inspect;
+mod rows;
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "postmem", version, about = "Offline post-mortem analyzer for memory incidents in Kubernetes")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show what is in a bundle: opened, parsed, clocks and identities resolved; no rules
+    Inspect(inspect::Args),
+    /// Compare two or more heap snapshots or profiles of one kind
+    Diff(diff::Args),
+}
+
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Inspect(args) => inspect::run(args),
+        Command::Diff(args) => diff::run(args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(e) => {
+            let _ = writeln!(std::io::stderr(), "postmem: {e}");
+            ExitCode::from(e.exit_code())
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Comparison of successive profiles: one row per class, function, line or traceback over 2..N captures.
+
+mod classes;
+mod graphs;
+mod sites;
+
+use crate::model::delta::{Delta, RowOptions, SnapshotInfo};
+use crate::model::profile::{HeapProfile, ProfileBody};
+
+/// A profile to compare, in order of time, with what the report calls it.
+pub struct Snapshot<'a> {
+    pub path: &'a str,
+    pub time: Option<crate::model::Timestamp>,
+    pub profile: &'a HeapProfile,
+}
+
+/// Compares 2..N profiles of one kind, given earliest first. `None` when the kinds do not go together.
+pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Option<Delta> {
+    let bodies: Vec<&ProfileBody> = snapshots.iter().map(|s| &s.profile.body).collect();
+    let mut delta = if bodies.iter().all(|b| matches!(b, ProfileBody::Stacks(_))) {
+        sites::diff(snapshots, rows)
+    } else if bodies.iter().all(|b| matches!(b, ProfileBody::Graph(_))) {
+        graphs::diff(snapshots, rows)
+    } else if bodies.iter().all(|b| matches!(b, ProfileBody::Classes(_))) {
+        classes::diff(snapshots, rows)
+    } else {
+        return None;
+    };
+    delta.schema = "postmem.diff/1".into();
+    delta.format = snapshots.first().map(|s| s.profile.format.to_owned()).unwrap_or_default();
+    Some(delta)
+}
+
+/// The `snapshots[]` entries, from the named measures of each profile (`bytes` and `objects` halves).
+fn infos(snapshots: &[Snapshot<'_>], bytes: Option<&str>, objects: Option<&str>) -> Vec<SnapshotInfo> {
+    let total = |p: &HeapProfile, name: Option<&str>| {
+        let i = p.measures.iter().position(|m| Some(m.name.as_str()) == name)?;
+        p.totals.get(i).copied()
+    };
+    snapshots
+        .iter()
+        .map(|s| SnapshotInfo {
+            path: s.path.to_owned(),
+            time: s.time,
+            total_bytes: total(s.profile, bytes),
+            objects: total(s.profile, objects),
+            truncated: s.profile.truncated,
+        })
+        .collect()
+}

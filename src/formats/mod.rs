@@ -1,0 +1,61 @@
+//! Formats: bytes in, facts out. One file or folder per format, one line in [`FORMATS`].
+//!
+//! # How to add a format
+//! 1. Put a small real sample in `samples/formats/<name>/`.
+//! 2. Create `<name>.rs`: a unit struct with `name`, `sniff` (the strongest cheap sign of the *content*; a file name is
+//!    weaker evidence) and `parse` into existing facts. `parse` cannot fail: trouble goes to `out.diagnostics`, with the
+//!    line or byte offset, and what came before the damage is kept.
+//! 3. Add `pub mod` and one `FORMATS` line below.
+//! 4. Run the tests once with `INSTA_UPDATE=always`, and read the new golden as a reviewer would.
+//!
+//! A format never uses another format, never opens files, never makes a `When` of a `RawTime`, never reads the clock.
+
+pub mod input;
+pub mod lines;
+
+pub use input::{Head, Input, Open};
+
+use crate::model::Facts;
+
+/// How sure a format is that the bytes are its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Match {
+    No,
+    Weak,
+    Likely,
+    Certain,
+}
+
+/// Which lane of the schedule a format runs in: `Parallel` only if `parse` itself uses rayon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    Serial,
+    Parallel,
+}
+
+pub trait Format: Sync {
+    /// Kebab-case, named for the bytes.
+    fn name(&self) -> &'static str;
+    /// Looks at the path and the first 64 KiB; must not allocate much.
+    fn sniff(&self, head: &Head<'_>) -> Match;
+    fn lane(&self, _len: u64) -> Lane {
+        Lane::Serial
+    }
+    /// Cannot fail: trouble goes to `out.diagnostics`.
+    fn parse(&self, input: &Input<'_>, out: &mut Facts);
+}
+
+/// Every format; the highest match wins, a tie takes list order.
+pub static FORMATS: &[&dyn Format] = &[];
+
+/// The format that claims `head` most strongly.
+pub fn detect(head: &Head<'_>) -> Option<(&'static dyn Format, Match)> {
+    let mut best: Option<(&'static dyn Format, Match)> = None;
+    for &f in FORMATS {
+        let m = f.sniff(head);
+        if m > best.map_or(Match::No, |(_, b)| b) {
+            best = Some((f, m));
+        }
+    }
+    best
+}

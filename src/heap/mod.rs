@@ -1,0 +1,1 @@
+//! Heap graphs: dominators, retained sizes, differences, paths. Plain functions over neutral columns; knows no format.

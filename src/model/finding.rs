@@ -1,0 +1,157 @@
+//! The words of a verdict: causes, evidence for and against, findings.
+
+use super::identity::Owner;
+use super::source::Cite;
+use super::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The contract's closed list of causes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    HeapLeak,
+    NativeGrowth,
+    LimitBelowNeed,
+    LoadSpike,
+    LoadGrowth,
+    RuntimeCapAboveLimit,
+    PageCache,
+    TmpfsCharge,
+    KernelMemory,
+    NodeOvercommit,
+    NeighbourInPod,
+    NodeAgentLeak,
+    StartupPeak,
+    BatchPeak,
+    NotMemoryKill,
+    NoProblem,
+    Inconclusive,
+}
+
+impl Cause {
+    /// The contract's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Cause::HeapLeak => "heap-leak",
+            Cause::NativeGrowth => "native-growth",
+            Cause::LimitBelowNeed => "limit-below-need",
+            Cause::LoadSpike => "load-spike",
+            Cause::LoadGrowth => "load-growth",
+            Cause::RuntimeCapAboveLimit => "runtime-cap-above-limit",
+            Cause::PageCache => "page-cache",
+            Cause::TmpfsCharge => "tmpfs-charge",
+            Cause::KernelMemory => "kernel-memory",
+            Cause::NodeOvercommit => "node-overcommit",
+            Cause::NeighbourInPod => "neighbour-in-pod",
+            Cause::NodeAgentLeak => "node-agent-leak",
+            Cause::StartupPeak => "startup-peak",
+            Cause::BatchPeak => "batch-peak",
+            Cause::NotMemoryKill => "not-memory-kill",
+            Cause::NoProblem => "no-problem",
+            Cause::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stance {
+    For,
+    Against,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strength {
+    Weak,
+    Moderate,
+    Strong,
+    Conclusive,
+}
+
+impl Strength {
+    pub fn word(self) -> &'static str {
+        match self {
+            Strength::Weak => "weak",
+            Strength::Moderate => "moderate",
+            Strength::Strong => "strong",
+            Strength::Conclusive => "conclusive",
+        }
+    }
+}
+
+/// One statement of a rule about one owner and cause. No cite, no evidence: the constructor takes the first one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    pub rule: &'static str,
+    pub owner: Owner,
+    pub cause: Cause,
+    pub stance: Stance,
+    pub strength: Strength,
+    /// Where it comes from, in a word: `Kernel`, `Kubernetes`, `Prometheus`, `Heap`, `Logs`.
+    pub source: &'static str,
+    /// One sentence with numbers and units.
+    pub says: String,
+    pub cites: Vec<Cite>,
+}
+
+/// Who grew or misbehaved, in the contract's kinds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Culprit {
+    pub kind: String,
+    pub name: String,
+    pub growth_bytes: Option<i64>,
+    /// Share of the growth, 0..1.
+    pub share: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// `rollout`, `config`, `load` or `restart`.
+    pub kind: String,
+    pub time: Timestamp,
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Advice {
+    /// `stop`, `fix`, `prove`, `collect` or `size`.
+    pub kind: String,
+    pub text: String,
+    pub command: Option<String>,
+}
+
+/// A cause for one owner, with the evidence both ways, weighed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    pub cause: Cause,
+    /// 0..1, computed from the evidence alone.
+    pub confidence: f64,
+    pub strength: Strength,
+    pub owner: Owner,
+    /// Replicas with the same finding.
+    pub also_owners: Vec<Owner>,
+    pub sentence: String,
+    /// Numbers by contract name (`growth_bytes_per_hour`, `limit_bytes`, …).
+    pub quantities: BTreeMap<&'static str, f64>,
+    pub intervals: BTreeMap<&'static str, (f64, f64)>,
+    pub culprits: Vec<Culprit>,
+    pub trigger: Option<Trigger>,
+    pub evidence: Vec<Evidence>,
+    pub advice: Vec<Advice>,
+}
+
+/// A rule that could not speak, and what it lacked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NotEvaluated {
+    pub rule: String,
+    pub need: String,
+}
+
+/// The outcome of a diagnosis.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Verdict {
+    /// Best first.
+    pub findings: Vec<Finding>,
+    pub not_evaluated: Vec<NotEvaluated>,
+}

@@ -1,0 +1,152 @@
+//! One incident: every fact with its time and owner, what correlation derived, and the inventory. Rules and reports read this.
+
+use super::Owner;
+use super::cgroup::CgroupReading;
+use super::delta::Delta;
+use super::diagnostic::Diagnostics;
+use super::log::LogWord;
+use super::node::{BootAnchor, MemInfo, MissingEvidence, NodeState, ProcessReading};
+use super::observation::Placed;
+use super::oom::{KillKind, LimitLevel, OomKill, Victim};
+use super::pod::{KubeEvent, PodState, UsageReading, WorkloadState};
+use super::profile::HeapProfile;
+use super::quantity::Bytes;
+use super::series::Series;
+use super::source::{ArtifactId, Cite};
+use super::time::When;
+use super::trend::Trend;
+
+/// One artifact in the inventory.
+#[derive(Debug, Clone, Default)]
+pub struct ArtifactInfo {
+    pub id: ArtifactId,
+    pub path: String,
+    /// Format name, or `unknown`.
+    pub format: &'static str,
+    /// Unpacked size in bytes.
+    pub bytes: u64,
+    pub facts: usize,
+    /// Earliest and latest time of the artifact's facts.
+    pub time_range: Option<When>,
+    pub diagnostics: Diagnostics,
+}
+
+/// One input of the run.
+#[derive(Debug, Clone, Default)]
+pub struct InputInfo {
+    pub path: String,
+    /// Unpacked size of all its artifacts.
+    pub bytes: u64,
+    /// SHA-256 over its sorted (member path, content) pairs, hex.
+    pub sha256: String,
+}
+
+/// One ending of a process or container, joined from all witnesses: the contract's `kills[]`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kill {
+    pub at: Option<When>,
+    pub kind: KillKind,
+    pub owner: Owner,
+    pub victims: Vec<Victim>,
+    pub limit_level: Option<LimitLevel>,
+    pub limit_bytes: Option<Bytes>,
+    pub usage_bytes: Option<Bytes>,
+    /// Reports folded into this entry.
+    pub count: u64,
+    pub exit_code: Option<i32>,
+    /// Start of the run that ended here, where known.
+    pub started: Option<super::Timestamp>,
+    /// Index into [`Incident::oom_reports`] of the kernel's report, if there is one.
+    pub report: Option<usize>,
+    /// Which witnesses agree, in words: `kernel`, `container status`, `event`, `log`, `counter`.
+    pub witnesses: Vec<&'static str>,
+    pub evidence: Vec<(Cite, String)>,
+}
+
+/// A series with its owner.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacedSeries {
+    pub owner: Owner,
+    pub cite: Cite,
+    pub what: Series,
+}
+
+/// A comparison of successive profiles of one process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacedDelta {
+    pub owner: Owner,
+    /// Interval from first to last profile.
+    pub at: When,
+    /// One cite per profile.
+    pub cites: Vec<Cite>,
+    pub what: Delta,
+    /// Growth of the process's total between first and last profile, bytes.
+    pub total_growth_bytes: Option<i64>,
+}
+
+/// A line of the one timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimelineEntry {
+    pub at: When,
+    /// `kill`, `restart`, `rollout`, `event`, `profile`, `log`, `start`, `alert`.
+    pub kind: &'static str,
+    pub owner: Owner,
+    pub text: String,
+    pub cite: Cite,
+}
+
+/// One row of the kill ledger: what each witness counted for an owner.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LedgerRow {
+    pub owner: Owner,
+    /// Witness and its count.
+    pub counts: Vec<(String, u64)>,
+    /// What the differences mean, in words.
+    pub says: String,
+    pub cites: Vec<Cite>,
+}
+
+/// Why two names are the same thing; shown in the report.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Join {
+    pub left: String,
+    pub right: String,
+    pub reason: String,
+}
+
+/// Everything known about the input, in one place.
+#[derive(Debug, Default)]
+pub struct Incident {
+    pub inputs: Vec<InputInfo>,
+    pub artifacts: Vec<ArtifactInfo>,
+    pub oom_reports: Vec<Placed<OomKill>>,
+    pub kills: Vec<Kill>,
+    pub pods: Vec<Placed<PodState>>,
+    pub workloads: Vec<Placed<WorkloadState>>,
+    pub nodes: Vec<Placed<NodeState>>,
+    pub events: Vec<Placed<KubeEvent>>,
+    pub usage: Vec<Placed<UsageReading>>,
+    pub series: Vec<PlacedSeries>,
+    pub profiles: Vec<Placed<HeapProfile>>,
+    pub cgroups: Vec<Placed<CgroupReading>>,
+    pub processes: Vec<Placed<ProcessReading>>,
+    pub meminfo: Vec<Placed<MemInfo>>,
+    pub logs: Vec<Placed<LogWord>>,
+    pub boots: Vec<Placed<BootAnchor>>,
+    pub missing: Vec<Placed<MissingEvidence>>,
+    pub trends: Vec<Trend>,
+    pub deltas: Vec<PlacedDelta>,
+    pub timeline: Vec<TimelineEntry>,
+    pub ledger: Vec<LedgerRow>,
+    pub joins: Vec<Join>,
+    /// When the bundle was captured, as far as it can be solved.
+    pub capture: Option<When>,
+    /// Contradictions between clocks and anchors, in words.
+    pub contradictions: Vec<(String, Cite)>,
+}
+
+impl Incident {
+    pub fn path(&self, id: ArtifactId) -> &str {
+        self.artifacts.get(id.0 as usize).map_or("", |a| a.path.as_str())
+    }
+}

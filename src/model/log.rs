@@ -1,0 +1,78 @@
+//! Words in logs that bear on memory: a runtime's own out-of-memory text, kubelet's and the container runtime's notices.
+
+/// What a log line means; `pattern` in the contract's `logs[]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogPattern {
+    /// V8: `FATAL ERROR: … JavaScript heap out of memory`.
+    V8HeapLimit,
+    /// JVM: `java.lang.OutOfMemoryError: …`.
+    JavaOutOfMemory,
+    /// Go: `fatal error: runtime: out of memory`, `cannot allocate memory`.
+    GoOutOfMemory,
+    /// Python: `MemoryError`.
+    PythonMemoryError,
+    /// .NET, Ruby and others: out-of-memory words.
+    OtherOutOfMemory,
+    /// hs_err: native allocation failed.
+    JvmFatal,
+    /// kubelet: eviction manager acts.
+    Eviction,
+    /// containerd/CRI-O: TaskOOM, OOM exit file.
+    TaskOom,
+    /// kubelet: container died (PLEG).
+    ContainerDied,
+    /// PLEG unhealthy, reconciliation trouble.
+    PlegUnhealthy,
+    /// systemd: a unit was OOM-killed.
+    UnitOomKilled,
+    /// systemd-oomd, earlyoom and the like acted.
+    UserspaceOomd,
+    /// Probe failed, container will be restarted.
+    ProbeFailed,
+    /// Process was told to stop.
+    Sigterm,
+    /// GC of a runtime reports its heap (values in `numbers`).
+    GcReport,
+    /// kubelet or runtime started.
+    ServiceStarted,
+    /// A configuration reload.
+    ConfigReload,
+    /// Kernel or runtime messages known to be lost: rate limits, `Missed N`.
+    MessagesLost,
+    /// Anything else worth a place on the timeline.
+    Note,
+}
+
+impl LogPattern {
+    pub fn word(self) -> &'static str {
+        match self {
+            LogPattern::V8HeapLimit => "v8-heap-limit",
+            LogPattern::JavaOutOfMemory => "java-out-of-memory",
+            LogPattern::GoOutOfMemory => "go-out-of-memory",
+            LogPattern::PythonMemoryError => "python-memory-error",
+            LogPattern::OtherOutOfMemory => "out-of-memory",
+            LogPattern::JvmFatal => "jvm-fatal",
+            LogPattern::Eviction => "eviction",
+            LogPattern::TaskOom => "task-oom",
+            LogPattern::ContainerDied => "container-died",
+            LogPattern::PlegUnhealthy => "pleg-unhealthy",
+            LogPattern::UnitOomKilled => "unit-oom-killed",
+            LogPattern::UserspaceOomd => "userspace-oomd",
+            LogPattern::ProbeFailed => "probe-failed",
+            LogPattern::Sigterm => "sigterm",
+            LogPattern::GcReport => "gc-report",
+            LogPattern::ServiceStarted => "service-started",
+            LogPattern::ConfigReload => "config-reload",
+            LogPattern::MessagesLost => "messages-lost",
+            LogPattern::Note => "note",
+        }
+    }
+}
+
+/// One such line. `numbers` are named figures read from it: bytes, counts, seconds as the name says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogWord {
+    pub pattern: LogPattern,
+    pub text: String,
+    pub numbers: Vec<(&'static str, f64)>,
+}

@@ -1,0 +1,33 @@
+//! The nouns of a memory incident, and nothing else: no input or output, no algorithms, no other room.
+//!
+//! Facts are what an artifact says (`Observation<T>`: a noun with the time and the identity exactly as written);
+//! the incident is the same nouns after correlation gave them a real time and an owner (`Placed<T>`).
+
+pub mod cgroup;
+pub mod delta;
+pub mod diagnostic;
+pub mod facts;
+pub mod finding;
+pub mod graph;
+pub mod identity;
+pub mod incident;
+pub mod log;
+pub mod node;
+pub mod observation;
+pub mod oom;
+pub mod pod;
+pub mod profile;
+pub mod quantity;
+pub mod series;
+pub mod source;
+pub mod time;
+pub mod trend;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use facts::Facts;
+pub use finding::{Cause, Evidence, Finding, Stance, Strength, Verdict};
+pub use identity::{Claim, Owner};
+pub use incident::Incident;
+pub use observation::{Observation, Placed};
+pub use source::{ArtifactId, Cite, Span};
+pub use time::{RawTime, Timestamp, When};

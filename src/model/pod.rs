@@ -1,0 +1,171 @@
+//! Pods, containers, workloads and events as Kubernetes states them.
+
+use super::quantity::Bytes;
+use super::time::{RawTime, Timestamp};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Container flavour within its pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerKind {
+    #[default]
+    Main,
+    Init,
+    Ephemeral,
+}
+
+/// `state` or `lastState` of a container. Times are UTC; year 0001 becomes `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ContainerRun {
+    /// `running`, `waiting` or `terminated`.
+    pub state: Option<String>,
+    pub reason: Option<String>,
+    pub message: Option<String>,
+    pub exit_code: Option<i32>,
+    pub signal: Option<i32>,
+    pub started: Option<Timestamp>,
+    pub finished: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Resources {
+    pub memory_bytes: Option<Bytes>,
+    pub cpu_millis: Option<u64>,
+}
+
+/// One container: specification and status together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContainerState {
+    pub name: String,
+    pub kind: ContainerKind,
+    /// 64 hex digits without the runtime's prefix.
+    pub container_id: Option<String>,
+    pub image: Option<String>,
+    pub now: ContainerRun,
+    pub last: Option<ContainerRun>,
+    pub ready: Option<bool>,
+    pub restart_count: Option<u64>,
+    pub limits: Resources,
+    pub requests: Resources,
+    /// Limits that `status.containerStatuses[].resources` reports as in force, where it does.
+    pub limits_in_force: Option<Resources>,
+    /// Plain values as written (redaction happens where text leaves the program); references are left out.
+    pub env: BTreeMap<String, String>,
+    pub command: Vec<String>,
+    pub args: Vec<String>,
+    /// Volume mounts: mount path → volume name.
+    pub mounts: BTreeMap<String, String>,
+    pub has_liveness_probe: bool,
+    /// Where the container's block (or its terminated state) stands in the artifact: line from 1 and byte offset.
+    pub line: Option<u32>,
+    pub offset: Option<u64>,
+}
+
+/// An `emptyDir` or other volume as far as memory is concerned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Volume {
+    pub name: String,
+    /// `EmptyDir`, `ConfigMap`, …
+    pub kind: Option<String>,
+    /// `emptyDir.medium`: `Memory` means tmpfs, charged to the container that writes.
+    pub medium: Option<String>,
+    pub size_limit_bytes: Option<Bytes>,
+}
+
+/// A pod as one artifact shows it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PodState {
+    pub namespace: Option<String>,
+    pub name: String,
+    pub uid: Option<String>,
+    pub resource_version: Option<String>,
+    pub node: Option<String>,
+    pub phase: Option<String>,
+    /// STATUS column as printed by `get pods`.
+    pub status: Option<String>,
+    pub reason: Option<String>,
+    pub message: Option<String>,
+    pub qos: Option<String>,
+    pub priority: Option<i64>,
+    /// Kind and name of the controller as printed, e.g. `ReplicaSet/api-7d9f`.
+    pub controlled_by: Option<String>,
+    pub start_time: Option<Timestamp>,
+    pub created: Option<Timestamp>,
+    pub deleting: bool,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    /// RESTARTS as printed, where containers are not listed.
+    pub restart_count: Option<u64>,
+    /// Pod-level `spec.resources` (1.32 and later).
+    pub limits: Resources,
+    pub requests: Resources,
+    pub containers: Vec<ContainerState>,
+    pub volumes: Vec<Volume>,
+    pub conditions: Vec<Condition>,
+}
+
+/// A condition of a pod or node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+    pub reason: Option<String>,
+    pub message: Option<String>,
+    pub since: Option<Timestamp>,
+    pub heartbeat: Option<Timestamp>,
+}
+
+/// A controller or other owner object: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WorkloadState {
+    pub kind: String,
+    pub namespace: Option<String>,
+    pub name: String,
+    pub uid: Option<String>,
+    pub created: Option<Timestamp>,
+    /// `deployment.kubernetes.io/revision`.
+    pub revision: Option<u64>,
+    /// Kind/name of its own controller.
+    pub controlled_by: Option<String>,
+    pub replicas: Option<u64>,
+    /// Ready or current replicas now, for telling an old ReplicaSet from the serving one.
+    pub ready_replicas: Option<u64>,
+    /// Pod template: containers with resources, image, env, args.
+    pub template: Vec<ContainerState>,
+    pub volumes: Vec<Volume>,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// An event. `first`/`last` are as written: absolute or an age.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KubeEvent {
+    pub first: RawTime,
+    pub last: RawTime,
+    pub count: Option<u64>,
+    /// `Normal` or `Warning`.
+    pub kind: Option<String>,
+    pub reason: String,
+    pub object_kind: Option<String>,
+    pub object_namespace: Option<String>,
+    pub object_name: Option<String>,
+    /// `spec.containers{name}`, where given.
+    pub container: Option<String>,
+    /// Component, e.g. `kubelet`.
+    pub source: Option<String>,
+    pub message: String,
+    pub annotations: BTreeMap<String, String>,
+    pub uid: Option<String>,
+}
+
+/// `kubectl top` or the metrics API: working set of a pod or container at a moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UsageReading {
+    pub working_set_bytes: Option<Bytes>,
+    pub cpu_millis: Option<u64>,
+    pub percent: Option<f64>,
+    /// Sampling window in seconds, where the API states it.
+    pub window_seconds: Option<f64>,
+}

@@ -1,0 +1,97 @@
+//! What a memory series of one container, pod or node process did: the contract's `trends[]` entry, computed once.
+
+use super::identity::Owner;
+use super::source::Cite;
+use super::time::Timestamp;
+use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrendVerdict {
+    Leak,
+    Bounded,
+    LoadFollowing,
+    Step,
+    #[default]
+    InsufficientData,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrendForm {
+    Linear,
+    Step,
+    Accelerating,
+    Cycles,
+    LateOnset,
+    GcMasked,
+}
+
+/// A value with its interval (80 %).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct Estimate {
+    pub low: f64,
+    pub mid: f64,
+    pub high: f64,
+}
+
+/// One life of a container between restarts.
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+pub struct Run {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub first_bytes: f64,
+    pub last_bytes: f64,
+    pub peak_bytes: f64,
+    /// Theil–Sen slope of the run's envelope; `None` when too short.
+    pub slope_bytes_per_hour: Option<f64>,
+    /// Why the run ended, as far as the series tell: `oom`, `restart`, `open`.
+    pub ended: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct Percentiles {
+    pub p50_bytes: f64,
+    pub p90_bytes: f64,
+    pub p95_bytes: f64,
+    pub p99_bytes: f64,
+    pub max_bytes: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Trend {
+    pub owner: Owner,
+    pub metric: String,
+    pub verdict: TrendVerdict,
+    pub form: Option<TrendForm>,
+    /// Slope over the last quarter of the window, in bytes per hour.
+    pub slope: Option<Estimate>,
+    /// Where the present growth began.
+    pub onset: Option<Timestamp>,
+    pub runs: Vec<Run>,
+    pub restarts: Vec<Timestamp>,
+    pub oom_times: Vec<Timestamp>,
+    pub limit_bytes: Option<f64>,
+    pub request_bytes: Option<f64>,
+    /// Seconds from the last sample.
+    pub time_to_oom: Option<Estimate>,
+    pub percentiles: Percentiles,
+    pub window: (Timestamp, Timestamp),
+    pub samples: usize,
+    /// Why this verdict, in words with numbers.
+    pub why: String,
+    /// Correlation of memory with load (requests per second), −1..1, where a load series exists.
+    pub load_correlation: Option<f64>,
+    /// Largest rise of load over its usual level, as a factor.
+    pub load_factor: Option<f64>,
+    /// What the working set is made of at its end: rss share, cache share, where those series exist.
+    pub rss_bytes: Option<f64>,
+    pub cache_bytes: Option<f64>,
+    /// Recommended sizes by the default policy.
+    pub recommended_limit_bytes: Option<f64>,
+    pub recommended_request_bytes: Option<f64>,
+    /// First sample of the underlying series.
+    pub cite: Cite,
+    /// Index into `Incident.series` of the series this was computed from (all incarnations).
+    pub series: Vec<usize>,
+}

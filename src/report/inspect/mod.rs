@@ -1,0 +1,31 @@
+//! `postmem.inspect/1`: what was opened, parsed and resolved, one file per section.
+
+mod artifacts;
+mod events;
+mod kills;
+mod node_files;
+mod nodes;
+mod pods;
+mod profiles;
+mod series;
+
+use crate::model::Incident;
+use crate::model::delta::RowOptions;
+use serde_json::{Value, json};
+
+/// The whole document.
+pub fn document(incident: &Incident, rows: &RowOptions) -> Value {
+    json!({
+        "schema": "postmem.inspect/1",
+        "artifacts": artifacts::section(incident),
+        "kills": kills::section(incident),
+        "pods": pods::section(incident),
+        "nodes": nodes::section(incident),
+        "events": events::section(incident),
+        "series": series::section(incident),
+        "profiles": profiles::section(incident, rows),
+        "cgroup": node_files::cgroup(incident),
+        "processes": node_files::processes(incident),
+        "logs": node_files::logs(incident),
+    })
+}

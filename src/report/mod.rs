@@ -1,0 +1,3 @@
+//! Reports: an incident and its verdict become documents. Decides nothing.
+
+pub mod inspect;
