@@ -1,0 +1,293 @@
+//! The report as data: `postmem.report/1`. Everything a page shows is in here, so that any output can be rendered again
+//! from the JSON alone. Composed by `pipeline::compose` from the incident and its verdict; writers only print it.
+
+use crate::model::delta::Delta;
+use crate::model::finding::{Advice, Culprit, NotEvaluated, Trigger};
+use crate::model::{Owner, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+pub const SCHEMA: &str = "postmem.report/1";
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ReportDoc {
+    pub schema: String,
+    pub tool: Tool,
+    pub inputs: Vec<InputDoc>,
+    /// From the earliest to the latest time of any fact.
+    pub window: Option<Span>,
+    /// What a reader sees first.
+    pub headline: Headline,
+    pub findings: Vec<FindingDoc>,
+    pub kills: Vec<KillDoc>,
+    /// The contract's `trends[]`, headline of each container first.
+    pub trends: Vec<Value>,
+    pub deltas: Vec<DeltaDoc>,
+    pub timeline: Vec<TimelineDoc>,
+    pub ledger: Vec<LedgerDoc>,
+    pub pods: Vec<Value>,
+    pub nodes: Vec<Value>,
+    pub artifacts: Vec<Value>,
+    pub coverage: Vec<CoverageDoc>,
+    pub not_evaluated: Vec<NotEvaluated>,
+    /// Why names were taken to be the same thing.
+    pub joins: Vec<JoinDoc>,
+    /// Clocks or sources that contradict each other.
+    pub contradictions: Vec<EvidenceRef>,
+    pub charts: Vec<Chart>,
+    pub flames: Vec<Flame>,
+    /// Quoted lines, grouped by artifact, in order of line.
+    pub excerpts: Vec<Excerpt>,
+    /// Values replaced by the redactor.
+    pub redactions: u64,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Tool {
+    pub name: String,
+    pub version: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct InputDoc {
+    pub path: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// An interval of time; both ends absent means unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    pub earliest: Option<Timestamp>,
+    pub latest: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Headline {
+    /// Cause word of the first finding.
+    pub cause: String,
+    /// The class of incident in words: `Application leak`, `Limit too low`.
+    pub class: String,
+    /// `harm`, `warn`, `ok` or `unknown`: what colour and glyph the verdict gets.
+    pub tone: String,
+    /// `strong: 7 findings from 6 sources agree, 0 contradict`.
+    pub strength: String,
+    /// The verdict in one sentence.
+    pub sentence: String,
+    /// One or two further sentences; evidence ids in square brackets.
+    pub detail: String,
+    /// `namespace shop · 2026-11-19 10:00–24:00 UTC`.
+    pub scope: String,
+    pub first_step: Option<Advice>,
+    /// Four numbers.
+    pub figures: Vec<Figure>,
+}
+
+/// A number worth a box: `OOM kills`, `17`, `in 9 h 58 min, 3 of 3 pods`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Figure {
+    pub label: String,
+    pub value: String,
+    pub note: String,
+    /// Evidence ids it was computed from.
+    pub evidence: Vec<String>,
+}
+
+/// A pointer to the bytes behind a statement. `id` (`E1`) is what texts refer to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EvidenceRef {
+    pub id: String,
+    pub artifact: String,
+    pub line: Option<u32>,
+    pub byte_offset: Option<u64>,
+    pub byte_len: Option<u32>,
+    pub excerpt: String,
+    pub says: String,
+    /// `Kernel`, `Kubernetes`, `Prometheus`, `Heap`, `Logs`.
+    pub source: String,
+    pub strength: String,
+    pub rule: String,
+    /// Further places that say the same: (artifact, line, byte offset).
+    pub also: Vec<(String, Option<u32>, u64)>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct FindingDoc {
+    pub id: String,
+    pub cause: String,
+    pub confidence: f64,
+    pub strength: String,
+    pub owner: Owner,
+    pub also_owners: Vec<Owner>,
+    pub sentence: String,
+    pub quantities: BTreeMap<String, f64>,
+    pub intervals: BTreeMap<String, [f64; 2]>,
+    pub culprits: Vec<Culprit>,
+    pub trigger: Option<Trigger>,
+    pub evidence: Vec<EvidenceRef>,
+    pub against: Vec<EvidenceRef>,
+    pub advice: Vec<Advice>,
+    /// Rival explanations and why they were set aside.
+    pub ruled_out: Vec<RuledOut>,
+}
+
+/// A rival cause: what it is, why it is not it, and how sure: `ruled out`, `unlikely`, `not settled`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RuledOut {
+    pub cause: String,
+    pub hypothesis: String,
+    pub why: String,
+    pub status: String,
+    pub evidence: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct KillDoc {
+    pub time: Span,
+    pub kind: String,
+    pub owner: Owner,
+    pub victim: Value,
+    pub limit_level: Option<String>,
+    pub limit_bytes: Option<u64>,
+    pub usage_bytes: Option<u64>,
+    pub victims: Vec<Value>,
+    pub count: u64,
+    pub exit_code: Option<i32>,
+    pub witnesses: Vec<String>,
+    pub evidence: Vec<EvidenceRef>,
+    /// Parts of the charge at the kill in bytes by name, residual included, largest first.
+    pub budget: Vec<(String, u64)>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DeltaDoc {
+    pub owner: Owner,
+    pub time: Span,
+    pub total_growth_bytes: Option<i64>,
+    #[serde(flatten)]
+    pub body: Delta,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct TimelineDoc {
+    pub time: Span,
+    /// How the time is known: `stated`, `age-of-capture`, …
+    pub basis: String,
+    pub kind: String,
+    pub owner: Owner,
+    pub text: String,
+    pub evidence: EvidenceRef,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct LedgerDoc {
+    pub owner: Owner,
+    pub counts: Vec<(String, u64)>,
+    pub says: String,
+    pub evidence: Vec<EvidenceRef>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CoverageDoc {
+    pub source: String,
+    /// `read`, `partial` or `missing`.
+    pub status: String,
+    /// What was found, in words.
+    pub found: String,
+    pub settles: String,
+    pub command: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct JoinDoc {
+    pub left: String,
+    pub right: String,
+    pub reason: String,
+}
+
+/// Memory over time of one container, ready to draw. Times are Unix seconds, values bytes; points are already thinned.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Chart {
+    pub id: String,
+    pub owner: Owner,
+    pub title: String,
+    /// Drawn large (the headline's container) or as a small multiple.
+    pub main: bool,
+    pub limit_bytes: Option<f64>,
+    pub request_bytes: Option<f64>,
+    pub lines: Vec<ChartLine>,
+    pub marks: Vec<Mark>,
+    /// Forecast band: (time, low, mid, high).
+    pub forecast: Vec<[f64; 4]>,
+    /// Lives between restarts: (start, end, first bytes, peak bytes, slope bytes per hour or NaN).
+    pub runs: Vec<ChartRun>,
+    /// Where the points come from.
+    pub source: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ChartRun {
+    pub start: f64,
+    pub end: f64,
+    pub first_bytes: f64,
+    pub peak_bytes: f64,
+    pub slope_bytes_per_hour: Option<f64>,
+    pub ended: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ChartLine {
+    /// `working set`, `rss`, `cache`, `heap used`.
+    pub name: String,
+    /// (Unix seconds, bytes); a gap is a new segment.
+    pub segments: Vec<Vec<[f64; 2]>>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Mark {
+    /// Unix seconds.
+    pub time: f64,
+    /// `kill`, `restart`, `rollout`, `snapshot`, `event`.
+    pub kind: String,
+    pub label: String,
+}
+
+/// A call tree to draw as a flame graph. Children follow their parent in depth-first order.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Flame {
+    pub id: String,
+    pub title: String,
+    /// `plain` or `diff`.
+    pub kind: String,
+    pub unit: String,
+    pub nodes: Vec<FlameNode>,
+    /// Ready-made SVG without anything executable, where another drawer made it.
+    pub svg: Option<String>,
+    /// Frames pruned and their share of the whole, in words.
+    pub dropped: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct FlameNode {
+    pub depth: u32,
+    pub name: String,
+    pub before: i64,
+    pub after: i64,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Excerpt {
+    pub artifact: String,
+    pub lines: Vec<ExcerptLine>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ExcerptLine {
+    /// Absent for binary artifacts, where `byte_offset` counts.
+    pub line: Option<u32>,
+    pub byte_offset: u64,
+    pub text: String,
+    /// Evidence ids that point here.
+    pub evidence: Vec<String>,
+}
