@@ -76,6 +76,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         .collect();
     incident.joins = names.joins();
     incident.capture = clock.capture();
+    incident.contradictions.extend(clock.contradictions().iter().cloned());
     kills::endings(&mut incident);
     timeline::assemble(&mut incident);
     incident

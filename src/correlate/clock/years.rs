@@ -1,0 +1,112 @@
+//! Years for stamps that have none (syslog, klog): the year that brings them nearest to what other evidence dates.
+//!
+//! Instants stated by Kubernetes objects, Prometheus series and full-date logs weigh most; file names come next,
+//! modification times last. Logs lie before the capture, so a candidate after the latest stated instant costs more
+//! than one equally far before it.
+
+use crate::model::facts::Facts;
+use crate::model::time::{DAY, civil, civil_from_days};
+use crate::model::{ArtifactId, RawTime, Timestamp};
+use std::collections::BTreeMap;
+
+/// The reference to which years are chosen.
+#[derive(Debug, Clone, Default)]
+pub struct Years {
+    /// Latest instant of the strongest kind of evidence.
+    reference: Option<Timestamp>,
+    /// Modification times of single artifacts, for those that stand alone.
+    modified: BTreeMap<ArtifactId, Timestamp>,
+}
+
+/// Instants outside of 1990..2150 are placeholders (year 0001, epoch 0), not evidence.
+const PLAUSIBLE: std::ops::Range<i64> = 631_152_000_000_000_000..5_680_281_600_000_000_000;
+
+#[derive(Default)]
+struct Latest(Option<Timestamp>);
+
+impl Latest {
+    fn see(&mut self, t: Timestamp) {
+        if PLAUSIBLE.contains(&t.0) && self.0.is_none_or(|m| m < t) {
+            self.0 = Some(t);
+        }
+    }
+}
+
+impl Years {
+    pub fn learn(facts: &Facts) -> Self {
+        let (mut stated, mut named, mut filed) = (Latest::default(), Latest::default(), Latest::default());
+        let mut modified = BTreeMap::new();
+        {
+            let mut raw = |r: &RawTime, artifact: ArtifactId| match *r {
+                RawTime::Utc { at, .. } => stated.see(at),
+                RawTime::NoZone { civil, .. } => stated.see(civil),
+                RawTime::FromName { civil, .. } => named.see(civil),
+                RawTime::FileModified(t) => {
+                    filed.see(t);
+                    modified.insert(artifact, t);
+                }
+                _ => {}
+            };
+            macro_rules! scan {
+                ($($list:ident),*) => { $(for o in &facts.$list { raw(&o.at, o.cite.span.artifact); })* };
+            }
+            scan!(kills, pods, workloads, nodes, events, usage, series, profiles, cgroups, processes, meminfo, logs, captures, missing);
+            for e in &facts.events {
+                raw(&e.what.first, e.cite.span.artifact);
+                raw(&e.what.last, e.cite.span.artifact);
+            }
+            for b in &facts.boots {
+                raw(&b.what.wall, b.cite.span.artifact);
+            }
+        }
+        for p in &facts.pods {
+            p.what.start_time.into_iter().chain(p.what.created).for_each(|t| stated.see(t));
+            for c in &p.what.containers {
+                for run in std::iter::once(&c.now).chain(&c.last) {
+                    run.started.into_iter().chain(run.finished).for_each(|t| stated.see(t));
+                }
+            }
+        }
+        for n in &facts.nodes {
+            n.what.conditions.iter().flat_map(|c| [c.since, c.heartbeat]).flatten().for_each(|t| stated.see(t));
+        }
+        for s in &facts.series {
+            s.what.times.last().into_iter().for_each(|ms| stated.see(Timestamp(ms.saturating_mul(1_000_000))));
+        }
+        Years { reference: stated.0.or(named.0).or(filed.0), modified }
+    }
+
+    /// The full date of a stamp whose `civil` reads as if the year were 2000; `None` when nothing dates the bundle.
+    pub fn place(&self, artifact: ArtifactId, stamp: Timestamp) -> Option<Timestamp> {
+        let reference = self.reference.or_else(|| self.modified.get(&artifact).copied())?;
+        let (year, _, _) = civil_from_days(reference.0.div_euclid(DAY));
+        let (_, month, day) = civil_from_days(stamp.0.div_euclid(DAY));
+        let within = stamp.0.rem_euclid(DAY);
+        [year - 1, year, year + 1].into_iter().filter_map(|y| Some(civil(y, month, day, 0, 0, 0, 0)?.saturating_add(within))).min_by_key(
+            |t| {
+                let past = reference.0.saturating_sub(t.0);
+                if past >= 0 { past } else { past.saturating_neg().saturating_mul(3) }
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn years(y: i64, m: u32, d: u32) -> Years {
+        Years { reference: civil(y, m, d, 12, 0, 0, 0), modified: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_log_from_december_in_a_january_bundle_is_last_years() {
+        let stamp = civil(2000, 12, 31, 23, 59, 0, 0).unwrap_or_default();
+        assert_eq!(years(2027, 1, 2).place(ArtifactId(0), stamp), civil(2026, 12, 31, 23, 59, 0, 0));
+        assert_eq!(years(2026, 11, 2).place(ArtifactId(0), stamp), civil(2026, 12, 31, 23, 59, 0, 0));
+        assert_eq!(years(2026, 8, 2).place(ArtifactId(0), stamp), civil(2025, 12, 31, 23, 59, 0, 0));
+        let leap = civil(2000, 2, 29, 0, 0, 0, 0).unwrap_or_default();
+        assert_eq!(years(2027, 1, 2).place(ArtifactId(0), leap), civil(2028, 2, 29, 0, 0, 0, 0));
+        assert_eq!(Years::default().place(ArtifactId(0), stamp), None);
+    }
+}
