@@ -10,6 +10,17 @@ pub trait Open: Sync {
     fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>>;
     /// The whole content: mapped or held where possible, else read.
     fn bytes(&self) -> io::Result<Cow<'_, [u8]>>;
+
+    /// Another artifact of the run by its path, for the rare format whose files only make sense together (a TSDB block:
+    /// index and chunks). Such a format names one file as the one that speaks and reads the others through it.
+    fn beside(&self, _path: &str) -> Option<&dyn Open> {
+        None
+    }
+
+    /// Paths of all artifacts whose path begins with `prefix`, sorted.
+    fn paths(&self, _prefix: &str) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 /// An artifact to parse.
@@ -34,6 +45,11 @@ impl<'a> Input<'a> {
 
     pub fn reader(&self) -> io::Result<Box<dyn Read + Send + 'a>> {
         self.source.reader()
+    }
+
+    /// Path of the folder that holds the artifact, with its final `/` (or `!`); empty for a bare file name.
+    pub fn folder(&self) -> &'a str {
+        self.path.rfind(['/', '!', '\\']).and_then(|n| self.path.get(..=n)).unwrap_or("")
     }
 
     /// Path without archive prefixes, e.g. `kern.log`'s folder and name inside the innermost archive.

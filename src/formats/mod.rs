@@ -10,8 +10,14 @@
 //!
 //! A format never uses another format, never opens files, never makes a `When` of a `RawTime`, never reads the clock.
 
+pub mod decimal;
 pub mod input;
 pub mod lines;
+pub mod metric_labels;
+pub mod openmetrics;
+pub mod prometheus_api;
+pub mod series_set;
+pub mod tsdb_dump;
 
 pub use input::{Head, Input, Open};
 
@@ -46,7 +52,8 @@ pub trait Format: Sync {
 }
 
 /// Every format; the highest match wins, a tie takes list order.
-pub static FORMATS: &[&dyn Format] = &[];
+pub static FORMATS: &[&dyn Format] =
+    &[&prometheus_api::VictoriaExport, &prometheus_api::PrometheusApi, &openmetrics::OpenMetrics, &tsdb_dump::TsdbDump];
 
 /// The format that claims `head` most strongly.
 pub fn detect(head: &Head<'_>) -> Option<(&'static dyn Format, Match)> {

@@ -1,0 +1,91 @@
+//! Collects samples into series for formats that repeat the label set on every line: the text between two samples is
+//! compared with the previous line's before anything is parsed, and a series is grown by whole blocks of samples.
+
+use crate::model::{Facts, Observation, RawTime, Timestamp, series::Series};
+use std::collections::HashMap;
+
+/// Time of a sample that was written without one (a saved scrape), in place of Unix milliseconds.
+pub use crate::model::series::NO_TIME;
+
+/// Series by their text, in the order of their first sample.
+#[derive(Default)]
+pub struct SeriesSet {
+    index: HashMap<Box<[u8]>, u32>,
+    list: Vec<Observation<Series>>,
+    /// Label text and number of the series that samples are appended to at present.
+    key: Vec<u8>,
+    current: Option<u32>,
+    times: Vec<i64>,
+    values: Vec<f64>,
+}
+
+impl SeriesSet {
+    /// Whether `line` begins with the label text of the present series; then what follows is its next sample.
+    #[inline(always)]
+    pub fn continues<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        if self.current.is_some() { line.strip_prefix(self.key.as_slice()) } else { None }
+    }
+
+    /// Turns to the series written as `key`; `make` is asked for it the first time.
+    pub fn turn(&mut self, key: &[u8], make: impl FnOnce() -> Option<Observation<Series>>) -> bool {
+        self.flush();
+        self.current = self.index.get(key).copied();
+        if self.current.is_none() {
+            let (Some(made), Ok(id)) = (make(), u32::try_from(self.list.len())) else {
+                return false;
+            };
+            self.list.push(made);
+            self.index.insert(key.into(), id);
+            self.current = Some(id);
+        }
+        self.key.clear();
+        self.key.extend_from_slice(key);
+        true
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, time: i64, value: f64) {
+        self.times.push(time);
+        self.values.push(value);
+    }
+
+    fn flush(&mut self) {
+        if let Some(series) = self.current.and_then(|i| self.list.get_mut(i as usize)) {
+            if series.what.times.is_empty() {
+                // The common case, all samples of a series in one piece: room for exactly these.
+                series.what.times = self.times.as_slice().into();
+                series.what.values = self.values.as_slice().into();
+            } else {
+                series.what.times.extend_from_slice(&self.times);
+                series.what.values.extend_from_slice(&self.values);
+            }
+        }
+        self.times.clear();
+        self.values.clear();
+    }
+
+    /// Hands the series over, each observed at its last sample.
+    pub fn finish(mut self, out: &mut Facts) {
+        self.flush();
+        for mut o in self.list {
+            if !o.what.times.is_empty() {
+                settle(&mut o);
+                out.series.push(o);
+            }
+        }
+    }
+}
+
+/// Sorts a series whose samples stand out of order, and notes the time of its last sample.
+pub fn settle(o: &mut Observation<Series>) {
+    let s = &mut o.what;
+    if !s.times.is_sorted() {
+        let mut pairs: Vec<(i64, f64)> = s.times.iter().copied().zip(s.values.iter().copied()).collect();
+        pairs.sort_by_key(|p| p.0);
+        (s.times, s.values) = pairs.into_iter().unzip();
+    }
+    o.at = match s.times.last() {
+        Some(&t) if t != NO_TIME => RawTime::Utc { at: Timestamp(t.saturating_mul(1_000_000)), precision: 1_000_000 },
+        _ => RawTime::Absent,
+    };
+}
