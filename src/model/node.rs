@@ -2,7 +2,7 @@
 
 use super::pod::{Condition, Resources};
 use super::quantity::Bytes;
-use super::time::RawTime;
+use super::time::{MINUTE, RawTime, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -74,6 +74,16 @@ pub struct CaptureHint {
     pub basis: &'static str,
     /// The capture lies between `at` and `at + slack_ns`.
     pub slack_ns: i64,
+}
+
+impl CaptureHint {
+    /// A node that is ready reported within the last five minutes (`nodeStatusReportFrequency`) plus its usual slack; any
+    /// other node's last report is only a lower bound.
+    pub fn of_heartbeats(conditions: &[Condition]) -> Option<(Timestamp, CaptureHint)> {
+        let at = conditions.iter().filter_map(|c| c.heartbeat).max()?;
+        let alive = conditions.iter().any(|c| c.kind == "Ready" && c.status == "True");
+        Some((at, CaptureHint { basis: "node heartbeat", slack_ns: if alive { 6 * MINUTE } else { i64::MAX } }))
+    }
 }
 
 /// Evidence that could have been there and is not: a collector's error file, an empty file, `Pods: not authorized`.

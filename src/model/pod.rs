@@ -1,7 +1,7 @@
 //! Pods, containers, workloads and events as Kubernetes states them.
 
 use super::quantity::Bytes;
-use super::time::{RawTime, Timestamp};
+use super::time::{RawTime, Timestamp, parse_rfc3339};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -50,7 +50,8 @@ pub struct ContainerState {
     pub requests: Resources,
     /// Limits that `status.containerStatuses[].resources` reports as in force, where it does.
     pub limits_in_force: Option<Resources>,
-    /// Plain values as written (redaction happens where text leaves the program); references are left out.
+    /// Plain values as written (redaction happens where text leaves the program); a reference stands as kubectl tells it,
+    /// `<set to the key 'password' in secret 'db'>`.
     pub env: BTreeMap<String, String>,
     pub command: Vec<String>,
     pub args: Vec<String>,
@@ -158,6 +159,26 @@ pub struct KubeEvent {
     pub message: String,
     pub annotations: BTreeMap<String, String>,
     pub uid: Option<String>,
+}
+
+impl KubeEvent {
+    /// Container name of a field path such as `spec.containers{api}` or `spec.initContainers{migrate}`.
+    pub fn container_of(field_path: &str) -> Option<String> {
+        let (list, rest) = field_path.split_once('{')?;
+        let name = rest.strip_suffix('}')?;
+        (list.starts_with("spec.") && list.ends_with("ontainers") && !name.is_empty()).then(|| name.to_owned())
+    }
+}
+
+/// An RFC 3339 instant as Kubernetes writes it; Go's zero time (year 0001) is absent.
+pub fn written_instant(text: &str) -> Option<Timestamp> {
+    parse_rfc3339(text.as_bytes()).map(|(t, _)| t)
+}
+
+/// The id of `containerd://0fd0…` without its runtime; `None` when nothing is left.
+pub fn bare_container_id(text: &str) -> Option<String> {
+    let id = text.rsplit_once("://").map_or(text, |(_, id)| id).trim();
+    (!id.is_empty() && id != "<none>").then(|| id.to_owned())
 }
 
 /// `kubectl top` or the metrics API: working set of a pod or container at a moment.
