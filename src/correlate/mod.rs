@@ -8,7 +8,7 @@ pub mod timeline;
 
 use crate::model::facts::Facts;
 use crate::model::incident::ArtifactInfo;
-use crate::model::{Incident, Observation, Placed};
+use crate::model::{Incident, Observation, Placed, When};
 
 /// What the user says about clocks and names.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +62,9 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.workloads = place(workloads, &clock, &names);
     incident.nodes = place(nodes, &clock, &names);
     incident.events = place(events, &clock, &names);
+    for e in &mut incident.events {
+        e.what.first_at = Some(clock.when(&e.what.first, &e.cite)).filter(When::is_known);
+    }
     incident.usage = place(usage, &clock, &names);
     incident.profiles = place(profiles, &clock, &names);
     incident.cgroups = place(cgroups, &clock, &names);

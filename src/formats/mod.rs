@@ -12,6 +12,7 @@
 
 pub mod decimal;
 pub mod input;
+pub mod kube_objects;
 pub mod lines;
 pub mod metric_labels;
 pub mod openmetrics;
@@ -52,8 +53,13 @@ pub trait Format: Sync {
 }
 
 /// Every format; the highest match wins, a tie takes list order.
-pub static FORMATS: &[&dyn Format] =
-    &[&prometheus_api::VictoriaExport, &prometheus_api::PrometheusApi, &openmetrics::OpenMetrics, &tsdb_dump::TsdbDump];
+pub static FORMATS: &[&dyn Format] = &[
+    &prometheus_api::VictoriaExport,
+    &prometheus_api::PrometheusApi,
+    &openmetrics::OpenMetrics,
+    &tsdb_dump::TsdbDump,
+    &kube_objects::KubeObjects,
+];
 
 /// The format that claims `head` most strongly.
 pub fn detect(head: &Head<'_>) -> Option<(&'static dyn Format, Match)> {

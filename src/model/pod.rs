@@ -1,7 +1,7 @@
 //! Pods, containers, workloads and events as Kubernetes states them.
 
 use super::quantity::Bytes;
-use super::time::{RawTime, Timestamp, parse_rfc3339};
+use super::time::{RawTime, Timestamp, When, parse_rfc3339};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -145,6 +145,8 @@ pub struct WorkloadState {
 pub struct KubeEvent {
     pub first: RawTime,
     pub last: RawTime,
+    /// `first` on the common clock; correlation fills it in.
+    pub first_at: Option<When>,
     pub count: Option<u64>,
     /// `Normal` or `Warning`.
     pub kind: Option<String>,

@@ -30,6 +30,7 @@ pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>) {
     let event = KubeEvent {
         first,
         last: last.clone(),
+        first_at: None,
         count,
         kind: v.get("type").owned(),
         reason,

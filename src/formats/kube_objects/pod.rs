@@ -86,11 +86,7 @@ pub fn containers_of(spec: &Value<'_>) -> Vec<ContainerState> {
                 env: env(c),
                 command: words(c.get("command")),
                 args: words(c.get("args")),
-                mounts: c
-                    .get("volumeMounts")
-                    .items()
-                    .filter_map(|m| Some((m.get("mountPath").owned()?, m.get("name").owned()?)))
-                    .collect(),
+                mounts: c.get("volumeMounts").items().filter_map(|m| Some((m.get("mountPath").owned()?, m.get("name").owned()?))).collect(),
                 has_liveness_probe: c.get("livenessProbe").is_map(),
                 line: Some(place.line),
                 offset: Some(place.offset),
@@ -146,10 +142,7 @@ fn run(state: &Value<'_>) -> (ContainerRun, Option<Place>) {
 }
 
 pub fn resources(v: &Value<'_>) -> Resources {
-    Resources {
-        memory_bytes: v.get("memory").text().and_then(parse_bytes),
-        cpu_millis: v.get("cpu").text().and_then(parse_cpu_millis),
-    }
+    Resources { memory_bytes: v.get("memory").text().and_then(parse_bytes), cpu_millis: v.get("cpu").text().and_then(parse_cpu_millis) }
 }
 
 fn words(v: &Value<'_>) -> Vec<String> {

@@ -128,7 +128,7 @@ impl Splitter {
 }
 
 /// Parses one piece into `sink`.
-pub fn read_piece<'a>(piece: &Piece<'_>, text: &'a str, sink: &mut impl Sink) {
+pub fn read_piece(piece: &Piece<'_>, text: &str, sink: &mut impl Sink) {
     let starts: Vec<usize> = std::iter::once(0).chain(memchr_iter(b'\n', piece.bytes).map(|n| n + 1)).collect();
     let place = |line: usize| {
         let n = line.saturating_sub(1);

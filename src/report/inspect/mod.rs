@@ -22,7 +22,7 @@ pub fn document(incident: &Incident, rows: &RowOptions) -> Value {
         "pods": pods::section(incident),
         "nodes": nodes::section(incident),
         "events": events::section(incident),
-        "series": series::section(incident),
+        "series": series::section(incident).into_iter().chain(events::usage(incident)).collect::<Vec<_>>(),
         "profiles": profiles::section(incident, rows),
         "cgroup": node_files::cgroup(incident),
         "processes": node_files::processes(incident),

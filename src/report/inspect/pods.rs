@@ -1,8 +1,102 @@
 //! `pods[]` of `postmem.inspect/1`.
 
-use crate::model::Incident;
-use serde_json::Value;
+use crate::model::pod::{ContainerRun, ContainerState, PodState};
+use crate::model::{Incident, Placed};
+use serde_json::{Map, Value, json};
 
-pub fn section(_incident: &Incident) -> Vec<Value> {
-    Vec::new()
+pub fn section(incident: &Incident) -> Vec<Value> {
+    incident.pods.iter().map(|p| pod(incident, p)).collect()
+}
+
+fn pod(incident: &Incident, placed: &Placed<PodState>) -> Value {
+    let p = &placed.what;
+    let workload =
+        placed.owner.workload.clone().or_else(|| p.controlled_by.as_deref().map(|c| c.rsplit('/').next().unwrap_or(c).to_owned()));
+    json!({
+        "namespace": p.namespace,
+        "name": p.name,
+        "uid": p.uid,
+        "node": p.node,
+        "phase": p.phase,
+        "status": p.status,
+        "restart_count": p.restart_count.or_else(|| p.containers.iter().filter_map(|c| c.restart_count).reduce(u64::saturating_add)),
+        "qos": p.qos,
+        "workload": workload,
+        "controlled_by": p.controlled_by,
+        "start_time": p.start_time,
+        "created": p.created,
+        "deleting": p.deleting,
+        "reason": p.reason,
+        "message": p.message,
+        "limits": p.limits,
+        "requests": p.requests,
+        "containers": p.containers.iter().map(container).collect::<Vec<_>>(),
+        "conditions": p.conditions,
+        "artifact": incident.path(placed.cite.span.artifact),
+        "line": placed.cite.span.line,
+        "byte_offset": placed.cite.span.offset,
+    })
+}
+
+fn container(c: &ContainerState) -> Value {
+    let env: Map<String, Value> = c.env.iter().map(|(k, v)| (k.clone(), json!(shown(v)))).collect();
+    json!({
+        "name": c.name,
+        "kind": c.kind,
+        "container_id": c.container_id,
+        "image": c.image,
+        "state": c.now.state,
+        "reason": c.now.reason,
+        "exit_code": c.now.exit_code,
+        "signal": c.now.signal,
+        "started": c.now.started,
+        "finished": c.now.finished,
+        "last_state": c.last.as_ref().map(last),
+        "ready": c.ready,
+        "restart_count": c.restart_count,
+        "limits": c.limits,
+        "requests": c.requests,
+        "limits_in_force": c.limits_in_force,
+        "env": env,
+        "line": c.line,
+        "byte_offset": c.offset,
+    })
+}
+
+fn last(r: &ContainerRun) -> Value {
+    json!({"state": r.state, "reason": r.reason, "exit_code": r.exit_code, "signal": r.signal, "started": r.started, "finished": r.finished})
+}
+
+/// What may be shown of an environment value: references, numbers with units and flags that size a runtime.
+/// Everything else is hidden word by word.
+fn shown(value: &str) -> String {
+    if value.is_empty() || value.starts_with("<set to ") {
+        return value.to_owned();
+    }
+    value.split_whitespace().map(|w| if sizes_a_runtime(w) { w } else { "***" }).collect::<Vec<_>>().join(" ")
+}
+
+/// `-Xmx512m`, `-XX:MaxRAMPercentage=75`, `--max-old-space-size=768`, `512MiB`, `0.9`: never a secret.
+fn sizes_a_runtime(word: &str) -> bool {
+    const FLAGS: [&str; 7] =
+        ["-Xm", "-Xss", "-XX:", "--max-old-space-size=", "--max-semi-space-size=", "--max_old_space_size=", "--heapsnapshot-"];
+    if FLAGS.iter().any(|f| word.starts_with(f)) {
+        return true;
+    }
+    let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = word.get(digits.len()..).unwrap_or("");
+    let number = !digits.is_empty() && digits.len() <= 14 && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
+    number && matches!(unit, "" | "k" | "K" | "m" | "M" | "g" | "G" | "Ki" | "Mi" | "Gi" | "KiB" | "MiB" | "GiB" | "KB" | "MB" | "GB" | "B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn sizes_are_shown_and_secrets_are_not() {
+        assert_eq!(shown("-Xms256m -Xmx512m -Dpassword=hunter2"), "-Xms256m -Xmx512m ***");
+        assert_eq!(shown("512MiB"), "512MiB");
+        assert_eq!(shown("s3cr3t"), "***");
+    }
 }
