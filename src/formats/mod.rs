@@ -16,6 +16,7 @@ pub mod kube_objects;
 pub mod lines;
 pub mod metric_labels;
 pub mod openmetrics;
+pub mod pprof;
 pub mod prometheus_api;
 pub mod series_set;
 pub mod tsdb_dump;
@@ -59,6 +60,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &openmetrics::OpenMetrics,
     &tsdb_dump::TsdbDump,
     &kube_objects::KubeObjects,
+    &pprof::Pprof,
 ];
 
 /// The format that claims `head` most strongly.

@@ -32,6 +32,22 @@ pub struct HeapProfile {
     /// Further figures of the same capture by name (MemStats, `extra_native_bytes`, …), in bytes unless the name says otherwise.
     pub extra: BTreeMap<String, i64>,
     pub body: ProfileBody,
+    /// The biggest allocation sites of `Stacks`, grouped and ordered as the row flags ask; filled by `correlate`.
+    pub sites: Vec<SiteRow>,
+}
+
+/// Values of one allocation site.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SiteRow {
+    /// What rows of two profiles are matched by; see the contract's row keys.
+    pub key: String,
+    pub name: String,
+    /// `file:line`, or the file, where it is not the name already.
+    pub location: Option<String>,
+    /// Value of the innermost frame itself, one per measure of the profile.
+    pub own: Vec<i64>,
+    /// Value with callees, one per measure.
+    pub cumulative: Vec<i64>,
 }
 
 /// What the profile is made of.
@@ -72,6 +88,18 @@ pub struct Frame {
     pub line: u32,
 }
 
+/// A binary in the address space, so that unsymbolized frames can still be told apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mapping {
+    /// First address and the one past the last.
+    pub start: u64,
+    pub limit: u64,
+    /// Offset in the file of the first byte, in bytes.
+    pub offset: u64,
+    pub file: Box<str>,
+    pub build_id: Box<str>,
+}
+
 /// Samples by call stack, as columns. Stacks are leaf first; a location holds its inlined frames innermost first.
 ///
 /// `loc_frames[loc_start[l]..loc_start[l + 1]]` are the frames of location `l`;
@@ -85,6 +113,9 @@ pub struct StackTable {
     pub loc_frames: Vec<Frame>,
     /// Address of each location, 0 where unknown.
     pub loc_address: Vec<u64>,
+    /// Index into `mappings` plus one for each location, 0 where unknown; empty where the format has no binaries.
+    pub loc_mapping: Vec<u32>,
+    pub mappings: Vec<Mapping>,
     pub stack_start: Vec<u32>,
     pub stack_locs: Vec<u32>,
     pub values: Vec<i64>,
@@ -113,6 +144,12 @@ impl StackTable {
     pub fn frames(&self, l: u32) -> &[Frame] {
         let (a, b) = (self.loc_start.get(l as usize).copied().unwrap_or(0), self.loc_start.get(l as usize + 1).copied().unwrap_or(0));
         self.loc_frames.get(a as usize..b as usize).unwrap_or(&[])
+    }
+
+    /// The binary that location `l` lies in, where the profile says.
+    pub fn mapping(&self, l: u32) -> Option<&Mapping> {
+        let i = self.loc_mapping.get(l as usize).copied()?.checked_sub(1)?;
+        self.mappings.get(i as usize)
     }
 
     pub fn value(&self, measure: usize, sample: usize) -> i64 {
