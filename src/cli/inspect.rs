@@ -21,7 +21,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode, Error> {
     let rows = args.rows.options()?;
     let options = pipeline::Options { rows: rows.clone(), ..Default::default() };
-    let incident = pipeline::read(&args.inputs, &options)?;
+    let incident = pipeline::inspect(&args.inputs, &options)?;
     let doc = report::inspect::document(&incident, &rows);
     let text = serde_json::to_string_pretty(&doc).map_err(|e| Error::Internal(e.to_string()))?;
     match args.output {

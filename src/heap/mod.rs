@@ -1,1 +1,3 @@
 //! Heap graphs: dominators, retained sizes, differences, paths. Plain functions over neutral columns; knows no format.
+
+pub mod sites;

@@ -22,9 +22,8 @@ pub struct Filter {
 impl Filter {
     /// Compiles the patterns of the row flags; the error names the bad one.
     pub fn new(rows: &RowOptions) -> Result<Self, String> {
-        let compile = |p: &Option<String>| {
-            p.as_deref().map(|p| Regex::new(p).map_err(|e| format!("not a regular expression: {p}: {e}"))).transpose()
-        };
+        let compile =
+            |p: &Option<String>| p.as_deref().map(|p| Regex::new(p).map_err(|e| format!("not a regular expression: {p}: {e}"))).transpose();
         Ok(Filter {
             focus: compile(&rows.focus)?,
             ignore: compile(&rows.ignore)?,
@@ -189,6 +188,8 @@ struct Sieve {
     start: Vec<u32>,
     /// Group of each frame left.
     groups: Vec<u32>,
+    /// What counts once per stack, where that is not the group: by file, pprof lets every function of the file count.
+    once: Option<Vec<u32>>,
     /// Innocent 0, wanted 1, unwanted 2.
     mark: Vec<u8>,
     from: Option<Vec<bool>>,
@@ -198,15 +199,15 @@ struct Sieve {
 fn sieve(g: &mut Grouping<'_>, filter: &Filter) -> Sieve {
     let table = g.table;
     let n = table.locations();
-    let mut s = Sieve { start: Vec::with_capacity(n + 1), groups: Vec::new(), mark: Vec::new(), from: None, hides: false };
+    let mut s = Sieve { start: Vec::with_capacity(n + 1), groups: Vec::new(), once: None, mark: Vec::new(), from: None, hides: false };
     s.groups.reserve(table.loc_frames.len());
+    s.once = (g.by == GroupBy::File).then(Vec::new);
     let matcher = |re: &Option<Regex>| -> Option<Vec<bool>> {
         let re = re.as_ref()?;
         let of = |f: &crate::model::profile::Function| re.is_match(table.string(f.name)) || re.is_match(table.string(f.file));
         Some(table.functions.iter().map(of).collect())
     };
-    let (focus, ignore, hide, show) =
-        (matcher(&filter.focus), matcher(&filter.ignore), matcher(&filter.hide), matcher(&filter.show_from));
+    let (focus, ignore, hide, show) = (matcher(&filter.focus), matcher(&filter.ignore), matcher(&filter.hide), matcher(&filter.show_from));
     let hit = |m: &Option<Vec<bool>>, f: u32| m.as_ref().is_some_and(|m| m.get(f as usize).copied().unwrap_or(false));
     let binary = |re: &Option<Regex>, l: u32| re.as_ref().is_some_and(|re| table.mapping(l).is_some_and(|m| re.is_match(&m.file)));
     s.hides = hide.is_some() || show.is_some();
@@ -218,11 +219,7 @@ fn sieve(g: &mut Grouping<'_>, filter: &Filter) -> Sieve {
         let mut frames_left = frames;
         if picky {
             let any = |m: &Option<Vec<bool>>, re: &Option<Regex>| frames.iter().any(|f| hit(m, f.function)) || binary(re, l);
-            s.mark.push(if any(&ignore, &filter.ignore) {
-                2
-            } else {
-                u8::from(focus.is_none() || any(&focus, &filter.focus))
-            });
+            s.mark.push(if any(&ignore, &filter.ignore) { 2 } else { u8::from(focus.is_none() || any(&focus, &filter.focus)) });
             if let Some(from) = from.as_mut().and_then(|f| f.get_mut(l as usize)) {
                 if binary(&filter.show_from, l) {
                     *from = true;
@@ -239,10 +236,16 @@ fn sieve(g: &mut Grouping<'_>, filter: &Filter) -> Sieve {
         for f in frames_left.iter().filter(|f| !hit(&hide, f.function)) {
             let group = g.frame(f.function, f.line, l);
             s.groups.push(group);
+            if let Some(once) = &mut s.once {
+                once.push(f.function);
+            }
         }
         if s.groups.len() == before && frames.is_empty() {
             let group = g.unknown(l);
             s.groups.push(group);
+            if let Some(once) = &mut s.once {
+                once.push(table.functions.len() as u32);
+            }
         }
     }
     s.start.push(s.groups.len() as u32);
@@ -252,9 +255,20 @@ fn sieve(g: &mut Grouping<'_>, filter: &Filter) -> Sieve {
 
 impl Sieve {
     #[inline]
-    fn groups(&self, l: u32) -> &[u32] {
+    fn range(&self, l: u32) -> std::ops::Range<usize> {
         let (a, b) = (self.start.get(l as usize).copied().unwrap_or(0), self.start.get(l as usize + 1).copied().unwrap_or(0));
-        self.groups.get(a as usize..b as usize).unwrap_or(&[])
+        a as usize..b as usize
+    }
+
+    #[inline]
+    fn groups(&self, l: u32) -> &[u32] {
+        self.groups.get(self.range(l)).unwrap_or(&[])
+    }
+
+    /// What counts once per stack, for each of [`Sieve::groups`].
+    #[inline]
+    fn once(&self, l: u32) -> &[u32] {
+        self.once.as_ref().unwrap_or(&self.groups).get(self.range(l)).unwrap_or(&[])
     }
 
     /// The part of a stack that counts, or `None` when the stack is filtered out.
@@ -311,7 +325,7 @@ pub fn sum<'a>(
         cumulative_spread: vec![Spread::default(); if noise.is_some() { groups } else { 0 }],
     };
     let every_frame = counts_recursion(profile);
-    let mut stamp = vec![u32::MAX; groups];
+    let mut stamp = vec![u32::MAX; groups.max(table.functions.len() + 1)];
     let mut row = vec![0i64; m];
     let mut trace = Vec::new();
     for s in 0..samples {
@@ -349,12 +363,12 @@ pub fn sum<'a>(
         }
         let mut first = true;
         for &l in stack {
-            for &group in sieve.groups(l) {
+            for (&group, &once) in sieve.groups(l).iter().zip(sieve.once(l)) {
                 if first {
                     first = false;
                     sums.add_own(group, &row, spread);
                 }
-                if let Some(mark) = stamp.get_mut(group as usize)
+                if let Some(mark) = stamp.get_mut(once as usize)
                     && (every_frame || *mark != s as u32)
                 {
                     *mark = s as u32;
@@ -398,7 +412,11 @@ fn trace_labels(
         // The innermost frame's function names the row.
         let leaf = trace.last().and_then(|f| frames.get(*f as usize)).copied();
         made.push(text.into());
-        labels.push(Label { name: Text::Made(g), address: 0, ..leaf.unwrap_or(Label { name: Text::Made(g), file: u32::MAX, line: 0, address: 0 }) });
+        labels.push(Label {
+            name: Text::Made(g),
+            address: 0,
+            ..leaf.unwrap_or(Label { name: Text::Made(g), file: u32::MAX, line: 0, address: 0 })
+        });
     }
     (labels, made)
 }

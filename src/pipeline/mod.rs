@@ -27,6 +27,13 @@ pub fn read(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
     Ok(incident)
 }
 
+/// As [`read`], with the top allocation sites of every profile of stacks, as the row flags ask.
+pub fn inspect(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
+    let mut incident = read(inputs, options)?;
+    correlate::compare::sites::fill_top(&mut incident.profiles, &options.rows).map_err(Error::Usage)?;
+    Ok(incident)
+}
+
 /// Compares one profile per input, in the order given.
 pub fn diff(inputs: &[PathBuf], options: &Options) -> Result<Delta, Error> {
     let mut incidents = Vec::new();

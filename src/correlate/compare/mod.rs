@@ -2,7 +2,7 @@
 
 mod classes;
 mod graphs;
-mod sites;
+pub mod sites;
 
 use crate::model::delta::{Delta, RowOptions, SnapshotInfo};
 use crate::model::profile::{HeapProfile, ProfileBody};

@@ -8,6 +8,7 @@ mod nodes;
 mod pods;
 mod profiles;
 mod series;
+mod stack_rows;
 
 use crate::model::Incident;
 use crate::model::delta::RowOptions;

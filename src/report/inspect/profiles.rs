@@ -16,6 +16,10 @@ fn profile(incident: &Incident, placed: &Placed<HeapProfile>, _rows: &RowOptions
         ProfileBody::Stacks(_) => "stack",
         _ => "class",
     };
+    let top = match p.body {
+        ProfileBody::Stacks(_) => super::stack_rows::rows(p),
+        _ => Vec::new(),
+    };
     json!({
         "artifact": incident.path(placed.cite.span.artifact),
         "format": p.format,
@@ -23,6 +27,6 @@ fn profile(incident: &Incident, placed: &Placed<HeapProfile>, _rows: &RowOptions
         "time": placed.at,
         "process": p.process,
         "totals": totals,
-        "top": [],
+        "top": top,
     })
 }
