@@ -1,29 +1,269 @@
-//! Identity: claims become owners. Strong keys (pod UID, container id) join always, names only within what they can mean.
+//! Identity: claims become owners. Pod UIDs and container ids join always; names join where they can mean only one thing.
+//! Every join that is not written down in one place is remembered with its reason, for the report.
 
+use super::paths::CgroupPath;
 use crate::model::facts::Facts;
 use crate::model::incident::Join;
-use crate::model::{Claim, Owner, When};
+use crate::model::pod::{ContainerKind, PodState, WorkloadState};
+use crate::model::{Claim, Owner};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of one pod, gathered from every artifact that names it.
+#[derive(Debug, Clone, Default)]
+struct PodName {
+    namespace: Option<String>,
+    name: String,
+    node: Option<String>,
+    workload: Option<String>,
+    /// Main containers by name.
+    containers: BTreeSet<String>,
+}
 
 /// Every name learnt from every artifact.
-pub struct Names {}
+#[derive(Debug, Default)]
+pub struct Names {
+    pods: Vec<PodName>,
+    by_uid: BTreeMap<String, usize>,
+    by_name: BTreeMap<String, Vec<usize>>,
+    /// Container id → pod and container name.
+    by_container: BTreeMap<String, (usize, String)>,
+    nodes: BTreeSet<String>,
+    /// (namespace, ReplicaSet or Job) → its own controller's name.
+    controllers: BTreeMap<(String, String), String>,
+}
 
 impl Names {
-    pub fn learn(_facts: &Facts) -> Self {
-        Names {}
+    pub fn learn(facts: &Facts) -> Self {
+        let mut names = Names::default();
+        for w in &facts.workloads {
+            names.learn_workload(&w.what);
+        }
+        for n in &facts.nodes {
+            names.nodes.insert(n.what.name.clone());
+        }
+        for p in &facts.pods {
+            names.learn_pod(&p.what);
+        }
+        for s in &facts.series {
+            names.learn_series(&s.who, s.what.label("id"));
+        }
+        // A pod that only an event or a log line names is a pod all the same.
+        for e in &facts.events {
+            if e.what.object_kind.as_deref() == Some("Pod")
+                && let (Some(ns), Some(name)) = (&e.what.object_namespace, &e.what.object_name)
+            {
+                names.pod_index(Some(ns), name);
+            }
+        }
+        for name in names.pods.iter().filter_map(|p| p.node.clone()).collect::<Vec<_>>() {
+            names.nodes.insert(name);
+        }
+        names
     }
 
-    pub fn owner(&self, claim: &Claim, _at: &When) -> Owner {
-        let own = |s: &Option<Box<str>>| s.as_deref().map(str::to_owned);
-        Owner {
+    fn learn_workload(&mut self, w: &WorkloadState) {
+        if let (Some(ns), Some(owner)) = (&w.namespace, &w.controlled_by) {
+            self.controllers.insert((ns.clone(), w.name.clone()), bare(owner).to_owned());
+        }
+    }
+
+    fn learn_pod(&mut self, p: &PodState) {
+        if p.name.is_empty() {
+            return;
+        }
+        let i = self.pod_index(p.namespace.as_deref(), &p.name);
+        let workload = p.controlled_by.as_deref().map(|c| self.top_controller(p.namespace.as_deref(), c));
+        if let Some(uid) = &p.uid {
+            self.by_uid.insert(uid.clone(), i);
+        }
+        for c in &p.containers {
+            if let Some(id) = &c.container_id {
+                self.by_container.insert(id.clone(), (i, c.name.clone()));
+            }
+        }
+        let Some(known) = self.pods.get_mut(i) else { return };
+        known.node = p.node.clone().or(known.node.take());
+        known.workload = workload.or(known.workload.take());
+        known.containers.extend(p.containers.iter().filter(|c| c.kind == ContainerKind::Main).map(|c| c.name.clone()));
+    }
+
+    /// cAdvisor's `id` label is the cgroup path: it names the UID and the container id of an incarnation that
+    /// Kubernetes has long forgotten.
+    fn learn_series(&mut self, who: &Claim, id: Option<&str>) {
+        let (Some(ns), Some(pod)) = (&who.namespace, &who.pod) else { return };
+        let i = self.pod_index(Some(ns), pod);
+        let path = id.map(CgroupPath::parse).unwrap_or_default();
+        let (uid, cid) = (
+            who.pod_uid.as_deref().map(str::to_owned).or(path.pod_uid),
+            who.container_id.as_deref().map(str::to_owned).or(path.container_id),
+        );
+        if let Some(uid) = uid {
+            self.by_uid.entry(uid).or_insert(i);
+        }
+        if let Some(c) = who.container.as_deref().filter(|c| !c.is_empty() && *c != "POD") {
+            if let Some(cid) = cid {
+                self.by_container.entry(cid).or_insert_with(|| (i, c.to_owned()));
+            }
+        }
+        if let (Some(p), Some(node)) = (self.pods.get_mut(i), &who.node) {
+            // A node label is a name only if it is not a scrape address.
+            if p.node.is_none() && !node.contains(':') {
+                p.node = Some(node.to_string());
+            }
+        }
+    }
+
+    /// Index of the pod, made on first sight. A missing namespace means the only pod of that name, if there is one.
+    fn pod_index(&mut self, namespace: Option<&str>, name: &str) -> usize {
+        let same = self.by_name.entry(name.to_owned()).or_default();
+        let found = same.iter().copied().find(|&i| {
+            let have = self.pods.get(i).and_then(|p| p.namespace.as_deref());
+            have == namespace || have.is_none() || namespace.is_none()
+        });
+        if let Some(i) = found {
+            if let Some(p) = self.pods.get_mut(i)
+                && p.namespace.is_none()
+            {
+                p.namespace = namespace.map(str::to_owned);
+            }
+            return i;
+        }
+        let i = self.pods.len();
+        same.push(i);
+        self.pods.push(PodName { namespace: namespace.map(str::to_owned), name: name.to_owned(), ..PodName::default() });
+        i
+    }
+
+    /// Bare name of the controller at the top: ReplicaSet → Deployment, Job → CronJob where the bundle shows it,
+    /// else the ReplicaSet's name without its template hash.
+    fn top_controller(&self, namespace: Option<&str>, controlled_by: &str) -> String {
+        let name = bare(controlled_by);
+        let mut top = name.to_owned();
+        for _ in 0..4 {
+            match self.controllers.get(&(namespace.unwrap_or("").to_owned(), top.clone())) {
+                Some(up) => top.clone_from(up),
+                None => break,
+            }
+        }
+        if top == name && controlled_by.starts_with("ReplicaSet/") {
+            if let Some((base, hash)) = name.rsplit_once('-')
+                && is_template_hash(hash)
+            {
+                return base.to_owned();
+            }
+        }
+        top
+    }
+
+    /// Full name of a node of which a log may show only the host part; the text itself when nothing matches.
+    pub fn node(&self, text: &str) -> String {
+        if self.nodes.contains(text) {
+            return text.to_owned();
+        }
+        let short = |n: &str| n.split('.').next().unwrap_or(n).to_owned();
+        let mut same = self.nodes.iter().filter(|n| short(n) == short(text));
+        match (same.next(), same.next()) {
+            (Some(one), None) => one.clone(),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// Resolves a claim; the join says why two names were taken to be the same thing.
+    pub fn owner(&self, claim: &Claim) -> (Owner, Option<Join>) {
+        let path = claim.cgroup.as_deref().map(CgroupPath::parse).unwrap_or_default();
+        let cid = claim.container_id.as_deref().map(str::to_owned).or(path.container_id);
+        let uid = claim.pod_uid.as_deref().map(str::to_owned).or(path.pod_uid);
+        if let Some(cid) = &cid
+            && let Some((i, container)) = self.by_container.get(cid)
+        {
+            return (self.named(*i, Some(container.clone()), claim), self.join(cid, *i, Some(container), "container id"));
+        }
+        if let Some(uid) = &uid
+            && let Some(&i) = self.by_uid.get(uid)
+        {
+            let container = self.container_in(i, claim, cid.is_some());
+            return (self.named(i, container.clone(), claim), self.join(uid, i, container.as_ref(), "pod UID"));
+        }
+        if let Some(pod) = claim.pod.as_deref() {
+            let hits: Vec<usize> = self
+                .by_name
+                .get(pod)
+                .into_iter()
+                .flatten()
+                .copied()
+                .filter(|&i| {
+                    claim.namespace.is_none()
+                        || self.pods.get(i).is_some_and(|p| p.namespace.is_none() || p.namespace.as_deref() == claim.namespace.as_deref())
+                })
+                .collect();
+            if let [i] = hits[..] {
+                let container = claim.container.as_deref().filter(|c| !c.is_empty()).map(str::to_owned);
+                let join = (claim.inferred).then(|| Join {
+                    left: pod.to_owned(),
+                    right: self.label(i, container.as_ref()),
+                    reason: "names in the artifact's path".into(),
+                });
+                return (self.named(i, container, claim), join);
+            }
+        }
+        let own = |s: &Option<Box<str>>| s.as_deref().filter(|s| !s.is_empty()).map(str::to_owned);
+        let owner = Owner {
             namespace: own(&claim.namespace),
             workload: None,
             pod: own(&claim.pod),
             container: own(&claim.container),
-            node: own(&claim.node),
+            node: claim.node.as_deref().map(|n| self.node(n)),
+        };
+        (owner, None)
+    }
+
+    /// The container of a pod that a claim means without saying so: the one it names, or the pod's only one.
+    fn container_in(&self, i: usize, claim: &Claim, in_container: bool) -> Option<String> {
+        if let Some(c) = claim.container.as_deref().filter(|c| !c.is_empty()) {
+            return Some(c.to_owned());
+        }
+        let known = &self.pods.get(i)?.containers;
+        (in_container && known.len() == 1).then(|| known.first().cloned()).flatten()
+    }
+
+    fn named(&self, i: usize, container: Option<String>, claim: &Claim) -> Owner {
+        let Some(p) = self.pods.get(i) else { return Owner::default() };
+        Owner {
+            namespace: p.namespace.clone(),
+            workload: p.workload.clone(),
+            pod: Some(p.name.clone()),
+            container,
+            node: p.node.clone().or_else(|| claim.node.as_deref().filter(|n| !n.contains(':')).map(|n| self.node(n))),
         }
     }
 
-    pub fn joins(&self) -> Vec<Join> {
-        Vec::new()
+    fn label(&self, i: usize, container: Option<&String>) -> String {
+        self.pods.get(i).map_or(String::new(), |p| {
+            format!("{}/{}{}", p.namespace.as_deref().unwrap_or("?"), p.name, container.map_or(String::new(), |c| format!("/{c}")))
+        })
     }
+
+    fn join(&self, left: &str, i: usize, container: Option<&String>, reason: &str) -> Option<Join> {
+        Some(Join {
+            left: left.to_owned(),
+            right: self.label(i, container),
+            reason: format!("{reason} stated by Kubernetes or by the metrics' cgroup path"),
+        })
+    }
+
+    /// The container whose incarnation a container id belongs to, if any artifact names it.
+    pub fn container_of(&self, container_id: &str) -> Option<(Owner, &str)> {
+        let (i, c) = self.by_container.get(container_id)?;
+        Some((self.named(*i, Some(c.clone()), &Claim::default()), c))
+    }
+}
+
+/// `ReplicaSet/api-7d9f` → `api-7d9f`.
+fn bare(controller: &str) -> &str {
+    controller.rsplit('/').next().unwrap_or(controller)
+}
+
+/// Pod template hashes are 5 to 10 characters of the alphabet `bcdfghjklmnpqrstvwxz2456789` (k8s.io/apimachinery `rand.SafeEncodeString`).
+fn is_template_hash(s: &str) -> bool {
+    (5..=10).contains(&s.len()) && s.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
 }

@@ -1,5 +1,481 @@
 //! Endings: kernel reports, container states, events and log words joined into one entry per ending.
+//! The kernel log is the witness of record; every other witness either confirms one of its entries or adds one it missed.
 
-use crate::model::Incident;
+use super::paths::CgroupPath;
+use crate::model::incident::Kill;
+use crate::model::log::LogPattern;
+use crate::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Victim};
+use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState};
+use crate::model::quantity::human_bytes;
+use crate::model::time::{Basis, MINUTE, SECOND};
+use crate::model::{ArtifactId, Cite, Incident, Owner, Placed, Timestamp, When};
+use std::collections::BTreeMap;
 
-pub fn endings(_incident: &mut Incident) {}
+/// Two witnesses of one ending may differ by this much: kubelet notices late, `dmesg -T` drifts.
+const SAME_ENDING: i64 = 2 * MINUTE;
+
+/// Fills [`Incident::kills`], earliest first, those without a time last.
+pub fn endings(incident: &mut Incident) {
+    let mut kills = kernel_kills(incident);
+    anchor_by_status(incident, &mut kills);
+    container_endings(incident, &mut kills);
+    evictions(incident, &mut kills);
+    container_deaths(incident, &mut kills);
+    runtime_aborts(incident, &mut kills);
+    userspace_kills(incident, &mut kills);
+    kills.sort_by(|a, b| key(a).cmp(&key(b)));
+    incident.kills = kills;
+}
+
+/// Restarts that only a counter saw, once trends are known: where a container's last ending was a runtime abort or a probe
+/// kill, its earlier restarts in the same window are taken for the same thing, as long as nothing else explains them.
+pub fn from_restart_counters(incident: &mut Incident) {
+    let mut added = Vec::new();
+    for t in &incident.trends {
+        let known: Vec<&Kill> = incident.kills.iter().filter(|k| k.owner.same_container(&t.owner)).collect();
+        let Some(last) = known.last() else { continue };
+        if !matches!(last.kind, KillKind::RuntimeAbort | KillKind::ProbeKill) || known.iter().any(|k| k.kind != last.kind) {
+            continue;
+        }
+        for &r in &t.restarts {
+            let at = When { earliest: r.saturating_sub(MINUTE), latest: r, basis: Basis::Stated };
+            let seen = |k: &Kill| k.owner.same_container(&t.owner) && k.at.is_some_and(|w| w.near(&at, SAME_ENDING));
+            if incident.kills.iter().chain(&added).any(seen) {
+                continue;
+            }
+            added.push(Kill {
+                at: Some(at),
+                kind: last.kind,
+                owner: t.owner.clone(),
+                limit_bytes: last.limit_bytes,
+                limit_level: last.limit_level,
+                count: 1,
+                exit_code: last.exit_code,
+                witnesses: vec!["restart counter"],
+                evidence: vec![(
+                    t.cite.clone(),
+                    format!("restart counter rose at {} UTC; taken for a {} like the last one", r.human(), last.kind.word()),
+                )],
+                ..Kill::default()
+            });
+        }
+    }
+    incident.kills.extend(added);
+    incident.kills.sort_by(|a, b| key(a).cmp(&key(b)));
+}
+
+fn key(k: &Kill) -> (Timestamp, Owner, KillKind, Option<u32>) {
+    (k.at.and_then(|w| w.mid()).unwrap_or(Timestamp::MAX), k.owner.clone(), k.kind, k.victims.first().and_then(|v| v.pid))
+}
+
+/// One entry per kernel report that killed something; copies of one report in several logs merge.
+fn kernel_kills(incident: &Incident) -> Vec<Kill> {
+    let survivors = survivors(incident);
+    let mut kills: Vec<Kill> = Vec::new();
+    for (i, r) in incident.oom_reports.iter().enumerate() {
+        let o = &r.what;
+        if o.victims.is_empty() && !o.group_kill {
+            continue;
+        }
+        let at = r.at.is_known().then_some(r.at);
+        let same_report = |k: &&mut Kill| {
+            k.report.and_then(|j| incident.oom_reports.get(j)).is_some_and(|other| {
+                other.cite.span.artifact != r.cite.span.artifact
+                    && other.what.victims.first() == o.victims.first()
+                    && k.owner.node == r.owner.node
+                    && (at.is_none() || k.at.is_none() || k.at.zip(at).is_some_and(|(a, b)| a.near(&b, SAME_ENDING)))
+            })
+        };
+        if let Some(k) = kills.iter_mut().find(same_report) {
+            k.at = k.at.or(at);
+            k.evidence.push((r.cite.clone(), "the same report in another log".into()));
+            continue;
+        }
+        kills.push(Kill {
+            at,
+            kind: kind_of(o, r.who.container_id.as_deref(), &survivors),
+            owner: r.owner.clone(),
+            victims: o.victims.clone(),
+            limit_level: o.limit_level,
+            limit_bytes: o.limit_bytes,
+            usage_bytes: o.usage_bytes,
+            count: o.count.max(1),
+            report: Some(i),
+            witnesses: vec!["kernel"],
+            evidence: vec![(r.cite.clone(), kernel_sentence(o))],
+            ..Kill::default()
+        });
+    }
+    kills
+}
+
+/// Ids of containers that are running now: a kernel kill inside one of them took a child, not the container.
+fn survivors(incident: &Incident) -> Vec<&str> {
+    let mut ids: Vec<&str> = incident
+        .pods
+        .iter()
+        .flat_map(|p| &p.what.containers)
+        .filter(|c| c.now.state.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("running")))
+        .filter_map(|c| c.container_id.as_deref())
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn kind_of(o: &OomKill, container_id: Option<&str>, survivors: &[&str]) -> KillKind {
+    let path = o.task_memcg.as_deref().or(o.oom_memcg.as_deref()).map(CgroupPath::parse).unwrap_or_default();
+    let id = container_id.or(path.container_id.as_deref());
+    match o.limit_level {
+        Some(LimitLevel::Node | LimitLevel::Kubepods) => return KillKind::NodeOom,
+        Some(LimitLevel::Service) => return KillKind::MemcgService,
+        Some(LimitLevel::Pod) => return KillKind::MemcgPod,
+        _ if matches!(o.constraint, Some(Constraint::None)) => return KillKind::NodeOom,
+        _ => {}
+    }
+    if id.is_some_and(|id| survivors.binary_search(&id).is_ok()) && !o.group_kill {
+        return KillKind::ChildProcess;
+    }
+    if o.group_kill && o.victims.len() > 1 { KillKind::OomGroup } else { KillKind::MemcgContainer }
+}
+
+fn kernel_sentence(o: &OomKill) -> String {
+    let v = o.victims.first();
+    let who = v.map_or("a task".into(), |v| {
+        format!("process {} ({})", v.pid.map_or("?".into(), |p| p.to_string()), v.comm.as_deref().unwrap_or("?"))
+    });
+    let rss = v.and_then(|v| v.anon_rss_bytes).map_or(String::new(), |b| format!(" with {} of anonymous memory", human_bytes(b)));
+    let limit = match (o.limit_level, o.limit_bytes) {
+        (Some(LimitLevel::Node), _) => ": the node itself was out of memory".to_owned(),
+        (level, Some(b)) => format!(" at the {} limit of {}", level.map_or("cgroup", LimitLevel::word), human_bytes(b)),
+        _ => String::new(),
+    };
+    let constraint = match o.constraint {
+        Some(Constraint::Memcg) => " (CONSTRAINT_MEMCG)",
+        Some(Constraint::None) => " (CONSTRAINT_NONE)",
+        _ => "",
+    };
+    format!("the kernel killed {who}{rss}{limit}{constraint}")
+}
+
+/// A log in uptime alone gets its wall clock from container statuses: the last kill of a container that the log shows is
+/// the one whose end the status tells. One pair fixes the whole boot.
+fn anchor_by_status(incident: &mut Incident, kills: &mut [Kill]) {
+    let mut offsets: BTreeMap<(ArtifactId, Option<String>), i64> = BTreeMap::new();
+    for k in kills.iter().rev().filter(|k| k.at.is_none()) {
+        let Some((report, up)) = k.report.and_then(|r| incident.oom_reports.get(r)).and_then(|r| Some((r, r.what.uptime_seconds?))) else {
+            continue;
+        };
+        let slot = (report.cite.span.artifact, report.what.boot.clone());
+        let newest = kills
+            .iter()
+            .filter(|o| o.owner.same_container(&k.owner))
+            .filter_map(|o| incident.oom_reports.get(o.report?)?.what.uptime_seconds)
+            .fold(f64::MIN, f64::max);
+        if offsets.contains_key(&slot) || up < newest {
+            continue;
+        }
+        let end = incident
+            .pods
+            .iter()
+            .filter(|p| p.owner.same_pod(&k.owner))
+            .flat_map(|p| &p.what.containers)
+            .filter(|c| Some(c.name.as_str()) == k.owner.container.as_deref())
+            .filter_map(killed_end)
+            .max();
+        if let Some(end) = end {
+            offsets.insert(slot, end.0 - (up * SECOND as f64) as i64);
+        }
+    }
+    for k in kills.iter_mut().filter(|k| k.at.is_none()) {
+        let Some(report) = k.report.and_then(|r| incident.oom_reports.get_mut(r)) else { continue };
+        let Some(offset) = offsets.get(&(report.cite.span.artifact, report.what.boot.clone())) else { continue };
+        let Some(up) = report.what.uptime_seconds else { continue };
+        let t = Timestamp(offset.saturating_add((up * SECOND as f64) as i64));
+        let at = When { earliest: t.saturating_sub(2 * SECOND), latest: t.saturating_add(2 * SECOND), basis: Basis::BootAnchored };
+        k.at = Some(at);
+        report.at = at;
+    }
+}
+
+/// End of the run that was OOM-killed, as the status tells it.
+fn killed_end(c: &ContainerState) -> Option<Timestamp> {
+    [Some(&c.now), c.last.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter(|r| r.reason.as_deref() == Some("OOMKilled") || r.exit_code == Some(137))
+        .filter_map(|r| r.finished)
+        .max()
+}
+
+/// Terminated states of containers: confirm a kernel entry or stand alone.
+fn container_endings(incident: &Incident, kills: &mut Vec<Kill>) {
+    for p in &incident.pods {
+        for c in &p.what.containers {
+            for run in [c.last.as_ref(), Some(&c.now)].into_iter().flatten() {
+                if run.state.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("terminated")) || run.finished.is_some() {
+                    container_ending(incident, kills, p, c, run);
+                }
+            }
+        }
+    }
+}
+
+fn container_ending(incident: &Incident, kills: &mut Vec<Kill>, p: &Placed<PodState>, c: &ContainerState, run: &ContainerRun) {
+    let owner = Owner { container: Some(c.name.clone()), ..p.owner.clone() };
+    let at = run.finished.map(|t| When { earliest: t, latest: t.saturating_add(SECOND - 1), basis: Basis::Stated });
+    let cite = status_cite(p, c, run);
+    let says = status_sentence(c, run);
+    let near = |k: &Kill| {
+        k.owner.same_pod(&owner)
+            && (k.owner.container.is_none() || k.owner.container == owner.container)
+            && k.at.zip(at).is_some_and(|(a, b)| a.near(&b, SAME_ENDING))
+    };
+    if let Some(k) =
+        kills.iter_mut().filter(|k| near(k)).min_by_key(|k| k.at.zip(at).map(|(a, b)| (a.earliest.0.saturating_sub(b.earliest.0)).abs()))
+    {
+        k.exit_code = k.exit_code.or(run.exit_code);
+        k.started = k.started.or(run.started);
+        k.owner.container = Some(c.name.clone());
+        if k.limit_bytes.is_none() {
+            k.limit_bytes = c.limits.memory_bytes;
+        }
+        witness(k, "container status", cite, says);
+        return;
+    }
+    let Some(kind) = status_kind(incident, &owner, run, at) else { return };
+    let limit = c.limits_in_force.as_ref().and_then(|l| l.memory_bytes).or(c.limits.memory_bytes);
+    kills.push(Kill {
+        at,
+        kind,
+        owner,
+        victims: Vec::new(),
+        limit_level: kind.is_memory().then_some(LimitLevel::Container).filter(|_| kind == KillKind::MemcgContainer),
+        limit_bytes: limit.filter(|_| kind.is_memory()),
+        count: 1,
+        exit_code: run.exit_code,
+        started: run.started,
+        witnesses: vec!["container status"],
+        evidence: vec![(cite, says)],
+        ..Kill::default()
+    });
+}
+
+/// What a terminated state means where no kernel report is near. `None`: an ordinary end, or one that cannot be told.
+fn status_kind(incident: &Incident, owner: &Owner, run: &ContainerRun, at: Option<When>) -> Option<KillKind> {
+    let code = run.exit_code?;
+    if run.reason.as_deref() == Some("OOMKilled") {
+        return Some(if code == 137 { KillKind::MemcgContainer } else { KillKind::ChildProcess });
+    }
+    if probe_event(incident, owner, at).is_some() && (code == 137 || code == 143) {
+        return Some(KillKind::ProbeKill);
+    }
+    let words = incident.logs.iter().any(|l| {
+        l.owner.same_pod(owner)
+            && matches!(
+                l.what.pattern,
+                LogPattern::V8HeapLimit | LogPattern::JvmFatal | LogPattern::GoOutOfMemory | LogPattern::JavaOutOfMemory
+            )
+    });
+    match code {
+        134 | 133 | 3 | 1 | 2 if words => Some(KillKind::RuntimeAbort),
+        143 => Some(KillKind::Sigterm),
+        _ => None,
+    }
+}
+
+/// The kubelet's word that a probe killed this container, at a time that fits.
+fn probe_event<'a>(incident: &'a Incident, owner: &Owner, at: Option<When>) -> Option<&'a Placed<KubeEvent>> {
+    incident.events.iter().find(|e| {
+        let w = &e.what;
+        let fits = at.is_none_or(|a| !e.at.is_known() || e.at.near(&a, 10 * MINUTE) || w.count.is_some_and(|n| n > 1));
+        w.reason == "Killing"
+            && (w.message.contains("liveness probe") || w.message.contains("startup probe"))
+            && e.owner.same_pod(owner)
+            && owner.container.as_deref().is_none_or(|c| w.message.contains(c))
+            && fits
+    })
+}
+
+fn status_cite(p: &Placed<PodState>, c: &ContainerState, run: &ContainerRun) -> Cite {
+    let mut cite = p.cite.clone();
+    if let Some(offset) = c.offset {
+        cite.span.offset = offset;
+        cite.span.line = c.line;
+    }
+    cite.excerpt = format!(
+        "{}: {} exitCode {}",
+        c.name,
+        run.reason.as_deref().unwrap_or("Terminated"),
+        run.exit_code.map_or("?".into(), |e| e.to_string())
+    )
+    .into();
+    cite
+}
+
+fn status_sentence(c: &ContainerState, run: &ContainerRun) -> String {
+    let code = run.exit_code.map_or("unknown".into(), |e| e.to_string());
+    let limit = c.limits.memory_bytes.map_or("no memory limit".into(), |b| format!("limit {}", human_bytes(b)));
+    let restarts = c.restart_count.map_or(String::new(), |n| format!(", restarts {n}"));
+    format!("container {} ended with reason {} and exit code {code}{restarts}, {limit}", c.name, run.reason.as_deref().unwrap_or("none"))
+}
+
+/// Adds a witness once; its cite always.
+fn witness(k: &mut Kill, who: &'static str, cite: Cite, says: String) {
+    if !k.witnesses.contains(&who) {
+        k.witnesses.push(who);
+        k.evidence.push((cite, says));
+    }
+}
+
+/// Evicted pods, from events, from the pod's own status, and from the kubelet's log.
+fn evictions(incident: &Incident, kills: &mut Vec<Kill>) {
+    let mut add = |owner: &Owner, at: Option<When>, who: &'static str, cite: &Cite, says: String| {
+        let same = |k: &&mut Kill| k.kind == KillKind::Eviction && k.owner.same_pod(owner);
+        if let Some(k) = kills.iter_mut().find(same) {
+            let better = at.filter(|w| k.at.is_none_or(|old| w.width() < old.width()));
+            k.at = better.or(k.at);
+            witness(k, who, cite.clone(), says);
+            return;
+        }
+        let owner = Owner { container: None, ..owner.clone() };
+        kills.push(Kill {
+            at,
+            kind: KillKind::Eviction,
+            owner,
+            count: 1,
+            witnesses: vec![who],
+            evidence: vec![(cite.clone(), says)],
+            limit_level: Some(LimitLevel::Node),
+            ..Kill::default()
+        });
+    };
+    for e in incident
+        .events
+        .iter()
+        .filter(|e| e.what.reason == "Evicted" && e.what.object_kind.as_deref() == Some("Pod") && about_memory(&e.what.message))
+    {
+        add(&e.owner, e.at.is_known().then_some(e.at), "event", &e.cite, format!("evicted: {}", e.what.message));
+    }
+    for p in
+        incident.pods.iter().filter(|p| p.what.reason.as_deref() == Some("Evicted") && p.what.message.as_deref().is_none_or(about_memory))
+    {
+        let since = p.what.conditions.iter().filter(|c| c.kind == "DisruptionTarget" || c.kind == "Ready").filter_map(|c| c.since).max();
+        let at = since.map(|t| When { earliest: t, latest: t.saturating_add(SECOND - 1), basis: Basis::Stated });
+        add(&p.owner, at, "pod status", &p.cite, format!("pod status Evicted: {}", p.what.message.as_deref().unwrap_or("no message")));
+    }
+    for l in incident
+        .logs
+        .iter()
+        .filter(|l| l.what.pattern == LogPattern::Eviction && l.owner.pod.is_some() && l.what.text.contains("evicted successfully"))
+    {
+        add(&l.owner, l.at.is_known().then_some(l.at), "kubelet log", &l.cite, l.what.text.clone());
+    }
+}
+
+fn about_memory(message: &str) -> bool {
+    !message.contains("ephemeral-storage") && !message.contains("inodes") && !message.contains("pids") && !message.contains("DiskPressure")
+}
+
+/// `ContainerDied` and `TaskOOM` notices confirm an entry; for a container that a probe keeps killing they are the only
+/// trace of the earlier kills.
+fn container_deaths(incident: &Incident, kills: &mut Vec<Kill>) {
+    for l in incident
+        .logs
+        .iter()
+        .filter(|l| matches!(l.what.pattern, LogPattern::ContainerDied | LogPattern::TaskOom) && l.owner.pod.is_some() && l.at.is_known())
+    {
+        let near = |k: &&mut Kill| k.owner.same_pod(&l.owner) && k.at.is_some_and(|w| w.near(&l.at, SAME_ENDING));
+        if let Some(k) = kills.iter_mut().find(near) {
+            witness(
+                k,
+                if l.what.pattern == LogPattern::TaskOom { "runtime log" } else { "kubelet log" },
+                l.cite.clone(),
+                l.what.text.clone(),
+            );
+            continue;
+        }
+        let owner = match &l.owner.container {
+            Some(_) => l.owner.clone(),
+            None => Owner { container: only_container(incident, &l.owner), ..l.owner.clone() },
+        };
+        let Some(event) = probe_event(incident, &owner, Some(l.at)) else { continue };
+        if owner.container.is_none() || !within(&event.what, l.at) {
+            continue;
+        }
+        let says = format!("{} ({} times in all)", event.what.message, event.what.count.unwrap_or(1));
+        kills.push(Kill {
+            at: Some(l.at),
+            kind: KillKind::ProbeKill,
+            owner,
+            count: 1,
+            witnesses: vec!["kubelet log", "event"],
+            evidence: vec![(l.cite.clone(), l.what.text.clone()), (event.cite.clone(), says)],
+            ..Kill::default()
+        });
+    }
+}
+
+/// Whether a death lies in the span in which an event was counted.
+fn within(e: &KubeEvent, at: When) -> bool {
+    let stated = |t: &crate::model::RawTime| if let crate::model::RawTime::Utc { at, .. } = t { Some(*at) } else { None };
+    match (stated(&e.first), stated(&e.last)) {
+        (Some(first), Some(last)) => at.latest >= first.saturating_sub(SAME_ENDING) && at.earliest <= last.saturating_add(SAME_ENDING),
+        _ => true,
+    }
+}
+
+fn only_container(incident: &Incident, owner: &Owner) -> Option<String> {
+    let pod = incident.pods.iter().find(|p| p.owner.same_pod(owner) && !p.what.containers.is_empty())?;
+    let mut main = pod.what.containers.iter().filter(|c| c.kind == crate::model::pod::ContainerKind::Main);
+    match (main.next(), main.next()) {
+        (Some(one), None) => Some(one.name.clone()),
+        _ => None,
+    }
+}
+
+/// A runtime that ended itself: its last words, with the end of the run where the status shows it.
+fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
+    for l in incident.logs.iter().filter(|l| {
+        matches!(l.what.pattern, LogPattern::V8HeapLimit | LogPattern::GoOutOfMemory | LogPattern::JvmFatal) && l.owner.pod.is_some()
+    }) {
+        let near = |k: &&mut Kill| {
+            k.owner.same_pod(&l.owner)
+                && (k.owner.container == l.owner.container || l.owner.container.is_none())
+                && match k.at {
+                    Some(w) if l.at.is_known() => w.near(&l.at, SAME_ENDING),
+                    _ => k.kind == KillKind::RuntimeAbort,
+                }
+        };
+        if let Some(k) = kills.iter_mut().rev().find(near) {
+            witness(k, "application log", l.cite.clone(), l.what.text.clone());
+            continue;
+        }
+        let container = l.owner.container.clone().or_else(|| only_container(incident, &l.owner));
+        kills.push(Kill {
+            at: l.at.is_known().then_some(l.at),
+            kind: KillKind::RuntimeAbort,
+            owner: Owner { container, ..l.owner.clone() },
+            count: 1,
+            witnesses: vec!["application log"],
+            evidence: vec![(l.cite.clone(), l.what.text.clone())],
+            ..Kill::default()
+        });
+    }
+}
+
+/// systemd-oomd and the like: SIGKILL without a kernel report.
+fn userspace_kills(incident: &Incident, kills: &mut Vec<Kill>) {
+    for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::UserspaceOomd) {
+        kills.push(Kill {
+            at: l.at.is_known().then_some(l.at),
+            kind: KillKind::UserspaceOomd,
+            owner: l.owner.clone(),
+            victims: vec![Victim { pid: l.who.pid, comm: l.who.comm.as_deref().map(str::to_owned), ..Victim::default() }],
+            count: 1,
+            witnesses: vec!["node log"],
+            evidence: vec![(l.cite.clone(), l.what.text.clone())],
+            ..Kill::default()
+        });
+    }
+}

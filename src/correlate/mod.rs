@@ -4,11 +4,16 @@ pub mod clock;
 pub mod compare;
 pub mod identity;
 pub mod kills;
+pub mod paths;
+pub mod profiles;
 pub mod timeline;
 
+use crate::model::delta::RowOptions;
 use crate::model::facts::Facts;
 use crate::model::incident::ArtifactInfo;
+use crate::model::incident::Join;
 use crate::model::{Incident, Observation, Placed, When};
+use std::collections::BTreeSet;
 
 /// What the user says about clocks and names.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +22,8 @@ pub struct Options {
     pub tz: Option<String>,
     /// `GLOB=NS/POD/CONTAINER` claims for artifacts that do not name their container.
     pub map: Vec<(String, crate::model::Claim)>,
+    /// How rows of profile comparisons are grouped.
+    pub rows: RowOptions,
 }
 
 /// Joins the facts of all artifacts (given in artifact order) into one incident.
@@ -28,15 +35,8 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     let clock = clock::Clock::solve(&all, &artifacts, options);
     let names = identity::Names::learn(&all);
     let mut incident = Incident { artifacts, ..Incident::default() };
-    fn place<T>(list: Vec<Observation<T>>, clock: &clock::Clock, names: &identity::Names) -> Vec<Placed<T>> {
-        list.into_iter()
-            .map(|o| {
-                let at = clock.when(&o.at, &o.cite);
-                let owner = names.owner(&o.who, &at);
-                Placed { at, owner, cite: o.cite, what: o.what }
-            })
-            .collect()
-    }
+    let mut joins = BTreeSet::new();
+    let mut place = Placer { clock: &clock, names: &names, joins: &mut joins };
     let Facts {
         artifact: _,
         diagnostics: _,
@@ -57,30 +57,52 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         missing,
         parts: _,
     } = all;
-    incident.oom_reports = place(kills, &clock, &names);
-    incident.pods = place(pods, &clock, &names);
-    incident.workloads = place(workloads, &clock, &names);
-    incident.nodes = place(nodes, &clock, &names);
-    incident.events = place(events, &clock, &names);
+    incident.oom_reports = place.all(kills);
+    incident.pods = place.all(pods);
+    incident.workloads = place.all(workloads);
+    incident.nodes = place.all(nodes);
+    incident.events = place.all(events);
     for e in &mut incident.events {
         e.what.first_at = Some(clock.when(&e.what.first, &e.cite)).filter(When::is_known);
     }
-    incident.usage = place(usage, &clock, &names);
-    incident.profiles = place(profiles, &clock, &names);
-    incident.cgroups = place(cgroups, &clock, &names);
-    incident.processes = place(processes, &clock, &names);
-    incident.meminfo = place(meminfo, &clock, &names);
-    incident.logs = place(logs, &clock, &names);
-    incident.boots = place(boots, &clock, &names);
-    incident.missing = place(missing, &clock, &names);
-    incident.series = place(series, &clock, &names)
+    incident.usage = place.all(usage);
+    incident.profiles = place.all(profiles);
+    incident.cgroups = place.all(cgroups);
+    incident.processes = place.all(processes);
+    incident.meminfo = place.all(meminfo);
+    incident.logs = place.all(logs);
+    incident.boots = place.all(boots);
+    incident.missing = place.all(missing);
+    incident.series = place
+        .all(series)
         .into_iter()
         .map(|p| crate::model::incident::PlacedSeries { owner: p.owner, cite: p.cite, what: p.what })
         .collect();
-    incident.joins = names.joins();
+    incident.joins = joins.into_iter().collect();
     incident.capture = clock.capture();
     incident.contradictions.extend(clock.contradictions().iter().cloned());
     kills::endings(&mut incident);
+    profiles::compare(&mut incident, &options.rows);
     timeline::assemble(&mut incident);
     incident
+}
+
+/// Gives every observation its time and its owner.
+struct Placer<'a> {
+    clock: &'a clock::Clock,
+    names: &'a identity::Names,
+    joins: &'a mut BTreeSet<Join>,
+}
+
+impl Placer<'_> {
+    fn all<T>(&mut self, list: Vec<Observation<T>>) -> Vec<Placed<T>> {
+        list.into_iter()
+            .map(|o| {
+                let at = self.clock.when(&o.at, &o.cite);
+                let (owner, join) = self.names.owner(&o.who);
+                self.joins.extend(join);
+                Placed { at, owner, who: o.who, cite: o.cite, what: o.what }
+            })
+            .collect()
+    }
 }

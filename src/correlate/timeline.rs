@@ -1,5 +1,116 @@
-//! One timeline from everything that has a time.
+//! One timeline from everything that has a time and bears on memory.
 
-use crate::model::Incident;
+use crate::model::incident::TimelineEntry;
+use crate::model::log::LogPattern;
+use crate::model::oom::KillKind;
+use crate::model::pod::{KubeEvent, WorkloadState};
+use crate::model::quantity::human_bytes;
+use crate::model::{Incident, Placed, When};
 
-pub fn assemble(_incident: &mut Incident) {}
+/// Event reasons worth a line; everything else is ordinary life of a cluster.
+const NOTABLE: &[&str] = &[
+    "Killing",
+    "Evicted",
+    "OOMKilling",
+    "SystemOOM",
+    "Unhealthy",
+    "BackOff",
+    "Failed",
+    "FailedScheduling",
+    "ScalingReplicaSet",
+    "NodeHasInsufficientMemory",
+    "NodeHasSufficientMemory",
+    "NodeNotReady",
+    "NodeReady",
+    "EvictionThresholdMet",
+    "Rebooted",
+    "Preempting",
+    "TaintManagerEviction",
+    "SuccessfulRescale",
+    "Starting",
+];
+
+/// Fills [`Incident::timeline`], earliest first; entries whose time is unknown are left out.
+pub fn assemble(incident: &mut Incident) {
+    let mut out = Vec::new();
+    for k in &incident.kills {
+        let (Some(at), Some((cite, _))) = (k.at, k.evidence.first()) else { continue };
+        out.push(TimelineEntry {
+            at,
+            kind: if k.kind == KillKind::Sigterm { "stop" } else { "kill" },
+            owner: k.owner.clone(),
+            text: kill_text(k),
+            cite: cite.clone(),
+        });
+    }
+    for e in incident.events.iter().filter(|e| e.at.is_known() && NOTABLE.contains(&e.what.reason.as_str())) {
+        out.push(TimelineEntry {
+            at: e.at,
+            kind: if e.what.reason == "ScalingReplicaSet" { "rollout" } else { "event" },
+            owner: e.owner.clone(),
+            text: event_text(&e.what),
+            cite: e.cite.clone(),
+        });
+    }
+    for w in &incident.workloads {
+        if let Some((at, text)) = rollout(w) {
+            out.push(TimelineEntry { at, kind: "rollout", owner: w.owner.clone(), text, cite: w.cite.clone() });
+        }
+    }
+    for p in incident.profiles.iter().filter(|p| p.at.is_known()) {
+        let total = p.what.totals.get(p.what.default_measure).copied().and_then(|t| u64::try_from(t).ok());
+        let text = format!("{} captured{}", p.what.format, total.map_or(String::new(), |t| format!(", {}", human_bytes(t))));
+        out.push(TimelineEntry { at: p.at, kind: "profile", owner: p.owner.clone(), text, cite: p.cite.clone() });
+    }
+    for l in incident
+        .logs
+        .iter()
+        .filter(|l| l.at.is_known() && !matches!(l.what.pattern, LogPattern::GcReport | LogPattern::Note | LogPattern::ContainerDied))
+    {
+        out.push(TimelineEntry { at: l.at, kind: "log", owner: l.owner.clone(), text: l.what.text.clone(), cite: l.cite.clone() });
+    }
+    for t in &incident.trends {
+        if let Some(onset) = t.onset.filter(|_| t.verdict == crate::model::trend::TrendVerdict::Leak) {
+            out.push(TimelineEntry {
+                at: When::at(onset),
+                kind: "onset",
+                owner: t.owner.clone(),
+                text: format!("{} begins to grow", t.metric),
+                cite: t.cite.clone(),
+            });
+        }
+    }
+    out.sort_by(|a, b| {
+        (a.at.earliest, a.at.latest, a.kind, &a.owner, &a.text).cmp(&(b.at.earliest, b.at.latest, b.kind, &b.owner, &b.text))
+    });
+    out.dedup_by(|a, b| a.at.near(&b.at, 0) && a.kind == b.kind && a.owner == b.owner && a.text == b.text);
+    incident.timeline = out;
+}
+
+fn kill_text(k: &crate::model::incident::Kill) -> String {
+    let who = k.victims.first().map_or(String::new(), |v| {
+        format!(" of {} (pid {})", v.comm.as_deref().unwrap_or("?"), v.pid.map_or("?".into(), |p| p.to_string()))
+    });
+    let limit = k.limit_bytes.map_or(String::new(), |b| format!(" at limit {}", human_bytes(b)));
+    let storm = if k.count > 1 { format!(", {} reports", k.count) } else { String::new() };
+    format!("{}{who}{limit}{storm}", k.kind.word())
+}
+
+fn event_text(e: &KubeEvent) -> String {
+    let count = e.count.filter(|&n| n > 1).map_or(String::new(), |n| format!(" (×{n})"));
+    format!("{}{count}: {}", e.reason, e.message)
+}
+
+/// A ReplicaSet of a Deployment begins to exist when its revision is rolled out.
+fn rollout(w: &Placed<WorkloadState>) -> Option<(When, String)> {
+    let created = w.what.created?;
+    let parent = w.what.controlled_by.as_deref().filter(|_| w.what.kind == "ReplicaSet")?;
+    let image = w.what.template.first().and_then(|c| c.image.as_deref()).map_or(String::new(), |i| format!(", image {i}"));
+    let revision = w.what.revision.map_or(String::new(), |r| format!(" revision {r}"));
+    let at = When {
+        earliest: created,
+        latest: created.saturating_add(crate::model::time::SECOND - 1),
+        basis: crate::model::time::Basis::Stated,
+    };
+    Some((at, format!("{parent}{revision} rolled out{image}")))
+}

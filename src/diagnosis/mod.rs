@@ -1,1 +1,45 @@
-//! Diagnosis: rules testify about cases, one place weighs, advice follows from the cause.
+//! Diagnosis: cases × rules in parallel, then one place that weighs, then advice.
+
+pub mod advice;
+pub mod case;
+pub mod flags;
+pub mod rule;
+pub mod rules;
+pub mod sentences;
+pub mod trigger;
+pub mod verdict;
+
+use crate::model::Incident;
+use crate::model::finding::{NotEvaluated, Verdict};
+use case::Case;
+use rayon::prelude::*;
+use rule::Testimony;
+use std::collections::BTreeSet;
+
+/// Every case heard by every rule, weighed into findings.
+pub fn diagnose(incident: &Incident) -> Verdict {
+    let cases = case::cases(incident);
+    let heard: Vec<(Testimony, Vec<NotEvaluated>)> = cases.par_iter().map(hear).collect();
+    let mut not_evaluated = BTreeSet::new();
+    let mut testimonies = Vec::with_capacity(heard.len());
+    for (t, n) in heard {
+        testimonies.push(t);
+        not_evaluated.extend(n);
+    }
+    let findings = verdict::weigh(incident, &cases, testimonies);
+    Verdict { findings, not_evaluated: not_evaluated.into_iter().collect() }
+}
+
+fn hear(case: &Case<'_>) -> (Testimony, Vec<NotEvaluated>) {
+    let mut testimony = Testimony::default();
+    let mut missing = Vec::new();
+    for rule in rules::RULES {
+        match rule.needs().iter().find(|n| !case.has(**n)) {
+            Some(need) => {
+                missing.push(NotEvaluated { rule: rule.id().into(), need: format!("{} for {}", need.words(), case.owner.label()) })
+            }
+            None => rule.examine(case, &mut testimony.of(rule.id(), case)),
+        }
+    }
+    (testimony, missing)
+}

@@ -16,6 +16,8 @@ pub struct Observation<T> {
 pub struct Placed<T> {
     pub at: When,
     pub owner: Owner,
+    /// The keys as seen, for joins that need more than the owner.
+    pub who: Claim,
     pub cite: Cite,
     pub what: T,
 }

@@ -7,6 +7,7 @@ pub type Bytes = u64;
 pub const KIB: u64 = 1 << 10;
 pub const MIB: u64 = 1 << 20;
 pub const GIB: u64 = 1 << 30;
+pub const TIB: u64 = 1 << 40;
 
 /// Reads a Kubernetes quantity (`512Mi`, `1Gi`, `129e6`, `128974848`, `1500m`, `0.5Gi`) as thousandths of its unit.
 fn milli(text: &str) -> Option<f64> {

@@ -1,0 +1,46 @@
+//! Which profiles succeed each other in one process, and what grew between them.
+
+use super::compare::{self, Snapshot};
+use crate::model::delta::RowOptions;
+use crate::model::incident::PlacedDelta;
+use crate::model::time::Basis;
+use crate::model::{Incident, Owner, When};
+use std::collections::BTreeMap;
+
+/// Groups profiles by owner, folder and kind, orders each group by time (then by path), and compares it.
+pub fn compare(incident: &mut Incident, rows: &RowOptions) {
+    // Profiles of one process usually share a folder; two processes of one container do not share a kind and a process name.
+    let mut groups: BTreeMap<(Owner, String, &'static str, Vec<String>, Option<String>), Vec<usize>> = BTreeMap::new();
+    for (i, p) in incident.profiles.iter().enumerate() {
+        let path = incident.path(p.cite.span.artifact);
+        let folder = path.rsplit_once(['/', '!']).map_or("", |(f, _)| f).to_owned();
+        let measures = p.what.measures.iter().map(|m| m.name.clone()).collect();
+        groups.entry((p.owner.clone(), folder, p.what.format, measures, p.what.process.clone())).or_default().push(i);
+    }
+    let mut deltas = Vec::new();
+    for ((owner, ..), mut members) in groups {
+        if members.len() < 2 {
+            continue;
+        }
+        members.sort_by_key(|&i| incident.profiles.get(i).map(|p| (p.at.mid().unwrap_or_default(), p.cite.span.artifact)));
+        let placed: Vec<_> = members.iter().filter_map(|&i| incident.profiles.get(i)).collect();
+        let snapshots: Vec<Snapshot> =
+            placed.iter().map(|p| Snapshot { path: incident.path(p.cite.span.artifact), time: p.at.mid(), profile: &p.what }).collect();
+        let Some(delta) = compare::diff(&snapshots, rows) else { continue };
+        let total = |s: Option<&crate::model::delta::SnapshotInfo>| s.and_then(|s| s.total_bytes);
+        let growth = total(delta.snapshots.last()).zip(total(delta.snapshots.first())).map(|(l, f)| l - f);
+        let known: Vec<When> = placed.iter().map(|p| p.at).filter(When::is_known).collect();
+        let at = match (known.iter().map(|w| w.earliest).min(), known.iter().map(|w| w.latest).max()) {
+            (Some(earliest), Some(latest)) => When { earliest, latest, basis: Basis::Stated },
+            _ => When::unknown(),
+        };
+        deltas.push(PlacedDelta {
+            owner,
+            at,
+            cites: placed.iter().map(|p| p.cite.clone()).collect(),
+            what: delta,
+            total_growth_bytes: growth,
+        });
+    }
+    incident.deltas = deltas;
+}

@@ -1,0 +1,316 @@
+//! What to do about a cause: stop it, fix it, prove it, collect what was missing. Commands come with names filled in.
+
+use super::case::Case;
+use super::sentences;
+use crate::model::finding::{Advice, Cause, Finding};
+use crate::model::quantity::{human, kube};
+
+fn advise(kind: &str, text: String, command: Option<String>) -> Advice {
+    Advice { kind: kind.into(), text, command }
+}
+
+/// Advice for one finding, most urgent first.
+pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
+    let mut out = Vec::new();
+    let culprit = f.culprits.first().map(|c| format!("{} {}", c.kind, c.name));
+    match f.cause {
+        Cause::HeapLeak | Cause::NativeGrowth => {
+            out.extend(stop_leak(case, f));
+            out.push(advise(
+                "fix",
+                culprit.map_or("Find what grows: take two profiles an hour apart and compare them.".into(), |c| {
+                    format!("Bound or release what grows: {c}.")
+                }),
+                None,
+            ));
+            out.push(band_aid(f));
+            out.extend(profile(case));
+        }
+        Cause::LimitBelowNeed | Cause::LoadGrowth | Cause::BatchPeak => {
+            out.extend(resize(case, f, "The limit is below what the workload needs."))
+        }
+        Cause::StartupPeak => {
+            out.extend(resize(case, f, "Start-up needs more than the limit; lower its peak (stream instead of loading) or give it room."))
+        }
+        Cause::LoadSpike => {
+            out.extend(resize(case, f, "The limit must hold the burst, or the burst must not reach it."));
+            out.push(advise("fix", "Bound concurrency or queue requests; scale out on request rate rather than on memory.".into(), None));
+        }
+        Cause::RuntimeCapAboveLimit => {
+            out.push(cap(case));
+            out.extend(resize(case, f, "Or raise the limit until the heap cap leaves a quarter of it free."));
+        }
+        Cause::PageCache => {
+            out.push(advise(
+                "stop",
+                "Nothing to stop: the kernel drops this cache before it kills. Alert on the working set, not on usage.".into(),
+                None,
+            ));
+            out.push(advise(
+                "collect",
+                "memory.stat tells file from anonymous memory.".into(),
+                exec(case, "cat /sys/fs/cgroup/memory.stat"),
+            ));
+        }
+        Cause::TmpfsCharge => {
+            out.push(advise(
+                "stop",
+                "Remove files from the memory volume; a restart of the container does not free them, deleting the pod does.".into(),
+                case.owner.pod.as_ref().map(|p| format!("kubectl{} delete pod {p}", ns(case))),
+            ));
+            out.push(advise(
+                "fix",
+                format!("Give {} a sizeLimit, or take it off `medium: Memory`.", culprit.unwrap_or_else(|| "the memory volume".into())),
+                None,
+            ));
+            out.push(advise("collect", "See which files fill it.".into(), exec(case, "df -h -t tmpfs")));
+        }
+        Cause::KernelMemory => {
+            out.push(advise(
+                "collect",
+                "memory.stat names the kernel memory that grew; slab, sockets and page tables have different owners.".into(),
+                exec(case, "cat /sys/fs/cgroup/memory.stat"),
+            ));
+            out.push(advise(
+                "fix",
+                "Look for many small files (dentries), open sockets with full buffers, or huge sparse mappings.".into(),
+                None,
+            ));
+        }
+        Cause::NodeOvercommit => {
+            if let Some(n) = &case.owner.node {
+                out.push(advise(
+                    "stop",
+                    "Keep new pods off the node until the aggressor is bounded.".into(),
+                    Some(format!("kubectl cordon {n}")),
+                ));
+                out.push(advise("prove", "Requests against what the node can give.".into(), Some(format!("kubectl describe node {n}"))));
+            }
+            let who = f.culprits.first().map_or("the pods above their requests".to_owned(), |c| c.name.clone());
+            out.push(advise(
+                "fix",
+                format!("Give {who} a memory request near its real use and a limit; the scheduler only knows requests."),
+                None,
+            ));
+        }
+        Cause::NeighbourInPod => {
+            out.push(advise(
+                "fix",
+                format!(
+                    "Give {} a memory limit of its own, so that it cannot take the pod down, and fix its growth.",
+                    case.owner.container.as_deref().unwrap_or("the container")
+                ),
+                None,
+            ));
+            out.extend(profile(case));
+        }
+        Cause::NodeAgentLeak => {
+            if let Some(n) = &case.owner.node {
+                out.push(advise(
+                    "stop",
+                    "Drain the node and restart the service; workloads cannot cause or cure this.".into(),
+                    Some(format!("kubectl drain {n} --ignore-daemonsets --delete-emptydir-data")),
+                ));
+                out.push(advise(
+                    "collect",
+                    "A heap profile of the kubelet shows what grows.".into(),
+                    Some(format!("kubectl get --raw /api/v1/nodes/{n}/proxy/debug/pprof/heap > kubelet-heap.pb.gz")),
+                ));
+            }
+            out.push(advise("fix", "Compare the version with known leaks and upgrade.".into(), None));
+        }
+        Cause::NotMemoryKill => {
+            out.push(advise(
+                "fix",
+                "Look at why the probe failed (slow start, blocked event loop, CPU throttling): more memory will not help.".into(),
+                None,
+            ));
+            out.push(advise("collect", "The log of the run that was ended.".into(), logs(case)));
+        }
+        Cause::NoProblem => out.push(advise("prove", "Keep watching the working set against the limit.".into(), None)),
+        Cause::Inconclusive => {}
+    }
+    out.extend(collect_missing(case, f));
+    out
+}
+
+/// Where nothing at all was evaluated.
+pub fn collect_anything() -> Vec<Advice> {
+    vec![
+        advise("collect", "Objects and their last states.".into(), Some("kubectl get pods,events,nodes -A -o json > objects.json".into())),
+        advise("collect", "The kernel log of the node.".into(), Some("journalctl -k -o short-iso-precise > kernel.log".into())),
+    ]
+}
+
+fn ns(case: &Case<'_>) -> String {
+    case.owner.namespace.as_deref().map_or(String::new(), |n| format!(" -n {n}"))
+}
+
+/// `deploy/checkout-api`, by the kind the bundle shows.
+fn target(case: &Case<'_>) -> Option<String> {
+    let workload = case.owner.workload.as_deref()?;
+    let kind = case.pod.and_then(|p| p.what.controlled_by.as_deref()).and_then(|c| c.split('/').next()).unwrap_or("ReplicaSet");
+    let kind = match kind {
+        "StatefulSet" => "statefulset",
+        "DaemonSet" => "daemonset",
+        "Job" => "job",
+        _ => "deployment",
+    };
+    Some(format!("{kind}/{workload}"))
+}
+
+fn stop_leak(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
+    let Some(target) = target(case) else { return Vec::new() };
+    match &f.trigger {
+        Some(t) if t.kind == "rollout" => vec![advise(
+            "stop",
+            format!("Roll back: growth began with {}.", t.detail),
+            Some(format!("kubectl{} rollout undo {target}", ns(case))),
+        )],
+        _ if !target.starts_with("job/") => vec![advise(
+            "stop",
+            "Restart before the limit is reached, in a window of your choosing; it resets the growth, it does not cure it.".into(),
+            Some(format!("kubectl{} rollout restart {target}", ns(case))),
+        )],
+        _ => Vec::new(),
+    }
+}
+
+/// What a higher limit would buy: time, computed from the slope.
+fn band_aid(f: &Finding) -> Advice {
+    let (Some(limit), Some(growth)) = (f.quantities.get("limit_bytes"), f.quantities.get("growth_bytes_per_hour").filter(|g| **g > 0.0))
+    else {
+        return advise("size", "No limit is right for a leak; a higher one only delays the kill.".into(), None);
+    };
+    let hours = limit / growth;
+    advise(
+        "size",
+        format!(
+            "No limit is right for a leak: doubling it to {} buys about {:.0} h per life and changes nothing else.",
+            human(limit * 2.0),
+            hours
+        ),
+        None,
+    )
+}
+
+fn resize(case: &Case<'_>, f: &Finding, why: &str) -> Vec<Advice> {
+    let (Some(limit), Some(request)) = (f.quantities.get("recommended_limit_bytes"), f.quantities.get("recommended_request_bytes")) else {
+        return Vec::new();
+    };
+    let peak = f.quantities.get("peak_bytes").map_or(String::new(), |p| {
+        format!(" Highest working set seen: {}; a container killed at its limit wanted more than could be seen.", human(*p))
+    });
+    let command = target(case).map(|t| {
+        let c = case.owner.container.as_deref().map_or(String::new(), |c| format!(" -c {c}"));
+        format!(
+            "kubectl{} set resources {t}{c} --limits=memory={} --requests=memory={}",
+            ns(case),
+            kube(*limit as u64),
+            kube(*request as u64)
+        )
+    });
+    vec![advise("size", format!("{why} Give it {}.{peak}", human(*limit)), command)]
+}
+
+/// The runtime's flag, set to three quarters of the limit.
+fn cap(case: &Case<'_>) -> Advice {
+    let limit = case.limit().unwrap_or(0.0);
+    let cap = case.caps.iter().max_by_key(|c| c.bytes);
+    let mib = (limit * 0.75 / (1 << 20) as f64).floor();
+    let flag = match cap.map(|c| c.runtime) {
+        Some("java") => format!("-Xmx{mib:.0}m (or -XX:MaxRAMPercentage=75)"),
+        Some("node") => format!("--max-old-space-size={mib:.0}"),
+        _ => format!("GOMEMLIMIT={mib:.0}MiB"),
+    };
+    advise(
+        "fix",
+        format!(
+            "Set {flag} instead of {}: code, stacks, metaspace and buffers need the rest of {}.",
+            cap.map_or("the present flag", |c| c.flag.as_str()),
+            human(limit)
+        ),
+        None,
+    )
+}
+
+fn exec(case: &Case<'_>, what: &str) -> Option<String> {
+    let pod = case.owner.pod.as_deref()?;
+    let c = case.owner.container.as_deref().map_or(String::new(), |c| format!(" -c {c}"));
+    Some(format!("kubectl{} exec {pod}{c} -- {what}", ns(case)))
+}
+
+fn logs(case: &Case<'_>) -> Option<String> {
+    let pod = case.owner.pod.as_deref()?;
+    let c = case.owner.container.as_deref().map_or(String::new(), |c| format!(" -c {c}"));
+    Some(format!("kubectl{} logs {pod}{c} --previous", ns(case)))
+}
+
+/// The runtime as the victim's name, the caps or the profiles tell it.
+fn runtime(case: &Case<'_>) -> Option<&'static str> {
+    let comm = case.kills.iter().flat_map(|k| &k.victims).find_map(|v| v.comm.as_deref()).unwrap_or("");
+    let format = case.deltas.first().map(|d| d.what.format.as_str()).unwrap_or("");
+    let metric = |prefix: &str| case.trends.iter().any(|t| t.metric.starts_with(prefix));
+    if comm == "node" || format.starts_with("v8") || metric("nodejs_") {
+        Some("node")
+    } else if comm == "java" || format.starts_with("jvm") || metric("jvm_") {
+        Some("java")
+    } else if comm.starts_with("python") || comm == "gunicorn" || comm == "uwsgi" || format.starts_with("tracemalloc") || metric("python_")
+    {
+        Some("python")
+    } else if format == "pprof" || metric("go_") {
+        Some("go")
+    } else {
+        case.caps.first().map(|c| c.runtime)
+    }
+}
+
+/// The command that shows what grows, for the runtime at hand.
+fn profile(case: &Case<'_>) -> Option<Advice> {
+    if !case.deltas.is_empty() {
+        return None;
+    }
+    let pod = case.owner.pod.as_deref()?;
+    let (text, command) = match runtime(case)? {
+        "node" => (
+            "Two heap snapshots an hour apart; each needs about as much free memory as the heap.",
+            exec(case, "kill -USR2 1  # with node --heapsnapshot-signal=SIGUSR2")?,
+        ),
+        "java" => ("Two class histograms an hour apart.", exec(case, "jcmd 1 GC.class_histogram")?),
+        "python" => (
+            "Two tracemalloc snapshots an hour apart (start Python with -X tracemalloc=25).",
+            exec(case, "kill -USR1 1  # with a handler that calls tracemalloc.take_snapshot().dump()")?,
+        ),
+        _ => (
+            "Two heap profiles an hour apart (needs net/http/pprof).",
+            format!("kubectl{} port-forward {pod} 6060 & curl -so heap.pb.gz localhost:6060/debug/pprof/heap", ns(case)),
+        ),
+    };
+    Some(advise("prove", text.into(), Some(command)))
+}
+
+/// Evidence that would settle more, with the command that collects it.
+fn collect_missing(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
+    let mut out = Vec::new();
+    if case.owner.pod.is_some() && case.pod.is_none() {
+        out.push(advise(
+            "collect",
+            "The pod's specification and last state.".into(),
+            case.owner.pod.as_ref().map(|p| format!("kubectl{} get pod {p} -o yaml", ns(case))),
+        ));
+    }
+    if case.headline().is_none() && f.cause != Cause::NodeAgentLeak {
+        out.push(advise("collect", format!("The working set of {} over the last days, from Prometheus.", sentences::subject(case)), Some("curl -sG PROMETHEUS/api/v1/query_range --data-urlencode 'query=container_memory_working_set_bytes' -d start=… -d end=… -d step=30".into())));
+    }
+    if f.cause == Cause::Inconclusive
+        && case.owner.pod.is_none()
+        && let Some(n) = &case.owner.node
+    {
+        out.push(advise(
+            "collect",
+            "Which pod the killed cgroup belonged to.".into(),
+            Some(format!("kubectl get pods -A --field-selector spec.nodeName={n} -o json")),
+        ));
+    }
+    out
+}

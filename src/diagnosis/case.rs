@@ -1,0 +1,222 @@
+//! A case: one container or one node with everything that is known of it, borrowed from the incident.
+
+use super::flags::{self, RuntimeCap};
+use super::rule::Need;
+use crate::model::incident::{Kill, PlacedDelta};
+use crate::model::log::LogWord;
+use crate::model::oom::{KillKind, OomKill};
+use crate::model::pod::{ContainerKind, ContainerState, PodState, WorkloadState};
+use crate::model::trend::Trend;
+use crate::model::{Cite, Incident, Owner, Placed, Timestamp};
+use std::collections::BTreeSet;
+
+/// Name of the working-set series, the one the kubelet evicts by.
+pub const WORKING_SET: &str = "container_memory_working_set_bytes";
+
+pub struct Case<'a> {
+    pub incident: &'a Incident,
+    pub owner: Owner,
+    /// Endings of this container (or of the node, for a node case), earliest first.
+    pub kills: Vec<&'a Kill>,
+    /// Memory series of this container, headline first.
+    pub trends: Vec<&'a Trend>,
+    pub pod: Option<&'a Placed<PodState>>,
+    pub container: Option<&'a ContainerState>,
+    pub deltas: Vec<&'a PlacedDelta>,
+    pub logs: Vec<&'a Placed<LogWord>>,
+    /// Runtime heap caps the specification sets.
+    pub caps: Vec<RuntimeCap>,
+}
+
+impl<'a> Case<'a> {
+    pub fn is_node(&self) -> bool {
+        self.owner.pod.is_none()
+    }
+
+    pub fn has(&self, need: Need) -> bool {
+        match need {
+            Need::Kill => !self.kills.is_empty(),
+            Need::Trend => self.headline().is_some(),
+            Need::Spec => self.container.is_some(),
+            Need::Profiles => !self.deltas.is_empty(),
+            Need::MemcgStats => self.reports().any(|r| !r.what.memcg_stats.is_empty()),
+            Need::Node => self.is_node(),
+            Need::Container => !self.is_node(),
+        }
+    }
+
+    /// The series that the verdict about growth is read from: working set before RSS.
+    pub fn headline(&self) -> Option<&'a Trend> {
+        self.trend(WORKING_SET).or_else(|| self.trends.first().copied())
+    }
+
+    pub fn trend(&self, metric: &str) -> Option<&'a Trend> {
+        self.trends.iter().copied().find(|t| t.metric == metric)
+    }
+
+    /// Kernel reports of this case's kills.
+    pub fn reports(&self) -> impl Iterator<Item = &'a Placed<OomKill>> + '_ {
+        self.kills.iter().filter_map(|k| self.incident.oom_reports.get(k.report?))
+    }
+
+    /// Kills by which memory ran out at a limit of this container or pod.
+    pub fn limit_kills(&self) -> impl Iterator<Item = &&'a Kill> + '_ {
+        self.kills
+            .iter()
+            .filter(|k| matches!(k.kind, KillKind::MemcgContainer | KillKind::MemcgPod | KillKind::ChildProcess | KillKind::OomGroup))
+    }
+
+    /// The limit that matters: the kernel's own line first, then the specification, then the series.
+    pub fn limit(&self) -> Option<f64> {
+        let kernel = self.limit_kills().filter_map(|k| k.limit_bytes).last();
+        let spec = self.container.and_then(|c| c.limits.memory_bytes);
+        kernel.or(spec).map(|b| b as f64).or_else(|| self.headline().and_then(|t| t.limit_bytes))
+    }
+
+    /// First cites of the kills, at most `n`.
+    pub fn kill_cites(&self, n: usize) -> Vec<Cite> {
+        self.kills.iter().filter_map(|k| k.evidence.first().map(|(c, _)| c.clone())).take(n).collect()
+    }
+
+    pub fn spec_cite(&self) -> Vec<Cite> {
+        self.pod.map(|p| p.cite.clone()).into_iter().collect()
+    }
+
+    /// Times of the kills that have one.
+    pub fn kill_times(&self) -> Vec<Timestamp> {
+        self.kills.iter().filter_map(|k| k.at?.mid()).collect()
+    }
+
+    /// The pod belongs to a Job.
+    pub fn is_batch(&self) -> bool {
+        self.pod.is_some_and(|p| p.what.controlled_by.as_deref().is_some_and(|c| c.starts_with("Job/")))
+    }
+
+    pub fn is_init(&self) -> bool {
+        self.container.is_some_and(|c| c.kind == ContainerKind::Init)
+    }
+
+    /// Trends of other containers of the same pod.
+    pub fn siblings(&self) -> impl Iterator<Item = &'a Trend> + '_ {
+        self.incident.trends.iter().filter(|t| {
+            t.metric == WORKING_SET
+                && t.owner.same_pod(&self.owner)
+                && t.owner.container.is_some()
+                && t.owner.container != self.owner.container
+        })
+    }
+
+    /// Owner objects of this case's workload (ReplicaSets, Deployments, …).
+    pub fn workloads(&self) -> impl Iterator<Item = &'a Placed<WorkloadState>> + '_ {
+        self.incident.workloads.iter().filter(|w| {
+            w.what.namespace == self.owner.namespace
+                && self
+                    .owner
+                    .workload
+                    .as_deref()
+                    .is_some_and(|n| w.what.name == n || w.what.controlled_by.as_deref().is_some_and(|c| c.rsplit('/').next() == Some(n)))
+        })
+    }
+}
+
+/// Every container that was killed, that has a series worth judging or profiles, and every node on which something died.
+pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
+    let mut containers = BTreeSet::new();
+    let mut nodes = BTreeSet::new();
+    for k in &incident.kills {
+        match (&k.owner.pod, &k.owner.container) {
+            (Some(_), Some(_)) => drop(containers.insert(k.owner.clone())),
+            (None, _) => drop(k.owner.node.as_deref().map(|n| nodes.insert(n.to_owned()))),
+            // A pod-level ending concerns each of its containers.
+            (Some(_), None) => containers.extend(members(incident, &k.owner)),
+        }
+        if matches!(k.kind, KillKind::NodeOom | KillKind::Eviction | KillKind::MemcgService | KillKind::UserspaceOomd)
+            && let Some(n) = &k.owner.node
+        {
+            nodes.insert(n.clone());
+        }
+        if k.kind == KillKind::MemcgPod {
+            containers.extend(members(incident, &k.owner));
+        }
+    }
+    for t in &incident.trends {
+        match (&t.owner.pod, &t.owner.container) {
+            (Some(_), Some(_)) => drop(containers.insert(t.owner.clone())),
+            (None, _) => drop(t.owner.node.as_deref().map(|n| nodes.insert(n.to_owned()))),
+            _ => {}
+        }
+    }
+    containers.extend(incident.deltas.iter().filter(|d| d.owner.container.is_some()).map(|d| d.owner.clone()));
+    // One container may be known with and without its node or workload: keep the fullest owner.
+    let mut owners: Vec<Owner> = Vec::new();
+    for o in containers {
+        match owners.iter_mut().find(|have| have.same_container(&o)) {
+            Some(have) => {
+                have.workload = have.workload.take().or(o.workload);
+                have.node = have.node.take().or(o.node);
+            }
+            None => owners.push(o),
+        }
+    }
+    owners.into_iter().map(|o| container_case(incident, o)).chain(nodes.iter().map(|n| node_case(incident, n))).collect()
+}
+
+fn members(incident: &Incident, pod: &Owner) -> Vec<Owner> {
+    let Some(p) = incident.pods.iter().find(|p| p.owner.same_pod(pod) && !p.what.containers.is_empty()) else { return Vec::new() };
+    p.what
+        .containers
+        .iter()
+        .filter(|c| c.kind == ContainerKind::Main)
+        .map(|c| Owner { container: Some(c.name.clone()), ..p.owner.clone() })
+        .collect()
+}
+
+fn container_case<'a>(incident: &'a Incident, owner: Owner) -> Case<'a> {
+    let pod = incident.pods.iter().filter(|p| p.owner.same_pod(&owner)).max_by_key(|p| p.what.containers.len());
+    let container = pod.and_then(|p| p.what.containers.iter().find(|c| Some(&c.name) == owner.container.as_ref()));
+    let kills = incident
+        .kills
+        .iter()
+        .filter(|k| {
+            k.owner.same_container(&owner) || (k.owner.same_pod(&owner) && (k.owner.container.is_none() || k.kind == KillKind::MemcgPod))
+        })
+        .collect();
+    Case {
+        incident,
+        kills,
+        trends: incident.trends.iter().filter(|t| t.owner.same_container(&owner)).collect(),
+        deltas: incident.deltas.iter().filter(|d| d.owner.same_container(&owner)).collect(),
+        logs: incident
+            .logs
+            .iter()
+            .filter(|l| l.owner.same_container(&owner) || (l.owner.same_pod(&owner) && l.owner.container.is_none()))
+            .collect(),
+        caps: container.map(flags::caps).unwrap_or_default(),
+        pod,
+        container,
+        owner,
+    }
+}
+
+fn node_case<'a>(incident: &'a Incident, node: &str) -> Case<'a> {
+    let owner = Owner::node(node);
+    let on_node = |o: &Owner| o.node.as_deref() == Some(node);
+    Case {
+        incident,
+        kills: incident
+            .kills
+            .iter()
+            .filter(|k| {
+                on_node(&k.owner)
+                    && (k.owner.pod.is_none() || matches!(k.kind, KillKind::NodeOom | KillKind::Eviction | KillKind::UserspaceOomd))
+            })
+            .collect(),
+        trends: incident.trends.iter().filter(|t| t.owner.pod.is_none() && on_node(&t.owner)).collect(),
+        pod: None,
+        container: None,
+        deltas: Vec::new(),
+        logs: incident.logs.iter().filter(|l| l.owner.pod.is_none() && on_node(&l.owner)).collect(),
+        caps: Vec::new(),
+        owner,
+    }
+}

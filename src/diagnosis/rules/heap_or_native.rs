@@ -1,0 +1,85 @@
+//! Claims: growth sits inside the managed heap, or outside of it. Mechanism: the runtime's own gauge of its live heap rises
+//! with the working set or stays flat beside it. Refuted by: heap profiles that show the growth. A process without a
+//! garbage-collected heap can only grow natively.
+
+use crate::diagnosis::case::Case;
+use crate::diagnosis::rule::{Need, Rule, Witness};
+use crate::model::finding::{Cause, Strength};
+use crate::model::quantity::human;
+use crate::model::trend::{Trend, TrendVerdict};
+
+/// Gauges of the live managed heap, by runtime.
+const HEAP_GAUGES: &[&str] = &[
+    "nodejs_heap_size_used_bytes",
+    "go_memstats_heap_inuse_bytes",
+    "go_memstats_alloc_bytes",
+    "go_memstats_heap_alloc_bytes",
+    "jvm_memory_used_bytes",
+    "jvm_memory_bytes_used",
+    "jvm_gc_live_data_size_bytes",
+    "jvm_heap_used_after_gc_bytes",
+];
+
+/// Daemons that manage their memory themselves.
+const NATIVE_DAEMONS: &[&str] = &[
+    "fluent-bit",
+    "nginx",
+    "envoy",
+    "haproxy",
+    "redis-server",
+    "memcached",
+    "postgres",
+    "mysqld",
+    "mongod",
+    "vector",
+    "varnishd",
+    "coredns-c",
+];
+
+pub struct HeapOrNative;
+
+impl Rule for HeapOrNative {
+    fn id(&self) -> &'static str {
+        "heap-or-native"
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::Container, Need::Trend]
+    }
+
+    fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
+        let Some(total) = case.headline().filter(|t| t.verdict == TrendVerdict::Leak) else { return };
+        let Some(slope) = total.slope.map(|s| s.mid).filter(|s| *s > 0.0) else { return };
+        let heap = HEAP_GAUGES.iter().find_map(|m| case.trend(m));
+        if let Some(heap) = heap {
+            judge(total, heap, slope, out);
+            return;
+        }
+        let victim = case.kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| v.comm.as_deref());
+        if let Some(comm) = victim.filter(|c| NATIVE_DAEMONS.contains(c)) {
+            let says = format!("{comm} has no garbage-collected heap: what grows is its own allocations");
+            out.supports(Cause::NativeGrowth, Strength::Strong, "Kernel", case.kill_cites(1), says.clone());
+            out.contradicts(Cause::HeapLeak, Strength::Moderate, "Kernel", case.kill_cites(1), says);
+        }
+    }
+}
+
+fn judge(total: &Trend, heap: &Trend, slope: f64, out: &mut Witness<'_>) {
+    let heap_slope = if heap.verdict == TrendVerdict::Leak { heap.slope.map_or(0.0, |s| s.mid) } else { 0.0 };
+    let share = heap_slope / slope;
+    let cites = vec![heap.cite.clone(), total.cite.clone()];
+    let says = format!(
+        "{} grows {}/h while the working set grows {}/h: {:.0} % of the growth is in the managed heap",
+        heap.metric,
+        human(heap_slope),
+        human(slope),
+        (share * 100.0).clamp(0.0, 100.0)
+    );
+    if share >= 0.5 {
+        out.supports(Cause::HeapLeak, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+        out.contradicts(Cause::NativeGrowth, Strength::Strong, "Prometheus", cites, says);
+    } else if share < 0.2 {
+        out.supports(Cause::NativeGrowth, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+        out.contradicts(Cause::HeapLeak, Strength::Strong, "Prometheus", cites, says);
+    }
+}

@@ -1,0 +1,44 @@
+//! Claims: memory follows traffic. Mechanism: memory per request in flight is constant, so a burst (load-spike) or a lasting
+//! rise (load-growth) of requests lifts memory with it. Refuted by: growth at constant load, kills in quiet hours.
+
+use crate::diagnosis::case::Case;
+use crate::diagnosis::rule::{Need, Rule, Witness};
+use crate::model::finding::{Cause, Strength};
+use crate::model::trend::TrendVerdict;
+
+/// A burst is a load several times its usual level; below that it is an ordinary daily peak.
+const BURST_FACTOR: f64 = 3.0;
+/// Load that rose by half over the window counts as grown.
+const GROWTH_FACTOR: f64 = 1.4;
+
+pub struct Load;
+
+impl Rule for Load {
+    fn id(&self) -> &'static str {
+        "load"
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::Container, Need::Trend]
+    }
+
+    fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
+        let Some(t) = case.headline() else { return };
+        let (Some(r), factor) = (t.load_correlation, t.load_factor.unwrap_or(1.0)) else { return };
+        let cites = vec![t.cite.clone()];
+        let says = format!("memory and request rate correlate with r = {r:.2}; the highest load is {factor:.1} times the usual one");
+        let follows = t.verdict == TrendVerdict::LoadFollowing || r >= 0.8;
+        let killed = !case.kills.is_empty();
+        if follows && factor >= BURST_FACTOR && killed {
+            out.supports(Cause::LoadSpike, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+            out.contradicts(Cause::HeapLeak, Strength::Moderate, "Prometheus", cites, says);
+        } else if follows && factor >= GROWTH_FACTOR && killed {
+            out.supports(Cause::LoadGrowth, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+            out.contradicts(Cause::HeapLeak, Strength::Moderate, "Prometheus", cites, says);
+        } else if r.abs() < 0.3 {
+            for cause in [Cause::LoadSpike, Cause::LoadGrowth] {
+                out.contradicts(cause, Strength::Moderate, "Prometheus", cites.clone(), says.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Claims: the node ran out of memory; an aggressor is named. Mechanism: pods use more than they requested, together more
+//! than the node has; the kubelet evicts or the kernel kills whoever scores highest, not whoever grew. The aggressor is the
+//! pod that stood furthest above its request just before. Refuted by: a kill at a cgroup's own limit.
+
+use crate::diagnosis::case::{Case, WORKING_SET};
+use crate::diagnosis::rule::{Need, Rule, Witness};
+use crate::model::finding::{Cause, Strength};
+use crate::model::incident::Kill;
+use crate::model::oom::KillKind;
+use crate::model::quantity::human;
+use crate::model::time::{HOUR, MINUTE};
+use crate::model::trend::Trend;
+use crate::model::{Cite, Incident, Timestamp};
+
+pub struct NodeOvercommit;
+
+impl Rule for NodeOvercommit {
+    fn id(&self) -> &'static str {
+        "node-overcommit"
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::Node, Need::Kill]
+    }
+
+    fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
+        let kills: Vec<&&Kill> =
+            case.kills.iter().filter(|k| matches!(k.kind, KillKind::NodeOom | KillKind::Eviction | KillKind::UserspaceOomd)).collect();
+        let Some(first) = kills.first() else { return };
+        let cites: Vec<Cite> = kills.iter().filter_map(|k| k.evidence.first().map(|(c, _)| c.clone())).take(3).collect();
+        let kernel = kills.iter().any(|k| k.kind == KillKind::NodeOom);
+        let says = first.evidence.first().map_or(String::new(), |(_, s)| s.clone());
+        out.supports(
+            Cause::NodeOvercommit,
+            if kernel { Strength::Conclusive } else { Strength::Strong },
+            if kernel { "Kernel" } else { "Kubernetes" },
+            cites.clone(),
+            says,
+        );
+        let Some(at) = first.at.map(|w| w.earliest) else { return };
+        let mut above: Vec<(f64, f64, &Trend)> = case
+            .incident
+            .trends
+            .iter()
+            .filter(|t| t.metric == WORKING_SET && t.owner.container.is_some() && t.owner.node == case.owner.node)
+            .filter_map(|t| {
+                let now = value_before(case.incident, t, at, 10 * MINUTE)?;
+                let then = value_before(case.incident, t, at.saturating_sub(6 * HOUR), HOUR).unwrap_or(0.0);
+                Some((now - t.request_bytes.unwrap_or(0.0), now - then, t))
+            })
+            .collect();
+        above.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.2.owner.cmp(&b.2.owner)));
+        let total: f64 = above.iter().map(|a| a.0.max(0.0)).sum();
+        for (over, grown, t) in above.iter().take(3).filter(|a| a.0 > 0.0 && a.0 >= 0.15 * total) {
+            let pod = t.owner.pod.as_deref().unwrap_or("?");
+            out.supports(
+                Cause::NodeOvercommit,
+                Strength::Moderate,
+                "Prometheus",
+                vec![t.cite.clone()],
+                format!("{pod} stood {} above its memory request just before, after growing {} in six hours", human(*over), human(*grown)),
+            );
+            out.culprit(Cause::NodeOvercommit, "pod", pod, Some(*grown as i64), Some(over / total));
+        }
+    }
+}
+
+/// Last value of the trend's series at or before `at`, no older than `slack` ns.
+fn value_before(incident: &Incident, t: &Trend, at: Timestamp, slack: i64) -> Option<f64> {
+    let ms = at.0 / 1_000_000;
+    t.series
+        .iter()
+        .filter_map(|&i| incident.series.get(i))
+        .filter_map(|s| s.what.finite().take_while(|(x, _)| *x <= ms).last())
+        .filter(|(x, _)| ms - x <= slack / 1_000_000)
+        .max_by_key(|(x, _)| *x)
+        .map(|(_, v)| v)
+}

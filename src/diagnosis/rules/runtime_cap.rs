@@ -1,0 +1,58 @@
+//! Claims: the runtime was allowed a heap that leaves no room under the container's limit. Mechanism: a collector works
+//! harder only when its own cap is near; with the cap at or above the limit the kernel comes first, and code, stacks,
+//! metaspace and buffers need room beside the heap. Refuted by: a live heap that grows, or a soft cap (GOMEMLIMIT) below the
+//! limit. A quarter of the limit outside the heap is what runtimes' own guides ask for.
+
+use crate::diagnosis::case::Case;
+use crate::diagnosis::rule::{Need, Rule, Witness};
+use crate::model::finding::{Cause, Strength};
+use crate::model::oom::KillKind;
+use crate::model::quantity::{human, human_bytes};
+use crate::model::trend::TrendVerdict;
+
+/// Share of the limit that a hard heap cap may take before the rest of the process no longer fits.
+const ROOMY: f64 = 0.85;
+
+pub struct RuntimeCapAboveLimit;
+
+impl Rule for RuntimeCapAboveLimit {
+    fn id(&self) -> &'static str {
+        "runtime-cap-above-limit"
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::Container, Need::Spec]
+    }
+
+    fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
+        let Some(limit) = case.limit() else { return };
+        let Some(cap) = case.caps.iter().max_by_key(|c| c.bytes) else { return };
+        let share = cap.bytes as f64 / limit;
+        let cites = case.spec_cite();
+        let says = format!(
+            "{} lets the {} heap grow to {}, {:.0} % of the limit of {}",
+            cap.flag,
+            cap.runtime,
+            human_bytes(cap.bytes),
+            share * 100.0,
+            human(limit)
+        );
+        let killed = case.limit_kills().count() > 0;
+        if share >= ROOMY && killed {
+            let strength = if share >= 1.0 || !cap.soft { Strength::Strong } else { Strength::Moderate };
+            out.supports(Cause::RuntimeCapAboveLimit, strength, "Kubernetes", cites.clone(), says.clone());
+            if case.headline().is_some_and(|t| t.verdict != TrendVerdict::Leak) {
+                out.contradicts(Cause::LimitBelowNeed, Strength::Moderate, "Kubernetes", cites, says);
+            }
+        } else if share < ROOMY {
+            out.contradicts(Cause::RuntimeCapAboveLimit, Strength::Strong, "Kubernetes", cites, says.clone());
+            let aborts: Vec<_> = case.kills.iter().filter(|k| k.kind == KillKind::RuntimeAbort).collect();
+            if !aborts.is_empty() {
+                let cites: Vec<_> = aborts.iter().flat_map(|k| k.evidence.iter().map(|(c, _)| c.clone())).take(3).collect();
+                let growing = case.headline().is_some_and(|t| t.verdict == TrendVerdict::Leak);
+                let cause = if growing { Cause::HeapLeak } else { Cause::LimitBelowNeed };
+                out.supports(cause, Strength::Moderate, "Logs", cites, format!("the runtime ended itself at its own cap: {says}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Claims: start-up needs more than the limit. Mechanism: an init container, or a process that loads its data first, peaks
+//! before it serves; every attempt dies after about the same short life. Refuted by: lives of hours.
+
+use crate::diagnosis::case::Case;
+use crate::diagnosis::rule::{Need, Rule, Witness};
+use crate::model::finding::{Cause, Strength};
+use crate::model::oom::KillKind;
+use crate::model::quantity::human_seconds;
+use crate::model::time::SECOND;
+
+/// A life shorter than this is a start: five minutes is the longest back-off between restarts (kubelet, CrashLoopBackOff).
+const START_SECONDS: f64 = 180.0;
+
+pub struct StartupPeak;
+
+impl Rule for StartupPeak {
+    fn id(&self) -> &'static str {
+        "startup-peak"
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::Container, Need::Kill]
+    }
+
+    fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
+        if case.limit_kills().count() == 0 {
+            return;
+        }
+        let lives: Vec<f64> =
+            case.kills.iter().filter_map(|k| Some((k.at?.mid()?.0 - k.started?.0) as f64 / SECOND as f64)).filter(|l| *l >= 0.0).collect();
+        let cites = case.kill_cites(3);
+        if case.is_init() {
+            let lived = lives.last().map_or(String::new(), |l| format!(" {} after its start", human_seconds(*l)));
+            let says = format!(
+                "init container {} was killed {} times{lived}; the main containers never ran",
+                case.owner.container.as_deref().unwrap_or("?"),
+                case.kills.len()
+            );
+            out.supports(Cause::StartupPeak, Strength::Conclusive, "Kubernetes", cites.clone(), says.clone());
+            for cause in [Cause::HeapLeak, Cause::LimitBelowNeed] {
+                out.contradicts(cause, Strength::Moderate, "Kubernetes", cites.clone(), says.clone());
+            }
+            return;
+        }
+        let (Some(longest), child) = (lives.iter().copied().reduce(f64::max), case.kills.iter().any(|k| k.kind == KillKind::ChildProcess))
+        else {
+            return;
+        };
+        if longest <= START_SECONDS && !child {
+            let says = format!("every known life ended within {} of its start", human_seconds(longest));
+            out.supports(Cause::StartupPeak, Strength::Moderate, "Kubernetes", cites.clone(), says.clone());
+            out.contradicts(Cause::HeapLeak, Strength::Moderate, "Kubernetes", cites, says);
+        } else if longest > 10.0 * START_SECONDS {
+            out.contradicts(
+                Cause::StartupPeak,
+                Strength::Strong,
+                "Kubernetes",
+                cites,
+                format!("it lived {} before it was killed", human_seconds(longest)),
+            );
+        }
+    }
+}

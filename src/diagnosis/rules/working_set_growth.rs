@@ -1,0 +1,69 @@
+//! Claims: memory grows without bound, or it does not. Mechanism: a leak's lower envelope rises inside every run and starts
+//! low again after a restart; a plateau, a saw-tooth to a constant floor and growth that traffic explains are not leaks.
+//! The statistics are `series`'; this rule only turns their verdict into testimony.
+
+use crate::diagnosis::case::Case;
+use crate::diagnosis::rule::{Need, Rule, Witness};
+use crate::model::finding::{Cause, Strength};
+use crate::model::quantity::{human, human_seconds};
+use crate::model::trend::TrendVerdict;
+
+pub struct WorkingSetGrowth;
+
+impl Rule for WorkingSetGrowth {
+    fn id(&self) -> &'static str {
+        "working-set-growth"
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        &[Need::Container, Need::Trend]
+    }
+
+    fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
+        let Some(t) = case.headline() else { return };
+        let cites = vec![t.cite.clone()];
+        match t.verdict {
+            TrendVerdict::Leak => {
+                let slope = t.slope.unwrap_or_default();
+                let runs = t.runs.iter().filter(|r| r.slope_bytes_per_hour.is_some_and(|s| s > 0.0)).count();
+                let tto = t.time_to_oom.map_or(String::new(), |e| format!(", limit reached in {}", human_seconds(e.mid)));
+                let says = format!(
+                    "working set grows {}/h (80 % interval {} to {}) over {} run{}{tto}",
+                    human(slope.mid),
+                    human(slope.low),
+                    human(slope.high),
+                    t.runs.len().max(1),
+                    if t.runs.len() > 1 { "s" } else { "" }
+                );
+                // The same slope after every restart is what only a leak does.
+                let strength = if runs >= 2 || !case.kills.is_empty() { Strength::Strong } else { Strength::Moderate };
+                out.supports(Cause::HeapLeak, strength, "Prometheus", cites.clone(), says.clone());
+                out.supports(Cause::NativeGrowth, Strength::Moderate, "Prometheus", cites.clone(), says.clone());
+                for cause in [Cause::LimitBelowNeed, Cause::NoProblem, Cause::LoadSpike, Cause::LoadGrowth] {
+                    out.contradicts(cause, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+                }
+                out.contradicts(Cause::RuntimeCapAboveLimit, Strength::Moderate, "Prometheus", cites, says);
+            }
+            TrendVerdict::Bounded | TrendVerdict::Step => {
+                let says = format!(
+                    "no lasting growth: {}",
+                    if t.why.is_empty() {
+                        format!("95th percentile {}, peak {}", human(t.percentiles.p95_bytes), human(t.percentiles.max_bytes))
+                    } else {
+                        t.why.clone()
+                    }
+                );
+                for cause in [Cause::HeapLeak, Cause::NativeGrowth] {
+                    out.contradicts(cause, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+                }
+            }
+            TrendVerdict::LoadFollowing => {
+                let says = format!("memory follows the load: {}", t.why);
+                for cause in [Cause::HeapLeak, Cause::NativeGrowth] {
+                    out.contradicts(cause, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+                }
+            }
+            TrendVerdict::InsufficientData => {}
+        }
+    }
+}

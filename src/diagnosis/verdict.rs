@@ -1,0 +1,327 @@
+//! The one place that weighs. Evidence is summed as log-odds per cause: independent witnesses add up, contradiction
+//! subtracts, and confidence is the logistic of the sum. Every weight and threshold of the verdict stands in this file.
+
+use super::case::Case;
+use super::rule::Testimony;
+use super::{advice, sentences, trigger};
+use crate::model::finding::{Cause, Culprit, Evidence, Finding, Stance, Strength};
+use crate::model::oom::KillKind;
+use crate::model::time::{DAY, HOUR};
+use crate::model::trend::TrendVerdict;
+use crate::model::{Incident, Owner, Timestamp};
+use std::collections::BTreeMap;
+
+/// Log-odds of a cause before anything was said: one in twelve.
+const PRIOR: f64 = -2.4;
+
+/// Log-odds that one statement is worth: weak 2:1, moderate 4:1, strong 15:1, conclusive 100:1.
+fn weight(s: Strength) -> f64 {
+    match s {
+        Strength::Weak => 0.7,
+        Strength::Moderate => 1.4,
+        Strength::Strong => 2.7,
+        Strength::Conclusive => 4.6,
+    }
+}
+
+/// Statements of one source about one cause are not independent: each further one counts half as much.
+const SAME_SOURCE: f64 = 0.5;
+
+/// No verdict is certain: text can lie and clocks can be wrong.
+const CEILING: f64 = 0.98;
+
+/// Below this a cause is not put forward for a case.
+const FLOOR: f64 = 0.35;
+
+/// A second cause of the same case is listed from here.
+const SECOND_FLOOR: f64 = 0.5;
+
+/// Sum of log-odds for one cause.
+fn log_odds(evidence: &[&Evidence]) -> f64 {
+    let mut heard: BTreeMap<(&str, Stance), u32> = BTreeMap::new();
+    let mut sorted: Vec<&&Evidence> = evidence.iter().collect();
+    sorted.sort_by(|a, b| b.strength.cmp(&a.strength));
+    PRIOR
+        + sorted
+            .iter()
+            .map(|e| {
+                let n = heard.entry((e.source, e.stance)).or_default();
+                let w = weight(e.strength) * SAME_SOURCE.powi((*n).min(4) as i32);
+                *n += 1;
+                if e.stance == Stance::For { w } else { -w }
+            })
+            .sum::<f64>()
+}
+
+fn logistic(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Confidence in words, read off the number alone.
+fn strength_of(confidence: f64) -> Strength {
+    match confidence {
+        c if c >= 0.95 => Strength::Conclusive,
+        c if c >= 0.8 => Strength::Strong,
+        c if c >= 0.55 => Strength::Moderate,
+        _ => Strength::Weak,
+    }
+}
+
+/// Testimonies in the order of cases → findings, best first.
+pub fn weigh(incident: &Incident, cases: &[Case<'_>], testimonies: Vec<Testimony>) -> Vec<Finding> {
+    let mut ranked: Vec<(f64, Finding)> = Vec::new();
+    for (case, t) in cases.iter().zip(testimonies) {
+        let impact = impact(incident, case);
+        for f in judge(incident, case, &t) {
+            ranked.push((impact * f.confidence * urgency(f.cause), f));
+        }
+    }
+    // Total order: rank, then cause, then owner; nothing else decides.
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cause.cmp(&b.1.cause)).then_with(|| a.1.owner.cmp(&b.1.owner)));
+    let mut findings: Vec<Finding> = ranked.into_iter().map(|(_, f)| f).collect();
+    suspend_victims(&mut findings);
+    merge_replicas(&mut findings);
+    // "Nothing wrong here" is said once, for the container that came closest, and only where nothing else was found.
+    if findings.iter().any(|f| f.cause != Cause::NoProblem) {
+        findings.retain(|f| f.cause != Cause::NoProblem);
+    } else {
+        findings.truncate(1);
+    }
+    if findings.is_empty() {
+        findings.extend(inconclusive_overall(incident));
+    }
+    findings
+}
+
+/// How much a case matters: fresh memory kills most, old ones little.
+fn impact(incident: &Incident, case: &Case<'_>) -> f64 {
+    let newest = newest(incident);
+    let fresh = |t: Timestamp| newest.0.saturating_sub(t.0) <= 3 * DAY;
+    let memory: Vec<_> = case.kills.iter().filter(|k| k.kind.is_memory()).collect();
+    let times: Vec<Timestamp> = memory.iter().filter_map(|k| k.at?.mid()).collect();
+    if !memory.is_empty() {
+        let recent = times.is_empty() || times.iter().any(|t| fresh(*t));
+        let by_kernel = memory.iter().any(|k| k.witnesses.contains(&"kernel"));
+        return if recent { 1.0 + 0.05 * (memory.len().min(10) as f64) + if by_kernel { 0.2 } else { 0.0 } } else { 0.25 };
+    }
+    if !case.kills.is_empty() {
+        return if case.kill_times().iter().any(|t| fresh(*t)) { 0.6 } else { 0.15 };
+    }
+    match case.headline() {
+        Some(t) if t.verdict == TrendVerdict::Leak => match t.time_to_oom {
+            Some(e) if e.mid <= 14.0 * 86_400.0 => 0.8,
+            Some(_) => 0.5,
+            None => 0.4,
+        },
+        // What looks worst among the healthy: nearest to its limit.
+        Some(t) => 0.1 + 0.2 * t.limit_bytes.map_or(0.0, |l| (t.percentiles.max_bytes / l).clamp(0.0, 1.0)),
+        None => 0.1,
+    }
+}
+
+/// Causes that explain others come before those that only name the place.
+fn urgency(cause: Cause) -> f64 {
+    match cause {
+        Cause::NoProblem => 0.3,
+        Cause::Inconclusive => 0.5,
+        Cause::NotMemoryKill => 0.9,
+        _ => 1.0,
+    }
+}
+
+/// The newest time of any sample or kill.
+pub fn newest(incident: &Incident) -> Timestamp {
+    let series = incident.trends.iter().map(|t| t.window.1).max();
+    let kills = incident.kills.iter().filter_map(|k| k.at.map(|w| w.latest)).max();
+    let capture = incident.capture.filter(|c| c.is_known()).map(|c| c.latest);
+    [series, kills, capture].into_iter().flatten().max().unwrap_or_default()
+}
+
+/// The best cause of a case, and a second one if it stands on its own.
+fn judge(incident: &Incident, case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
+    let mut causes: BTreeMap<Cause, Vec<&Evidence>> = BTreeMap::new();
+    for e in &t.evidence {
+        causes.entry(e.cause).or_default().push(e);
+    }
+    let mut scored: Vec<(f64, Cause)> = causes
+        .iter()
+        .filter(|(_, e)| e.iter().any(|e| e.stance == Stance::For))
+        .map(|(c, e)| (logistic(log_odds(e)).min(CEILING), *c))
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    let mut out = Vec::new();
+    let killed = case.kills.iter().any(|k| k.kind.is_memory() && !matches!(k.kind, KillKind::NodeOom | KillKind::Eviction))
+        || case.kills.iter().any(|k| case.is_node() && k.kind.is_memory());
+    for (i, (p, cause)) in scored.iter().enumerate() {
+        if *p < if i == 0 { FLOOR } else { SECOND_FLOOR } || i > 1 {
+            break;
+        }
+        // A close rival takes certainty away.
+        let rival = scored.iter().filter(|(_, c)| c != cause && !akin(*c, *cause)).map(|(p, _)| *p).next().unwrap_or(0.0);
+        let confidence = if i == 0 && rival > 0.5 {
+            p * (1.0 - 0.4 * rival)
+        } else if i == 0 {
+            *p
+        } else {
+            p * 0.6
+        };
+        out.push(finding(incident, case, t, *cause, confidence));
+    }
+    if out.is_empty() && killed {
+        out.push(finding(incident, case, t, Cause::Inconclusive, 0.5));
+    }
+    out
+}
+
+/// Causes that say nearly the same are not rivals.
+fn akin(a: Cause, b: Cause) -> bool {
+    let pair = |x, y| (a == x && b == y) || (a == y && b == x);
+    pair(Cause::HeapLeak, Cause::NativeGrowth)
+        || pair(Cause::LoadGrowth, Cause::LoadSpike)
+        || pair(Cause::LimitBelowNeed, Cause::BatchPeak)
+        || pair(Cause::LimitBelowNeed, Cause::StartupPeak)
+}
+
+fn finding(incident: &Incident, case: &Case<'_>, t: &Testimony, cause: Cause, confidence: f64) -> Finding {
+    // What was said about other causes stays with the finding: it is the evidence of what it is not.
+    let mut evidence: Vec<Evidence> = t.evidence.clone();
+    if cause == Cause::Inconclusive {
+        evidence.extend(kills_as_evidence(case));
+    }
+    let mut culprits: Vec<Culprit> = Vec::new();
+    for (c, culprit) in &t.culprits {
+        if *c == cause || akin(*c, cause) {
+            match culprits.iter_mut().find(|have| have.kind == culprit.kind && have.name == culprit.name) {
+                Some(have) => have.growth_bytes = have.growth_bytes.max(culprit.growth_bytes),
+                None => culprits.push(culprit.clone()),
+            }
+        }
+    }
+    if culprits.is_empty() && matches!(cause, Cause::HeapLeak | Cause::NativeGrowth) {
+        culprits.extend(killed_process(case));
+    }
+    let (quantities, intervals) = sentences::quantities(case, cause);
+    let trigger = trigger::find(incident, case, cause);
+    let owner = owner_of(case, cause);
+    let mut f = Finding {
+        cause,
+        confidence: (confidence * 100.0).round() / 100.0,
+        strength: strength_of(confidence),
+        owner,
+        also_owners: Vec::new(),
+        sentence: String::new(),
+        quantities,
+        intervals,
+        culprits,
+        trigger,
+        evidence,
+        advice: Vec::new(),
+    };
+    f.sentence = sentences::sentence(case, &f);
+    f.advice = advice::advice(case, &f);
+    f
+}
+
+/// An inconclusive finding names the pod if it is known, else the node the kill happened on.
+fn owner_of(case: &Case<'_>, cause: Cause) -> Owner {
+    match cause {
+        Cause::NodeOvercommit | Cause::NodeAgentLeak => Owner { node: case.owner.node.clone(), ..Owner::default() },
+        _ => case.owner.clone(),
+    }
+}
+
+fn kills_as_evidence(case: &Case<'_>) -> Vec<Evidence> {
+    case.kills
+        .iter()
+        .flat_map(|k| k.evidence.iter().take(1))
+        .map(|(cite, says)| Evidence {
+            rule: "kill-scope",
+            owner: case.owner.clone(),
+            cause: Cause::Inconclusive,
+            stance: Stance::For,
+            strength: Strength::Conclusive,
+            source: "Kernel",
+            says: says.clone(),
+            cites: vec![cite.clone()],
+        })
+        .take(5)
+        .collect()
+}
+
+/// Where no profile names a class or line, the process the kernel killed is still a name.
+fn killed_process(case: &Case<'_>) -> Option<Culprit> {
+    let v = case.kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| v.comm.clone())?;
+    Some(Culprit { kind: "process".into(), name: v, growth_bytes: None, share: None })
+}
+
+/// A container that died of its node's or its neighbour's memory is not to blame: its own finding goes when the other stands.
+fn suspend_victims(findings: &mut Vec<Finding>) {
+    let nodes: Vec<(Option<String>, f64)> =
+        findings.iter().filter(|f| f.cause == Cause::NodeOvercommit).map(|f| (f.owner.node.clone(), f.confidence)).collect();
+    let neighbours: Vec<Owner> =
+        findings.iter().filter(|f| f.cause == Cause::NeighbourInPod && f.confidence >= 0.5).map(|f| f.owner.clone()).collect();
+    findings.retain(|f| {
+        let by_node = f.owner.pod.is_some()
+            && matches!(f.cause, Cause::Inconclusive | Cause::LimitBelowNeed)
+            && nodes.iter().any(|(n, c)| *n == f.owner.node && *c >= 0.5)
+            && f.quantities.get("limit_kills").is_none_or(|k| *k == 0.0);
+        let by_neighbour =
+            f.cause != Cause::NeighbourInPod && neighbours.iter().any(|o| o.same_pod(&f.owner) && o.container != f.owner.container);
+        !by_node && !by_neighbour
+    });
+}
+
+/// Replicas of one workload with the same cause are one finding, told by the first; the others are listed.
+fn merge_replicas(findings: &mut Vec<Finding>) {
+    let mut out: Vec<Finding> = Vec::with_capacity(findings.len());
+    for f in findings.drain(..) {
+        let same = |have: &&mut Finding| {
+            have.cause == f.cause
+                && f.owner.pod.is_some()
+                && f.owner.workload.is_some()
+                && have.owner.namespace == f.owner.namespace
+                && have.owner.workload == f.owner.workload
+                && have.owner.container == f.owner.container
+        };
+        match out.iter_mut().find(same) {
+            Some(have) => have.also_owners.push(f.owner),
+            None => out.push(f),
+        }
+    }
+    *findings = out;
+}
+
+/// Nothing to judge at all: say so, pointing at what is there.
+fn inconclusive_overall(incident: &Incident) -> Option<Finding> {
+    let first = incident.artifacts.iter().find(|a| a.facts > 0)?;
+    let cite = crate::model::Cite::whole(first.id, "the only evidence there is");
+    let mut f = Finding {
+        cause: Cause::Inconclusive,
+        confidence: 0.5,
+        strength: Strength::Weak,
+        owner: Owner::default(),
+        also_owners: Vec::new(),
+        sentence: "Nothing in this input tells of a memory kill, and no memory series is in it: what happened cannot be told from it."
+            .into(),
+        quantities: BTreeMap::new(),
+        intervals: BTreeMap::new(),
+        culprits: Vec::new(),
+        trigger: None,
+        evidence: vec![Evidence {
+            rule: "kill-scope",
+            owner: Owner::default(),
+            cause: Cause::Inconclusive,
+            stance: Stance::For,
+            strength: Strength::Weak,
+            source: "Bundle",
+            says: format!("{} artifacts were read, none shows a kill or a memory series", incident.artifacts.len()),
+            cites: vec![cite],
+        }],
+        advice: Vec::new(),
+    };
+    f.advice = advice::collect_anything();
+    Some(f)
+}
+
+/// Kills counted as one burst when they lie within this of each other.
+pub const BURST: i64 = 2 * HOUR;
