@@ -1,24 +1,47 @@
-//! Bundles: the only room that reads files. A path in, a list of artifacts out, sorted by path.
+//! Bundles: the only room that reads files. Paths in, a list of artifacts out, sorted by path.
+//!
+//! An artifact's path is relative to its input's root, whatever the input is: the same bundle as a folder, as a zip and
+//! as a tar.gz lists the same paths, so reports of it are the same bytes. Nested archives add `outer.zip!member`.
+//! What lies inside is recognised by its first bytes, never by its name. Nothing here interprets content beyond that.
 
+pub mod blob;
 pub mod content;
+pub mod digest;
+mod inflate;
+pub mod layout;
 pub mod limits;
+mod magic;
+mod spool;
+mod tar;
+pub mod tracked;
 pub mod walk;
+mod zip;
 
 pub use content::Content;
 pub use limits::Limits;
 
-use crate::model::Timestamp;
 use crate::model::diagnostic::Diagnostics;
 use crate::model::incident::InputInfo;
+use crate::model::{Claim, Timestamp};
 
 /// One artifact: a path within the run and where its decompressed bytes come from.
 pub struct Entry {
-    /// `dir/file`, `bundle.zip!nodes/n1/kern.log.gz`.
+    /// `dir/file`, `logs.zip!kern.log.gz`; unique within the run.
     pub path: String,
+    /// Index of the input it belongs to.
+    pub input: usize,
+    /// Path within its input, which the input's digest is taken over.
+    pub member: String,
     /// Unpacked length in bytes, if known before reading.
     pub len: Option<u64>,
+    /// Always absent at present: times of files and members change whenever a bundle is copied or packed again, and the
+    /// same bundle must give the same report.
     pub modified: Option<Timestamp>,
     pub content: Content,
+    /// What the path says about whose artifact this is.
+    pub who: Claim,
+    /// It was not opened (link, limit, unreadable); `diagnostics` says why and `content` is empty.
+    pub refused: bool,
     /// Trouble met while unpacking (limits, links, bad checksums).
     pub diagnostics: Diagnostics,
 }

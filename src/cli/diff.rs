@@ -1,5 +1,6 @@
 //! `postmem diff BEFORE AFTER [LATER…]`
 
+use super::input::InputArgs;
 use super::rows::RowArgs;
 use postmem::{Error, pipeline};
 use std::io::Write;
@@ -15,11 +16,13 @@ pub struct Args {
     #[arg(short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
     rows: RowArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Error> {
-    let options = pipeline::Options { rows: args.rows.options()?, ..Default::default() };
+    let options = pipeline::Options { rows: args.rows.options()?, skip_digests: true, ..args.input.options()? };
     let delta = pipeline::diff(&args.inputs, &options)?;
     let text = serde_json::to_string_pretty(&delta).map_err(|e| Error::Internal(e.to_string()))?;
     match args.output {

@@ -1,5 +1,6 @@
 //! `postmem inspect INPUT…`
 
+use super::input::InputArgs;
 use super::rows::RowArgs;
 use postmem::{Error, pipeline, report};
 use std::io::Write;
@@ -15,12 +16,14 @@ pub struct Args {
     #[arg(short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
     rows: RowArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Error> {
     let rows = args.rows.options()?;
-    let options = pipeline::Options { rows: rows.clone(), ..Default::default() };
+    let options = pipeline::Options { rows: rows.clone(), skip_digests: true, ..args.input.options()? };
     let incident = pipeline::inspect(&args.inputs, &options)?;
     let doc = report::inspect::document(&incident, &rows);
     let text = serde_json::to_string_pretty(&doc).map_err(|e| Error::Internal(e.to_string()))?;
@@ -30,5 +33,12 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
             let _ = writeln!(std::io::stdout(), "{text}");
         }
     }
-    Ok(ExitCode::SUCCESS)
+    // With nothing read the document is still written, and says why.
+    match incident.artifacts.iter().any(|a| a.is_read()) {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(Error::Unreadable(match incident.artifacts.iter().find_map(|a| Some((a, a.diagnostics.iter().next()?))) {
+            Some((a, d)) => format!("nothing in the input could be read; {}: {}", a.path, d.message),
+            None => "nothing in the input could be read: it holds no files".into(),
+        })),
+    }
 }

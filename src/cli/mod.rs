@@ -1,6 +1,7 @@
 //! Commands and flags; the library never sees clap.
 
 mod diff;
+mod input;
 mod inspect;
 mod rows;
 
@@ -25,11 +26,13 @@ enum Command {
 
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
+    // Parsers are fenced: their panics become diagnostics, and a trace on the terminal would only frighten.
+    std::panic::set_hook(Box::new(|_| {}));
+    let done = std::panic::catch_unwind(|| match cli.command {
         Command::Inspect(args) => inspect::run(args),
         Command::Diff(args) => diff::run(args),
-    };
-    match done {
+    });
+    match done.unwrap_or_else(|_| Err(postmem::Error::Internal("a bug in postmem stopped this run".into()))) {
         Ok(code) => code,
         Err(e) => {
             let _ = writeln!(std::io::stderr(), "postmem: {e}");

@@ -31,6 +31,13 @@ pub struct ArtifactInfo {
     pub diagnostics: Diagnostics,
 }
 
+impl ArtifactInfo {
+    /// A format recognised the artifact (which does not mean that it found facts in it).
+    pub fn is_read(&self) -> bool {
+        !matches!(self.format, "unknown" | "refused")
+    }
+}
+
 /// One input of the run.
 #[derive(Debug, Clone, Default)]
 pub struct InputInfo {

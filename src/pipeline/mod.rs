@@ -2,12 +2,13 @@
 
 pub mod schedule;
 
-use crate::bundle::{self, Limits};
+use crate::bundle::{self, Bundle, Limits};
 use crate::correlate;
 use crate::correlate::compare::Snapshot;
 use crate::error::Error;
 use crate::model::Incident;
 use crate::model::delta::{Delta, RowOptions};
+use crate::model::incident::InputInfo;
 use std::path::PathBuf;
 
 /// What a run is asked to do.
@@ -16,14 +17,23 @@ pub struct Options {
     pub limits: Limits,
     pub correlate: correlate::Options,
     pub rows: RowOptions,
+    /// Worker threads; as many as there are processors if absent. Results never depend on it.
+    pub threads: Option<usize>,
+    /// Leave out the inputs' digests, where no document shows them.
+    pub skip_digests: bool,
 }
 
 /// Opens, parses and correlates the inputs.
 pub fn read(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
-    let bundle = bundle::walk::open(inputs, &options.limits)?;
-    let (facts, artifacts) = schedule::parse(bundle.entries);
-    let mut incident = correlate::correlate(facts, artifacts, &options.correlate);
-    incident.inputs = bundle.inputs;
+    in_pool(options, || read_here(inputs, options))
+}
+
+fn read_here(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
+    let bundle = bundle::walk::open(inputs, &options.limits, &options.correlate.map)?;
+    let parsed = schedule::parse(&bundle.entries, !options.skip_digests);
+    let infos = inputs_info(bundle, &parsed);
+    let mut incident = correlate::correlate(parsed.facts, parsed.artifacts, &options.correlate);
+    incident.inputs = infos;
     Ok(incident)
 }
 
@@ -32,6 +42,32 @@ pub fn inspect(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error>
     let mut incident = read(inputs, options)?;
     correlate::compare::sites::fill_top(&mut incident.profiles, &options.rows).map_err(Error::Usage)?;
     Ok(incident)
+}
+
+/// Runs `job` on as many threads as asked for.
+fn in_pool<R: Send>(options: &Options, job: impl FnOnce() -> R + Send) -> R {
+    match options.threads.map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build()) {
+        Some(Ok(pool)) => pool.install(job),
+        // No threads to be had is no reason to fail: the shared pool does as well.
+        Some(Err(_)) | None => job(),
+    }
+}
+
+/// Unpacked sizes and digests of the inputs, from what was learnt while their members were parsed.
+fn inputs_info(bundle: Bundle, parsed: &schedule::Parsed) -> Vec<InputInfo> {
+    let Bundle { inputs, entries } = bundle;
+    let read = || entries.iter().zip(&parsed.artifacts).zip(&parsed.digests);
+    inputs
+        .into_iter()
+        .enumerate()
+        .map(|(i, input)| {
+            let own = || read().filter(move |((e, _), _)| e.input == i && !e.refused);
+            let bytes = own().map(|((_, a), _)| a.bytes).sum();
+            let members: Vec<(&str, [u8; 32])> = own().filter_map(|((e, _), d)| Some((e.member.as_str(), (*d)?))).collect();
+            let sha256 = if parsed.digests.iter().any(Option::is_some) { bundle::digest::of_members(members) } else { String::new() };
+            InputInfo { bytes, sha256, ..input }
+        })
+        .collect()
 }
 
 /// Compares one profile per input, in the order given.

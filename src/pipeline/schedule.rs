@@ -1,14 +1,23 @@
 //! Parsing in two lanes: small artifacts side by side, biggest first; formats with inner parallelism one at a time.
-//! A panic in a parser costs that artifact's facts and nothing else.
+//! A panic in a parser costs that artifact's facts and nothing else. Results stand in artifact order whatever the
+//! thread count; artifacts found inside artifacts (`file!#n`) follow behind, in the order of their parents.
 
+use crate::bundle::tracked::{Outcome, Tracked};
 use crate::bundle::{Content, Entry};
-use crate::formats::{self, Head, Input, Lane, Open};
-use crate::model::diagnostic::Severity;
+use crate::formats::{self, Format, Head, Input, Lane, Open};
+use crate::model::diagnostic::{Diagnostics, Severity};
+use crate::model::facts::SubArtifact;
 use crate::model::incident::ArtifactInfo;
-use crate::model::{ArtifactId, Claim, Facts};
+use crate::model::{ArtifactId, Facts};
+use rayon::prelude::*;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+/// Artifacts within artifacts within artifacts end here.
+const ROUNDS_MAX: usize = 4;
 
 impl Open for Content {
     fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>> {
@@ -20,20 +29,20 @@ impl Open for Content {
     }
 }
 
-/// An entry's content with a view of the whole run around it.
+/// An entry's content, hashed as it is read, with a view of the whole run around it.
 struct Among<'a> {
-    content: &'a Content,
+    tracked: &'a Tracked<'a>,
     /// Sorted by path.
     entries: &'a [Entry],
 }
 
 impl Open for Among<'_> {
     fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>> {
-        self.content.reader()
+        self.tracked.reader()
     }
 
     fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
-        self.content.bytes()
+        self.tracked.bytes()
     }
 
     fn beside(&self, path: &str) -> Option<&dyn Open> {
@@ -48,53 +57,172 @@ impl Open for Among<'_> {
     }
 }
 
-/// Sniffs and parses every entry; results come back in artifact order whatever the thread count.
-pub fn parse(entries: Vec<Entry>) -> (Vec<Facts>, Vec<ArtifactInfo>) {
-    let mut facts = Vec::new();
-    let mut infos = Vec::new();
-    for (i, e) in entries.iter().enumerate() {
-        let id = ArtifactId(i as u32);
-        let (f, info) = one(id, e, &entries, Claim::default());
-        facts.push(f);
-        infos.push(info);
+/// What parsing a bundle gives.
+#[derive(Default)]
+pub struct Parsed {
+    pub facts: Vec<Facts>,
+    /// Same order as `facts`; the index is the artifact's id.
+    pub artifacts: Vec<ArtifactInfo>,
+    /// SHA-256 of each of the bundle's entries, where digests are wanted and the entry was read.
+    pub digests: Vec<Option<[u8; 32]>>,
+}
+
+/// Sniffs and parses every entry.
+pub fn parse(entries: &[Entry], digests: bool) -> Parsed {
+    let mut parsed = Parsed::default();
+    round(entries, digests, &mut parsed);
+    for _ in 1..ROUNDS_MAX {
+        let parts = parts(&mut parsed);
+        if parts.is_empty() {
+            break;
+        }
+        round(&parts, false, &mut parsed);
     }
-    (facts, infos)
+    parsed
+}
+
+/// Parses `entries` and appends what they say, in their order.
+fn round(entries: &[Entry], digests: bool, parsed: &mut Parsed) {
+    let first = parsed.facts.len();
+    let formats: Vec<Sniffed> = entries.par_iter().map(sniff).collect();
+    let lane = |i: usize| formats.get(i).and_then(|s| s.format).map_or(Lane::Serial, |f| f.lane(entries.get(i).map_or(0, size)));
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(entries.get(i).map_or(0, size)));
+    let slots: Vec<OnceLock<One>> = entries.iter().map(|_| OnceLock::new()).collect();
+    let run = |i: usize| {
+        if let (Some(e), Some(s), Some(slot)) = (entries.get(i), formats.get(i), slots.get(i)) {
+            let _ = slot.set(one(ArtifactId((first + i) as u32), e, s, entries, digests));
+        }
+    };
+    // Biggest first, each into its slot: `par_iter` halves the list, so the second-biggest would start last.
+    rayon::scope_fifo(|scope| {
+        for &i in order.iter().filter(|&&i| lane(i) == Lane::Serial) {
+            scope.spawn_fifo(move |_| run(i));
+        }
+    });
+    // With the whole pool, one after the other: fanned out, waiting workers would open further ones.
+    for &i in order.iter().filter(|&&i| lane(i) == Lane::Parallel) {
+        run(i);
+    }
+    for slot in slots {
+        let one = slot.into_inner().unwrap_or_default();
+        parsed.facts.push(one.facts);
+        parsed.artifacts.push(one.info);
+        parsed.digests.push(one.digest);
+    }
+}
+
+/// Unpacked size, or a guess from the packed one; for the order of work only.
+fn size(e: &Entry) -> u64 {
+    e.len.unwrap_or_else(|| e.content.packed_len().saturating_mul(8))
+}
+
+/// Takes the sub-artifacts of the last round out of their parents.
+fn parts(parsed: &mut Parsed) -> Vec<Entry> {
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    let mut out = Vec::new();
+    for (facts, info) in parsed.facts.iter_mut().zip(&parsed.artifacts) {
+        for SubArtifact { name, bytes, who } in std::mem::take(&mut facts.parts) {
+            let plain = format!("{}!#{name}", info.path);
+            let mut path = plain.clone();
+            let mut n = 2;
+            while !seen.insert(path.clone()) {
+                path = format!("{plain}.{n}");
+                n += 1;
+            }
+            out.push(Entry {
+                path,
+                input: 0,
+                member: String::new(),
+                len: Some(bytes.len() as u64),
+                modified: None,
+                content: Content::memory(bytes),
+                who,
+                refused: false,
+                diagnostics: Diagnostics::default(),
+            });
+        }
+    }
+    out
+}
+
+/// What the head of an entry tells.
+struct Sniffed {
+    format: Option<&'static dyn Format>,
+    empty: bool,
+    unreadable: Option<String>,
+}
+
+fn sniff(entry: &Entry) -> Sniffed {
+    let mut out = Sniffed { format: None, empty: false, unreadable: None };
+    if entry.refused {
+        return out;
+    }
+    match entry.content.head(Head::LEN) {
+        Ok(bytes) => {
+            out.empty = bytes.is_empty();
+            let head = Head { path: &entry.path, bytes: &bytes, complete: bytes.len() < Head::LEN };
+            match catch_unwind(AssertUnwindSafe(|| formats::detect(&head))) {
+                Ok(found) => out.format = found.map(|(f, _)| f),
+                Err(_) => out.unreadable = Some("recognising its format failed".into()),
+            }
+        }
+        Err(e) => out.unreadable = Some(format!("cannot be read: {e}")),
+    }
+    out
+}
+
+#[derive(Default)]
+struct One {
+    facts: Facts,
+    info: ArtifactInfo,
+    digest: Option<[u8; 32]>,
 }
 
 /// Parses one entry behind the panic fence.
-fn one(id: ArtifactId, entry: &Entry, entries: &[Entry], who: Claim) -> (Facts, ArtifactInfo) {
-    let mut head = Vec::with_capacity(Head::LEN);
+fn one(id: ArtifactId, entry: &Entry, sniffed: &Sniffed, entries: &[Entry], digests: bool) -> One {
     let mut facts = Facts::new(id);
-    if let Err(e) = entry.content.reader().and_then(|r| r.take(Head::LEN as u64).read_to_end(&mut head)) {
-        facts.error("unreadable", None, || format!("cannot be read: {e}"));
-    }
-    let complete = head.len() < Head::LEN;
-    let format = formats::detect(&Head { path: &entry.path, bytes: &head, complete });
-    if let Some((format, _)) = format {
-        let source = Among { content: &entry.content, entries };
+    let mut diagnostics = entry.diagnostics.clone();
+    let tracked = Tracked::new(&entry.content, entry.len, digests && !entry.refused);
+    if let Some(format) = sniffed.format {
+        let source = Among { tracked: &tracked, entries };
+        let who = entry.who.clone();
         let input = Input { artifact: id, path: &entry.path, len: entry.len, modified: entry.modified, who, source: &source };
         let mut out = Facts::new(id);
         match catch_unwind(AssertUnwindSafe(|| format.parse(&input, &mut out))) {
-            Ok(()) => facts.merge_all(out),
+            Ok(()) => facts = out,
             Err(_) => {
                 facts.error("parser-panic", None, || format!("the {} parser failed on this input; its facts are dropped", format.name()))
             }
         }
     }
-    let _ = Lane::Serial;
-    let mut diagnostics = entry.diagnostics.clone();
+    let outcome = if entry.refused { Outcome::default() } else { tracked.finish() };
+    if let Some((code, message, offset)) = outcome.fault {
+        diagnostics.push(Severity::Warning, code, None, Some(offset), || message);
+    }
     diagnostics.extend(std::mem::take(&mut facts.diagnostics));
-    if diagnostics.is_empty() && format.is_none() {
-        diagnostics.push(Severity::Note, "unknown-format", None, None, || "no format recognises this content".into());
+    if let Some(why) = &sniffed.unreadable {
+        diagnostics.push(Severity::Error, "unreadable", None, None, || why.clone());
+    }
+    if sniffed.format.is_none() && diagnostics.is_empty() {
+        if sniffed.empty {
+            diagnostics.push(Severity::Note, "empty", None, None, || "the file is empty".into());
+        } else {
+            diagnostics.push(Severity::Note, "unknown-format", None, None, || "no format recognises this content".into());
+        }
     }
     let info = ArtifactInfo {
         id,
         path: entry.path.clone(),
-        format: format.map_or("unknown", |(f, _)| f.name()),
-        bytes: entry.len.unwrap_or(0),
+        format: match sniffed.format {
+            _ if entry.refused => "refused",
+            Some(f) => f.name(),
+            None => "unknown",
+        },
+        bytes: outcome.len,
         facts: facts.count(),
         time_range: None,
         diagnostics,
     };
-    (facts, info)
+    One { facts, info, digest: outcome.digest }
 }
