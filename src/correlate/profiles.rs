@@ -26,7 +26,7 @@ pub fn compare(incident: &mut Incident, rows: &RowOptions) {
         let placed: Vec<_> = members.iter().filter_map(|&i| incident.profiles.get(i)).collect();
         let snapshots: Vec<Snapshot> =
             placed.iter().map(|p| Snapshot { path: incident.path(p.cite.span.artifact), time: p.at.mid(), profile: &p.what }).collect();
-        let Some(delta) = compare::diff(&snapshots, rows) else { continue };
+        let Ok(delta) = compare::diff(&snapshots, rows) else { continue };
         let total = |s: Option<&crate::model::delta::SnapshotInfo>| s.and_then(|s| s.total_bytes);
         let growth = total(delta.snapshots.last()).zip(total(delta.snapshots.first())).map(|(l, f)| l - f);
         let known: Vec<When> = placed.iter().map(|p| p.at).filter(When::is_known).collect();

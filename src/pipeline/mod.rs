@@ -4,7 +4,7 @@ pub mod schedule;
 
 use crate::bundle::{self, Bundle, Limits};
 use crate::correlate;
-use crate::correlate::compare::Snapshot;
+use crate::correlate::compare::{Refusal, Snapshot};
 use crate::error::Error;
 use crate::model::Incident;
 use crate::model::delta::{Delta, RowOptions};
@@ -83,6 +83,8 @@ pub fn diff(inputs: &[PathBuf], options: &Options) -> Result<Delta, Error> {
         };
         snapshots.push(Snapshot { path: incident.path(p.cite.span.artifact), time: p.at.mid(), profile: &p.what });
     }
-    correlate::compare::diff(&snapshots, &options.rows)
-        .ok_or_else(|| Error::Unreadable("the inputs hold profiles of different kinds, which do not compare".into()))
+    correlate::compare::diff(&snapshots, &options.rows).map_err(|refusal| match refusal {
+        Refusal::Kinds => Error::Unreadable("the inputs hold profiles of different kinds, which do not compare".into()),
+        Refusal::Asked(why) => Error::Usage(why),
+    })
 }

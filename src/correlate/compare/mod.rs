@@ -2,7 +2,9 @@
 
 mod classes;
 mod graphs;
+mod growth;
 pub mod sites;
+mod suspects;
 
 use crate::model::delta::{Delta, RowOptions, SnapshotInfo};
 use crate::model::profile::{HeapProfile, ProfileBody};
@@ -14,21 +16,30 @@ pub struct Snapshot<'a> {
     pub profile: &'a HeapProfile,
 }
 
-/// Compares 2..N profiles of one kind, given earliest first. `None` when the kinds do not go together.
-pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Option<Delta> {
+/// Why profiles could not be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Profiles of different kinds do not go together.
+    Kinds,
+    /// A pattern or a measure that was asked for makes no sense; in words.
+    Asked(String),
+}
+
+/// Compares 2..N profiles of one kind, given earliest first.
+pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Result<Delta, Refusal> {
     let bodies: Vec<&ProfileBody> = snapshots.iter().map(|s| &s.profile.body).collect();
     let mut delta = if bodies.iter().all(|b| matches!(b, ProfileBody::Stacks(_))) {
-        sites::diff(snapshots, rows)
+        sites::diff(snapshots, rows).map_err(Refusal::Asked)?
     } else if bodies.iter().all(|b| matches!(b, ProfileBody::Graph(_))) {
         graphs::diff(snapshots, rows)
     } else if bodies.iter().all(|b| matches!(b, ProfileBody::Classes(_))) {
         classes::diff(snapshots, rows)
     } else {
-        return None;
+        return Err(Refusal::Kinds);
     };
     delta.schema = "postmem.diff/1".into();
     delta.format = snapshots.first().map(|s| s.profile.format.to_owned()).unwrap_or_default();
-    Some(delta)
+    Ok(delta)
 }
 
 /// The `snapshots[]` entries, from the named measures of each profile (`bytes` and `objects` halves).

@@ -1,10 +1,17 @@
-//! Comparison of allocation sites by function, line, file, address or traceback.
+//! Comparison of allocation sites over 2..N profiles: by function, line, file, address, traceback or package.
+//!
+//! Every profile is first summed by site ([`crate::heap::sites`]), then the sums are joined by key, so memory grows with
+//! sites, not with samples. Arithmetic is that of `go tool pprof -base` and of `tracemalloc.compare_to`. Judging growth is
+//! [`super::growth`]'s job.
 
+use super::growth;
+use super::suspects;
 use super::{Snapshot, infos};
-use crate::heap::sites::{self, Filter};
+use crate::heap::sites::{self, Filter, Sampling, Spread};
 use crate::model::Placed;
-use crate::model::delta::{Delta, RowOptions};
-use crate::model::profile::{HeapProfile, ProfileBody};
+use crate::model::delta::{Amount, Delta, DeltaRow, GroupBy, RowOptions, Step};
+use crate::model::profile::{HeapProfile, ProfileBody, StackTable};
+use std::collections::HashMap;
 
 /// Fills the top rows of every profile of stacks; the error names a bad pattern among the row flags.
 pub fn fill_top(profiles: &mut [Placed<HeapProfile>], rows: &RowOptions) -> Result<(), String> {
@@ -17,6 +24,265 @@ pub fn fill_top(profiles: &mut [Placed<HeapProfile>], rows: &RowOptions) -> Resu
     Ok(())
 }
 
-pub fn diff(snapshots: &[Snapshot<'_>], _rows: &RowOptions) -> Delta {
-    Delta { snapshots: infos(snapshots, Some("bytes"), Some("objects")), ..Delta::default() }
+/// The chosen measure as its space and its objects half; a measure of bytes has both where the profile counts both.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Halves {
+    pub measure: String,
+    pub bytes: Option<String>,
+    pub count: Option<String>,
+}
+
+impl Halves {
+    /// Of the measure asked for in `profile`, else of its default.
+    pub fn of(profile: &HeapProfile, asked: Option<&str>) -> Option<Self> {
+        let m = profile.measures.get(sites::measure_index(profile, asked)?)?;
+        let named = |name: String| profile.measures.iter().any(|m| m.name == name).then_some(name);
+        let partner = |from: &str, to: &str| m.name.strip_suffix(from).and_then(|stem| named(format!("{stem}{to}")));
+        let mut halves = Halves { measure: m.name.clone(), ..Halves::default() };
+        if m.name.ends_with("objects") {
+            halves.count = Some(m.name.clone());
+            halves.bytes = partner("objects", "space").or_else(|| partner("objects", "bytes"));
+        } else if m.unit == "bytes" || m.name.ends_with("space") || m.name == "bytes" {
+            halves.bytes = Some(m.name.clone());
+            halves.count = partner("space", "objects").or_else(|| partner("bytes", "objects"));
+        } else {
+            halves.count = Some(m.name.clone());
+        }
+        Some(halves)
+    }
+
+    /// Whether rows are ordered by their bytes (else by their count).
+    pub fn by_bytes(&self) -> bool {
+        self.bytes.as_ref() == Some(&self.measure)
+    }
+
+    pub fn index(profile: &HeapProfile, name: &Option<String>) -> Option<usize> {
+        let name = name.as_deref()?;
+        profile.measures.iter().position(|m| m.name == name)
+    }
+}
+
+/// One site over all snapshots.
+#[derive(Debug, Clone, Default)]
+pub struct Track {
+    pub key: String,
+    pub name: String,
+    pub location: Option<String>,
+    /// Per snapshot: bytes, count, bytes and count ever allocated, sampling weight.
+    pub steps: Vec<Value>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Value {
+    pub bytes: i64,
+    pub count: i64,
+    pub allocated_bytes: i64,
+    pub allocated_count: i64,
+    pub spread: Spread,
+}
+
+/// What of each snapshot is summed.
+pub struct Columns {
+    bytes: Option<usize>,
+    count: Option<usize>,
+    allocated: Option<(usize, usize)>,
+}
+
+impl Columns {
+    pub fn of(profile: &HeapProfile, halves: &Halves) -> Self {
+        let live = halves.measure.starts_with("inuse_");
+        let find = |name: &str| profile.measures.iter().position(|m| m.name == name);
+        Columns {
+            bytes: Halves::index(profile, &halves.bytes),
+            count: Halves::index(profile, &halves.count),
+            allocated: if live { find("alloc_space").zip(find("alloc_objects")) } else { None },
+        }
+    }
+
+    pub fn value(&self, row: &[i64], spread: Spread) -> Value {
+        let get = |i: Option<usize>| i.and_then(|i| row.get(i)).copied().unwrap_or(0);
+        Value {
+            bytes: get(self.bytes),
+            count: get(self.count),
+            allocated_bytes: get(self.allocated.map(|a| a.0)),
+            allocated_count: get(self.allocated.map(|a| a.1)),
+            spread,
+        }
+    }
+}
+
+/// A snapshot whose body is a stack table.
+pub type Stacks<'a> = (&'a HeapProfile, &'a StackTable);
+
+/// Factors that bring each measure of `profile` to `base`'s total, as pprof's `-normalize`.
+fn factors(profile: &HeapProfile, base: &HeapProfile) -> Vec<f64> {
+    profile
+        .measures
+        .iter()
+        .zip(&profile.totals)
+        .map(|(m, total)| {
+            let wanted = base.measures.iter().position(|b| b.name == m.name).and_then(|i| base.totals.get(i)).copied().unwrap_or(0);
+            if *total == 0 { 0.0 } else { wanted as f64 / *total as f64 }
+        })
+        .collect()
+}
+
+/// Sums every snapshot by site and joins the sums by key, in the order first met.
+pub fn tracks(stacks: &[Stacks<'_>], by: GroupBy, rows: &RowOptions, filter: &Filter, halves: &Halves) -> Vec<Track> {
+    let mut out: Vec<Track> = Vec::new();
+    let mut index: HashMap<(String, String), usize> = HashMap::new();
+    for (i, (profile, table)) in stacks.iter().enumerate() {
+        let scale = (rows.normalize && i > 0).then(|| stacks.first().map(|(base, _)| factors(profile, base))).flatten();
+        let noise = Sampling::of(profile);
+        let sums = sites::sum(profile, table, by, filter, scale.as_deref(), noise.as_ref());
+        let columns = Columns::of(profile, halves);
+        for g in 0..sums.len() {
+            let (row, spread) = if rows.cumulative { (sums.cumulative(g), &sums.cumulative_spread) } else { (sums.own(g), &sums.spread) };
+            if row.iter().all(|v| *v == 0) {
+                continue;
+            }
+            let (key, name, location) = sums.words(g);
+            let at = *index.entry((key, name)).or_insert_with_key(|(key, name)| {
+                out.push(Track { key: key.clone(), name: name.clone(), location, steps: vec![Value::default(); stacks.len()] });
+                out.len() - 1
+            });
+            let v = columns.value(row, spread.get(g).copied().unwrap_or_default());
+            if let Some(slot) = out.get_mut(at).and_then(|t| t.steps.get_mut(i)) {
+                slot.add(v);
+            }
+        }
+    }
+    out
+}
+
+impl Value {
+    /// Adds another site of the same key.
+    pub fn add(&mut self, v: Value) {
+        self.bytes = self.bytes.saturating_add(v.bytes);
+        self.count = self.count.saturating_add(v.count);
+        self.allocated_bytes = self.allocated_bytes.saturating_add(v.allocated_bytes);
+        self.allocated_count = self.allocated_count.saturating_add(v.allocated_count);
+        self.spread.live += v.spread.live;
+        self.spread.allocated += v.spread.allocated;
+    }
+
+    pub fn of(&self, by_bytes: bool) -> i64 {
+        if by_bytes { self.bytes } else { self.count }
+    }
+}
+
+fn kind(by: GroupBy) -> &'static str {
+    match by {
+        GroupBy::Line => "line",
+        GroupBy::File => "file",
+        GroupBy::Traceback => "traceback",
+        GroupBy::Address => "address",
+        GroupBy::Package => "package",
+        _ => "function",
+    }
+}
+
+/// Compares 2..N profiles of stacks, earliest first. The error names a bad pattern or measure.
+pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Result<Delta, String> {
+    let stacks: Vec<Stacks<'_>> = snapshots
+        .iter()
+        .filter_map(|s| if let ProfileBody::Stacks(t) = &s.profile.body { Some((s.profile, &**t)) } else { None })
+        .collect();
+    let Some((first, _)) = stacks.first() else { return Ok(Delta::default()) };
+    let Some(halves) = Halves::of(first, rows.measure.as_deref()) else {
+        let have: Vec<&str> = first.measures.iter().map(|m| m.name.as_str()).collect();
+        return Err(format!("no measure {}; the profile has {}", rows.measure.as_deref().unwrap_or("at all"), have.join(", ")));
+    };
+    let filter = Filter::new(rows)?;
+    let by = rows.by.unwrap_or_else(|| sites::default_grouping(first));
+    let mut all = tracks(&stacks, by, rows, &filter, &halves);
+    let mut limits = Vec::new();
+    for (s, (p, _)) in snapshots.iter().zip(&stacks) {
+        if !p.measures.iter().any(|m| m.name == halves.measure) {
+            limits.push(format!("{} has no {}; it counts as 0 there", s.path, halves.measure));
+        }
+        if p.truncated {
+            limits.push(format!("{} ended early; its figures are lower bounds", s.path));
+        }
+    }
+    let same_process = same_process(&stacks);
+    let delta = Delta {
+        same_process,
+        measures: first.measures.iter().map(|m| m.name.clone()).collect(),
+        measure: halves.measure.clone(),
+        snapshots: infos(snapshots, halves.bytes.as_deref(), halves.count.as_deref()),
+        suspects: suspects::find(&stacks, snapshots, &filter, &halves, &mut limits),
+        limits,
+        ..Delta::default()
+    };
+    let size = |t: &Track| change(t, halves.by_bytes()).unsigned_abs();
+    all.retain(|t| t.steps.iter().any(|v| (v.bytes, v.count) != t.steps.first().map_or((0, 0), |f| (f.bytes, f.count))));
+    all.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.key.cmp(&b.key)).then_with(|| a.name.cmp(&b.name)));
+    all.truncate(rows.limit());
+    Ok(Delta { rows: all.into_iter().map(|t| row(t, by, rows, &halves, same_process)).collect(), ..delta })
+}
+
+/// Last minus first.
+pub fn change(t: &Track, by_bytes: bool) -> i64 {
+    let (a, b) = ends(&t.steps);
+    b.of(by_bytes).saturating_sub(a.of(by_bytes))
+}
+
+fn ends(steps: &[Value]) -> (Value, Value) {
+    (steps.first().copied().unwrap_or_default(), steps.last().copied().unwrap_or_default())
+}
+
+fn row(t: Track, by: GroupBy, rows: &RowOptions, halves: &Halves, same_process: Option<bool>) -> DeltaRow {
+    let (a, b) = ends(&t.steps);
+    let some = |half: &Option<String>, v: i64| half.as_ref().map(|_| v);
+    let amount = |v: &Value| Amount { count: some(&halves.count, v.count), bytes: some(&halves.bytes, v.bytes), retained_bytes: None };
+    let (count, bytes) = (b.count.saturating_sub(a.count), b.bytes.saturating_sub(a.bytes));
+    // Where one process counts every allocation, what came and went in between is known; else only what is left of it.
+    let came = |delta: i64, before: i64, after: i64| {
+        let made = after.saturating_sub(before);
+        if same_process == Some(true) && made >= delta.max(0) { made } else { delta.max(0) }
+    };
+    let added_count = came(count, a.allocated_count, b.allocated_count);
+    let added_bytes = came(bytes, a.allocated_bytes, b.allocated_bytes);
+    let error = growth::standard_error(&a, &b, halves);
+    DeltaRow {
+        kind: kind(by).into(),
+        before: amount(&a),
+        after: amount(&b),
+        added_count: some(&halves.count, added_count),
+        removed_count: some(&halves.count, added_count.saturating_sub(count)),
+        added_bytes: some(&halves.bytes, added_bytes),
+        removed_bytes: some(&halves.bytes, added_bytes.saturating_sub(bytes)),
+        count_delta: some(&halves.count, count),
+        bytes_delta: some(&halves.bytes, bytes),
+        retained_delta: None,
+        error_bytes: error.map(|e| e.round() as i64),
+        cumulative_delta: rows.cumulative.then(|| if halves.by_bytes() { bytes } else { count }),
+        trend: growth::word(&t.steps, halves).into(),
+        steps: t.steps.iter().map(|v| Step { count: some(&halves.count, v.count), bytes: some(&halves.bytes, v.bytes) }).collect(),
+        key: t.key,
+        name: t.name,
+        location: t.location,
+    }
+}
+
+/// Allocation counters of one process never fall; another binary is another process. `None` where neither tells.
+fn same_process(stacks: &[Stacks<'_>]) -> Option<bool> {
+    let mut told = None;
+    for pair in stacks.windows(2) {
+        let [(a, _), (b, _)] = pair else { continue };
+        if let (Some(x), Some(y)) = (&a.process, &b.process)
+            && x != y
+        {
+            return Some(false);
+        }
+        let total = |p: &HeapProfile| p.measures.iter().position(|m| m.name == "alloc_space").and_then(|i| p.totals.get(i)).copied();
+        if let (Some(x), Some(y)) = (total(a).filter(|x| *x > 0), total(b)) {
+            if y < x {
+                return Some(false);
+            }
+            told = Some(true);
+        }
+    }
+    told
 }

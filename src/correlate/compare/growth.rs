@@ -1,0 +1,171 @@
+//! Is it growth? What the values of one site over 2..N profiles say, with the error that sampling leaves.
+//!
+//! A sampled heap profile estimates bytes from few sampled objects: with sampling probability p for blocks of S bytes each
+//! sampled one stands for S/p, and k of them have the standard error (S/p)·√(k(1−p)). Objects that are alive in both
+//! profiles were sampled or not once for all, so the error of a difference comes only from those that came or went in
+//! between; the allocation counters bound how many those are. Nothing here looks at names.
+
+use super::sites::{Halves, Value};
+
+/// Two standard errors: about one false alarm in forty sites that do not grow.
+pub const SIGNIFICANT: f64 = 2.0;
+
+/// One standard error of the bytes gained from `a` to `b`; `None` where the measure was not sampled.
+pub fn standard_error(a: &Value, b: &Value, halves: &Halves) -> Option<f64> {
+    if !halves.by_bytes() {
+        return None;
+    }
+    let variance = variance(a, b);
+    (a.spread.live + b.spread.live > 0.0).then(|| variance.sqrt())
+}
+
+/// Upper estimate of the variance of `b − a`.
+fn variance(a: &Value, b: &Value) -> f64 {
+    let (before, after) = (a.spread.live, b.spread.live);
+    let made = b.spread.allocated - a.spread.allocated;
+    if b.spread.allocated <= 0.0 || made < 0.0 {
+        return before + after;
+    }
+    // Of what was allocated in between at most `after` is alive; what is missing of `before` was freed.
+    let freed = (made - (after - before)).max(0.0);
+    made.min(after) + freed.min(before)
+}
+
+/// What a series of values is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Still growing at the end, as fast as before within the error.
+    Growing,
+    /// Grew, and then stopped.
+    Plateau,
+    /// Went up and down.
+    Churn,
+    Shrank,
+    /// No change beyond the error.
+    Noise,
+}
+
+/// A judged series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judgement {
+    pub shape: Shape,
+    /// Last minus first, in the unit of the measure.
+    pub growth: f64,
+    /// One standard error of it; 0 where every allocation is counted.
+    pub error: f64,
+    /// Steps upward beyond the error, of how many.
+    pub ups: usize,
+    pub steps: usize,
+    /// Growth over the later half of the steps as a share of an even growth's.
+    pub late_share: f64,
+}
+
+impl Judgement {
+    /// Growth less two standard errors: what can be relied on.
+    pub fn lower(&self) -> f64 {
+        self.growth - SIGNIFICANT * self.error
+    }
+}
+
+/// Judges the values of one site. `by_bytes` picks the half of each value; counts carry no error.
+pub fn judge(values: &[Value], by_bytes: bool) -> Judgement {
+    let gain = |a: &Value, b: &Value| b.of(by_bytes).saturating_sub(a.of(by_bytes)) as f64;
+    let error = |a: &Value, b: &Value| if by_bytes { variance(a, b).sqrt() } else { 0.0 };
+    let n = values.len();
+    let (Some(first), Some(last)) = (values.first(), values.last()) else {
+        return Judgement { shape: Shape::Noise, growth: 0.0, error: 0.0, ups: 0, steps: 0, late_share: 0.0 };
+    };
+    let (growth, noise) = (gain(first, last), error(first, last));
+    let (mut ups, mut worst_fall) = (0, 0.0f64);
+    for pair in values.windows(2) {
+        let [a, b] = pair else { continue };
+        let (g, e) = (gain(a, b), error(a, b));
+        ups += usize::from(g > 0.0);
+        if g < -SIGNIFICANT * e {
+            worst_fall = worst_fall.max(-g);
+        }
+    }
+    // The later half: with an odd number of steps it is the longer one, so that a single last step does not decide.
+    let steps = n - 1;
+    let middle = values.get(steps / 2).unwrap_or(first);
+    let late = gain(middle, last);
+    let expected = if steps > 0 { growth * (steps - steps / 2) as f64 / steps as f64 } else { growth };
+    let peak = values.iter().map(|v| v.of(by_bytes) as f64).fold(0.0, f64::max);
+    let late_share = if expected > 0.0 { late / expected } else { 0.0 };
+    let stopped = steps >= 2 && late_share < 0.35 && expected - late > SIGNIFICANT * noise.max(error(middle, last));
+    let shape = if worst_fall > 0.25 * peak && worst_fall > 0.25 * growth.abs() {
+        Shape::Churn
+    } else if growth < -SIGNIFICANT * noise && growth < 0.0 {
+        Shape::Shrank
+    } else if growth <= SIGNIFICANT * noise {
+        Shape::Noise
+    } else if stopped {
+        Shape::Plateau
+    } else {
+        Shape::Growing
+    };
+    Judgement { shape, growth, error: noise, ups, steps, late_share }
+}
+
+/// The contract's word for a row's trend.
+pub fn word(values: &[Value], halves: &Halves) -> &'static str {
+    let by_bytes = halves.by_bytes();
+    let at = |v: Option<&Value>| v.map_or(0, |v| v.of(by_bytes));
+    let (first, last) = (at(values.first()), at(values.last()));
+    let before_last = values.len().checked_sub(2).map_or(0, |i| at(values.get(i)));
+    if first != 0 && last == 0 {
+        return "gone";
+    }
+    if first == 0 && before_last == 0 && last != 0 {
+        return "new";
+    }
+    match judge(values, by_bytes).shape {
+        Shape::Churn => "churn",
+        Shape::Plateau => "plateau",
+        Shape::Growing => "every-step",
+        Shape::Shrank => "shrank",
+        // Below the error: say what was seen, the row's error says how much it is worth.
+        Shape::Noise if values.len() == 2 && last > first => "every-step",
+        Shape::Noise if values.len() == 2 && last < first => "shrank",
+        Shape::Noise if values.windows(2).all(|p| matches!(p, [a, b] if b.of(by_bytes) >= a.of(by_bytes))) => "plateau",
+        Shape::Noise => "churn",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heap::sites::Spread;
+
+    /// `count` sampled objects of 48 KiB at the default rate, all of `made` ever allocated.
+    fn sampled(count: f64, made: f64) -> Value {
+        let (size, period) = (49_152.0f64, 524_288.0f64);
+        let p = -(-size / period).exp_m1();
+        let each = size / p;
+        let weight = each * each * (1.0 - p);
+        Value {
+            bytes: (count * each) as i64,
+            count: (count / p) as i64,
+            spread: Spread { live: count * weight, allocated: made * weight },
+            ..Value::default()
+        }
+    }
+
+    #[test]
+    fn a_slow_leak_is_growth_even_when_sampling_flattens_a_step() {
+        let steady: Vec<Value> = [3.0, 7.0, 9.0, 10.0].iter().map(|k| sampled(*k, *k)).collect();
+        assert_eq!(judge(&steady, true).shape, Shape::Growing);
+        let flat_end: Vec<Value> = [2.0, 7.0, 10.0, 10.0].iter().map(|k| sampled(*k, *k)).collect();
+        assert_eq!(judge(&flat_end, true).shape, Shape::Growing);
+    }
+
+    #[test]
+    fn warm_up_sawtooth_and_one_lucky_sample_are_not_growth() {
+        let warm: Vec<Value> = [50.0, 100.0, 100.0, 100.0].iter().map(|k| sampled(*k, *k)).collect();
+        assert_eq!(judge(&warm, true).shape, Shape::Plateau);
+        let saw: Vec<Value> = [(10.0, 10.0), (0.0, 10.0), (22.0, 32.0), (12.0, 40.0)].iter().map(|(k, m)| sampled(*k, *m)).collect();
+        assert_eq!(judge(&saw, true).shape, Shape::Churn);
+        let lucky: Vec<Value> = [0.0, 0.0, 1.0, 2.0].iter().map(|k| sampled(*k, *k)).collect();
+        assert_eq!(judge(&lucky, true).shape, Shape::Noise);
+    }
+}
