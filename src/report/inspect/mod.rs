@@ -1,11 +1,11 @@
 //! `postmem.inspect/1`: what was opened, parsed and resolved, one file per section.
 
-mod artifacts;
+pub mod artifacts;
 mod events;
 mod kills;
 mod node_files;
-mod nodes;
-mod pods;
+pub mod nodes;
+pub mod pods;
 mod profiles;
 mod series;
 mod stack_rows;

@@ -1,0 +1,127 @@
+//! What was read, what was read in part, what is missing: for each missing source what it would settle and the command
+//! that would have collected it, with the main finding's names filled in.
+
+use crate::model::finding::Finding;
+use crate::model::oom::KillKind;
+use crate::model::{Incident, Severity};
+use crate::report::document::CoverageDoc;
+
+pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc> {
+    let owner = first.map(|f| f.owner.clone()).unwrap_or_default();
+    let ns = owner.namespace.as_deref().map_or(" -A".into(), |n| format!(" -n {n}"));
+    let pod = owner.pod.clone();
+    let container = owner.container.as_deref().map_or(String::new(), |c| format!(" -c {c}"));
+    let node = owner.node.clone();
+    let mut out = Vec::new();
+    let mut source = |name: &str, count: usize, unit: &str, settles: &str, command: Option<String>| {
+        let status = if count > 0 { "read" } else { "missing" };
+        let found = if count > 0 { format!("{count} {unit}") } else { "not in the input".into() };
+        out.push(CoverageDoc {
+            source: name.into(),
+            status: status.into(),
+            found,
+            settles: settles.into(),
+            command: command.filter(|_| count == 0),
+        });
+    };
+    let of =
+        |formats: &[&str]| incident.artifacts.iter().filter(|a| formats.iter().any(|f| a.format.starts_with(f)) && a.facts > 0).count();
+    source("Pods", incident.pods.len(), "pods", "limits, restarts, last states", Some(format!("kubectl get pods{ns} -o json > pods.json")));
+    source(
+        "Events",
+        incident.events.len(),
+        "events",
+        "evictions, probe failures, rollouts",
+        Some(format!("kubectl get events{ns} -o json > events.json")),
+    );
+    source(
+        "Nodes",
+        incident.nodes.len(),
+        "nodes",
+        "capacity, pressure, kernel and kubelet versions",
+        Some("kubectl get nodes -o json > nodes.json".into()),
+    );
+    let logs = of(&["kernel"]);
+    source(
+        "Kernel log",
+        logs,
+        "logs",
+        "who was killed, at which limit, and what the cgroup held",
+        node.as_ref()
+            .map(|n| format!("kubectl debug node/{n} -it --image=busybox -- chroot /host journalctl -k -o short-iso-precise > kernel.log")),
+    );
+    let working: usize = incident.series.iter().filter(|s| s.what.metric == "container_memory_working_set_bytes").count();
+    source("Memory series", working, "working-set series", "leak, plateau or spike", Some("curl -sG PROMETHEUS/api/v1/query_range --data-urlencode 'query=container_memory_working_set_bytes' -d start=… -d end=… -d step=30 > working_set.json".into()));
+    source("Heap profiles", incident.profiles.len(), "profiles", "which class, function or line grew", None);
+    let previous = incident.artifacts.iter().filter(|a| a.path.contains("previous") && a.format != "unknown").count();
+    source(
+        "Previous container log",
+        previous,
+        "logs",
+        "the runtime's own last words",
+        pod.as_ref().map(|p| format!("kubectl{ns} logs {p}{container} --previous > previous.log")),
+    );
+    source(
+        "cgroup files",
+        incident.cgroups.len(),
+        "readings",
+        "cache, tmpfs or anonymous memory; kills that nobody logged",
+        pod.as_ref().map(|p| format!("kubectl{ns} exec {p}{container} -- cat /sys/fs/cgroup/memory.stat /sys/fs/cgroup/memory.events")),
+    );
+    partial_kernel(incident, &mut out);
+    for m in &incident.missing {
+        out.push(CoverageDoc {
+            source: m.what.source.clone(),
+            status: "missing".into(),
+            found: format!("{} ({})", m.what.reason, incident.path(m.cite.span.artifact)),
+            settles: m.what.settles.clone(),
+            command: m.what.command.clone(),
+        });
+    }
+    for a in incident.artifacts.iter().filter(|a| a.diagnostics.iter().any(|d| d.severity != Severity::Note)) {
+        let worst = a.diagnostics.iter().min_by_key(|d| d.severity);
+        out.push(CoverageDoc {
+            source: a.path.clone(),
+            status: if a.facts > 0 { "partial" } else { "missing" }.into(),
+            found: worst.map_or(String::new(), |d| format!("{}{}", d.message, place(d))),
+            settles: String::new(),
+            command: None,
+        });
+    }
+    out
+}
+
+/// ` (line 12)` or ` (byte 4096)`.
+fn place(d: &crate::model::Diagnostic) -> String {
+    match (d.line, d.byte_offset) {
+        (Some(l), _) => format!(" (line {l})"),
+        (None, Some(b)) => format!(" (byte {b})"),
+        _ => String::new(),
+    }
+}
+
+/// Nodes on which containers died of memory without a kernel log to tell how.
+fn partial_kernel(incident: &Incident, out: &mut [CoverageDoc]) {
+    let mut nodes: Vec<&str> = incident
+        .kills
+        .iter()
+        .filter(|k| {
+            k.kind.is_memory() && k.kind != KillKind::RuntimeAbort && !k.witnesses.contains(&"kernel") && k.kind != KillKind::Eviction
+        })
+        .filter_map(|k| k.owner.node.as_deref())
+        .collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let Some(entry) = out.iter_mut().find(|c| c.source == "Kernel log" && c.status == "read") else { return };
+    if let Some(n) = nodes.first() {
+        entry.status = "partial".into();
+        entry.found = format!(
+            "{}; {} node{} with kills and no kernel line for them",
+            entry.found,
+            nodes.len(),
+            if nodes.len() == 1 { "" } else { "s" }
+        );
+        entry.command =
+            Some(format!("kubectl debug node/{n} -it --image=busybox -- chroot /host journalctl -k -o short-iso-precise > kernel.log"));
+    }
+}

@@ -1,0 +1,158 @@
+//! What a reader sees first: the class of incident, one sentence, the first step, four numbers.
+
+use crate::model::finding::Verdict;
+use crate::model::quantity::{human, human_seconds};
+use crate::model::trend::TrendVerdict;
+use crate::model::{Incident, Timestamp};
+use crate::report::document::{Figure, FindingDoc, Headline, ReportDoc, Span};
+
+/// The class of incident in words and the tone it is shown in.
+pub fn class_of(cause: &str) -> (&'static str, &'static str) {
+    match cause {
+        "heap-leak" => ("Application leak", "harm"),
+        "native-growth" => ("Growth outside the managed heap", "harm"),
+        "limit-below-need" => ("Limit too low", "harm"),
+        "load-spike" => ("Load spike", "harm"),
+        "load-growth" => ("Load has outgrown the limit", "harm"),
+        "runtime-cap-above-limit" => ("Runtime cap above the limit", "harm"),
+        "page-cache" => ("Page cache", "ok"),
+        "tmpfs-charge" => ("Files in memory", "harm"),
+        "kernel-memory" => ("Kernel memory", "harm"),
+        "node-overcommit" => ("Node out of memory", "harm"),
+        "neighbour-in-pod" => ("Neighbour in the pod", "harm"),
+        "node-agent-leak" => ("Node service leak", "harm"),
+        "startup-peak" => ("Start-up peak", "harm"),
+        "batch-peak" => ("Batch job outgrew its limit", "harm"),
+        "not-memory-kill" => ("Not a memory kill", "warn"),
+        "no-problem" => ("No memory problem", "ok"),
+        _ => ("Inconclusive", "unknown"),
+    }
+}
+
+pub fn headline(incident: &Incident, verdict: &Verdict, doc: &ReportDoc) -> Headline {
+    let Some(f) = doc.findings.first() else {
+        return Headline {
+            cause: "inconclusive".into(),
+            class: "Nothing to judge".into(),
+            tone: "unknown".into(),
+            strength: "no evidence was read".into(),
+            sentence: "Nothing in this input could be read as evidence of a memory incident.".into(),
+            ..Headline::default()
+        };
+    };
+    let (class, tone) = class_of(&f.cause);
+    let mut sources: Vec<&str> = f.evidence.iter().map(|e| e.source.as_str()).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let n = f.evidence.len();
+    Headline {
+        cause: f.cause.clone(),
+        class: class.into(),
+        tone: tone.into(),
+        strength: format!(
+            "{}: {n} finding{} from {} source{} agree{}, {} contradict",
+            f.strength,
+            s(n),
+            sources.len(),
+            s(sources.len()),
+            if n == 1 { "s" } else { "" },
+            f.against.len()
+        ),
+        sentence: capital(&f.sentence),
+        detail: detail(f),
+        scope: scope(f, doc.window),
+        first_step: f.advice.iter().find(|a| a.command.is_some()).or(f.advice.first()).cloned(),
+        figures: figures(incident, verdict, f),
+    }
+}
+
+fn s(n: usize) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}
+
+/// First letter upper case, unless the sentence starts with an identifier.
+fn capital(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or("");
+    if first.contains(['-', '/', '_', '.']) || first.chars().any(|c| c.is_ascii_digit()) {
+        return text.to_owned();
+    }
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
+}
+
+/// The two strongest statements, with their numbers.
+fn detail(f: &FindingDoc) -> String {
+    let rank = |s: &str| ["conclusive", "strong", "moderate", "weak"].iter().position(|w| *w == s).unwrap_or(9);
+    let mut best: Vec<_> = f.evidence.iter().collect();
+    best.sort_by_key(|e| rank(&e.strength));
+    best.iter().take(2).map(|e| format!("{}. [{}]", capital(e.says.trim_end_matches('.')), e.id)).collect::<Vec<_>>().join(" ")
+}
+
+fn scope(f: &FindingDoc, window: Option<Span>) -> String {
+    let mut parts = Vec::new();
+    parts.extend(f.owner.namespace.as_ref().map(|n| format!("namespace {n}")));
+    parts.extend(f.owner.node.as_ref().map(|n| format!("node {n}")));
+    if let Some((a, b)) = window.and_then(|w| w.earliest.zip(w.latest)) {
+        parts.push(format!("{} to {} UTC", a.human().get(..16).unwrap_or(""), b.human().get(..16).unwrap_or("")));
+    }
+    parts.join(" · ")
+}
+
+/// Kills, growth, time to kill, limit or peak.
+fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure> {
+    let ids: Vec<String> = f.evidence.iter().map(|e| e.id.clone()).take(3).collect();
+    let figure = |label: &str, value: String, note: String| Figure { label: label.into(), value, note, evidence: ids.clone() };
+    let mut out = Vec::new();
+    let mine: Vec<_> = incident
+        .kills
+        .iter()
+        .filter(|k| if f.owner.pod.is_some() { k.owner.same_pod(&f.owner) } else { k.owner.node == f.owner.node })
+        .collect();
+    let times: Vec<Timestamp> = mine.iter().filter_map(|k| k.at?.mid()).collect();
+    let spread = match (times.first(), times.last()) {
+        (Some(a), Some(b)) if a != b => format!("in {}", human_seconds(b.seconds_f64() - a.seconds_f64())),
+        (Some(a), _) => format!("at {} UTC", a.human()),
+        _ => String::new(),
+    };
+    let label = if mine.iter().all(|k| k.kind.is_memory()) { "Memory kills" } else { "Endings" };
+    out.push(figure(label, mine.len().to_string(), spread));
+    let q = |name: &str| f.quantities.get(name).copied();
+    if let Some(g) = q("growth_bytes_per_hour") {
+        let range = f
+            .intervals
+            .get("growth_bytes_per_hour")
+            .map_or(String::new(), |[a, b]| format!("80 % interval {} to {}", human(*a), human(*b)));
+        out.push(figure("Growth", format!("{}/h", human(g)), range));
+    }
+    let lives: Vec<f64> =
+        mine.iter().filter_map(|k| Some(k.at?.mid()?.seconds_f64() - k.started?.seconds_f64())).filter(|l| *l > 0.0).collect();
+    if let Some(t) = q("time_to_oom_seconds") {
+        let range = f
+            .intervals
+            .get("time_to_oom_seconds")
+            .map_or(String::new(), |[a, b]| format!("80 % interval {} to {}", human_seconds(*a), human_seconds(*b)));
+        out.push(figure("Time to the limit", human_seconds(t), range));
+    } else if let Some(l) = lives.last() {
+        out.push(figure("Last life", human_seconds(*l), "from start to end".into()));
+    }
+    if let Some(l) = q("limit_bytes") {
+        let peak = q("peak_bytes").map_or(String::new(), |p| format!("highest working set seen {}", human(p)));
+        out.push(figure("Limit", human(l), peak));
+    } else if let Some(p) = q("peak_bytes") {
+        out.push(figure("Peak", human(p), "working set".into()));
+    }
+    if let Some(r) = q("recommended_limit_bytes") {
+        out.push(figure("Recommended limit", human(r), "see Do next".into()));
+    }
+    if out.len() < 4 {
+        let leaks =
+            incident.trends.iter().filter(|t| t.verdict == TrendVerdict::Leak && t.metric == "container_memory_working_set_bytes").count();
+        out.push(figure(
+            "Containers judged",
+            incident.trends.iter().filter(|t| t.metric == "container_memory_working_set_bytes").count().to_string(),
+            format!("{leaks} growing, {} findings", verdict.findings.len()),
+        ));
+    }
+    out.truncate(4);
+    out
+}

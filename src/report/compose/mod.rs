@@ -1,0 +1,205 @@
+//! From an incident and its verdict to the report as data. Chooses, numbers and quotes; decides nothing.
+
+mod charts;
+mod coverage;
+mod evidence;
+mod headline;
+mod trends;
+
+use super::document::*;
+use super::inspect;
+use crate::model::finding::{Evidence, Finding, Stance, Verdict};
+use crate::model::incident::Kill;
+use crate::model::{Incident, Timestamp, When};
+use evidence::Numbering;
+use serde_json::{Value, json};
+
+/// Findings and timeline entries beyond these are counted, not printed.
+const FINDINGS_MAX: usize = 20;
+const TIMELINE_MAX: usize = 400;
+const TRENDS_MAX: usize = 400;
+
+/// The whole report.
+pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
+    let mut numbering = Numbering::new(incident);
+    let findings: Vec<FindingDoc> =
+        verdict.findings.iter().take(FINDINGS_MAX).enumerate().map(|(i, f)| finding(i, f, &mut numbering)).collect();
+    let kills = incident.kills.iter().map(|k| kill(incident, k, &mut numbering)).collect();
+    let mut doc = ReportDoc {
+        schema: SCHEMA.into(),
+        tool: Tool { name: "postmem".into(), version: env!("CARGO_PKG_VERSION").into() },
+        inputs: incident.inputs.iter().map(|i| InputDoc { path: i.path.clone(), bytes: i.bytes, sha256: i.sha256.clone() }).collect(),
+        window: window(incident),
+        headline: Headline::default(),
+        findings,
+        kills,
+        trends: trends::section(incident, TRENDS_MAX),
+        deltas: incident
+            .deltas
+            .iter()
+            .map(|d| DeltaDoc { owner: d.owner.clone(), time: span(d.at), total_growth_bytes: d.total_growth_bytes, body: d.what.clone() })
+            .collect(),
+        timeline: incident
+            .timeline
+            .iter()
+            .take(TIMELINE_MAX)
+            .map(|t| TimelineDoc {
+                time: span(t.at),
+                basis: basis(t.at),
+                kind: t.kind.into(),
+                owner: t.owner.clone(),
+                text: t.text.clone(),
+                evidence: numbering.unnumbered(&t.cite, &t.text),
+            })
+            .collect(),
+        ledger: incident
+            .ledger
+            .iter()
+            .map(|l| LedgerDoc {
+                owner: l.owner.clone(),
+                counts: l.counts.clone(),
+                says: l.says.clone(),
+                evidence: l.cites.iter().map(|c| numbering.unnumbered(c, &l.says)).collect(),
+            })
+            .collect(),
+        pods: inspect::pods::section(incident),
+        nodes: inspect::nodes::section(incident),
+        artifacts: inspect::artifacts::section(incident),
+        coverage: coverage::coverage(incident, verdict.findings.first()),
+        not_evaluated: not_evaluated(verdict),
+        joins: incident.joins.iter().map(|j| JoinDoc { left: j.left.clone(), right: j.right.clone(), reason: j.reason.clone() }).collect(),
+        contradictions: incident.contradictions.iter().map(|(says, cite)| numbering.unnumbered(cite, says)).collect(),
+        charts: charts::charts(incident, verdict.findings.first()),
+        flames: Vec::new(),
+        excerpts: Vec::new(),
+        redactions: 0,
+    };
+    doc.headline = headline::headline(incident, verdict, &doc);
+    doc.excerpts = numbering.excerpts();
+    doc
+}
+
+/// Only what the main finding's owner lacked; a cluster's other containers lack the same things for no one's benefit.
+fn not_evaluated(verdict: &Verdict) -> Vec<crate::model::finding::NotEvaluated> {
+    let Some(first) = verdict.findings.first() else { return verdict.not_evaluated.clone() };
+    let label = first.owner.label();
+    verdict.not_evaluated.iter().filter(|n| n.need.ends_with(&label)).cloned().collect()
+}
+
+fn finding(i: usize, f: &Finding, numbering: &mut Numbering<'_>) -> FindingDoc {
+    let pick = |stance: Stance| f.evidence.iter().filter(move |e| e.cause == f.cause && e.stance == stance);
+    let evidence: Vec<EvidenceRef> = pick(Stance::For).map(|e| numbering.numbered(e)).collect();
+    let against: Vec<EvidenceRef> = pick(Stance::Against).map(|e| numbering.numbered(e)).collect();
+    FindingDoc {
+        id: format!("F{}", i + 1),
+        cause: f.cause.word().into(),
+        confidence: f.confidence,
+        strength: f.strength.word().into(),
+        owner: f.owner.clone(),
+        also_owners: f.also_owners.clone(),
+        sentence: f.sentence.clone(),
+        quantities: f.quantities.iter().map(|(k, v)| ((*k).into(), v.round())).collect(),
+        intervals: f.intervals.iter().map(|(k, (a, b))| ((*k).into(), [a.round(), b.round()])).collect(),
+        culprits: f.culprits.clone(),
+        trigger: f.trigger.clone(),
+        evidence,
+        against,
+        advice: f.advice.clone(),
+        ruled_out: ruled_out(f, numbering),
+    }
+}
+
+/// Rival causes of the same case, with what speaks against them.
+fn ruled_out(f: &Finding, numbering: &mut Numbering<'_>) -> Vec<RuledOut> {
+    let mut rivals: Vec<crate::model::Cause> =
+        f.evidence.iter().filter(|e| e.cause != f.cause && e.stance == Stance::Against).map(|e| e.cause).collect();
+    rivals.sort();
+    rivals.dedup();
+    rivals
+        .into_iter()
+        .filter_map(|cause| {
+            let against: Vec<&Evidence> = f.evidence.iter().filter(|e| e.cause == cause && e.stance == Stance::Against).collect();
+            let best = against.iter().max_by_key(|e| e.strength)?;
+            let supported = f.evidence.iter().any(|e| e.cause == cause && e.stance == Stance::For);
+            let status = match (best.strength, supported) {
+                (crate::model::Strength::Conclusive | crate::model::Strength::Strong, false) => "ruled out",
+                (_, false) => "unlikely",
+                (_, true) => "not settled",
+            };
+            let why = best.says.clone();
+            let ids = against.iter().map(|e| numbering.numbered(e).id).collect();
+            Some(RuledOut {
+                cause: cause.word().into(),
+                hypothesis: headline::class_of(cause.word()).0.into(),
+                why,
+                status: status.into(),
+                evidence: ids,
+            })
+        })
+        .collect()
+}
+
+fn kill(incident: &Incident, k: &Kill, numbering: &mut Numbering<'_>) -> KillDoc {
+    let victims: Vec<Value> = k.victims.iter().map(|v| json!(v)).collect();
+    KillDoc {
+        time: k.at.map(span).unwrap_or_default(),
+        kind: k.kind.word().into(),
+        owner: k.owner.clone(),
+        victim: victims.first().cloned().unwrap_or_else(|| json!({"pid": null, "comm": null, "anon_rss_bytes": null, "file_rss_bytes": null, "shmem_rss_bytes": null, "oom_score_adj": null})),
+        limit_level: k.limit_level.map(|l| l.word().into()),
+        limit_bytes: k.limit_bytes,
+        usage_bytes: k.usage_bytes,
+        victims,
+        count: k.count.max(1),
+        exit_code: k.exit_code,
+        witnesses: k.witnesses.iter().map(|w| (*w).to_owned()).collect(),
+        evidence: k.evidence.iter().map(|(c, says)| numbering.unnumbered(c, says)).collect(),
+        budget: k.report.and_then(|r| incident.oom_reports.get(r)).map(|r| budget(&r.what)).unwrap_or_default(),
+    }
+}
+
+/// What the charge was made of at the kill; what no counter explains is named as such.
+fn budget(o: &crate::model::oom::OomKill) -> Vec<(String, u64)> {
+    let stat = |names: &[&str]| names.iter().find_map(|n| o.memcg_stats.get(*n)).copied().unwrap_or(0);
+    let Some(usage) = o.usage_bytes.filter(|_| !o.memcg_stats.is_empty()) else { return Vec::new() };
+    let (file, shmem) = (stat(&["file", "total_cache", "cache"]), stat(&["shmem", "total_shmem"]));
+    let mut parts = vec![
+        ("anonymous".to_owned(), stat(&["anon", "total_rss", "rss"])),
+        ("file cache".to_owned(), file.saturating_sub(shmem)),
+        ("shmem (files in memory)".to_owned(), shmem),
+        ("slab".to_owned(), stat(&["slab"])),
+        ("kernel stacks".to_owned(), stat(&["kernel_stack"])),
+        ("page tables".to_owned(), stat(&["pagetables"])),
+        ("sockets".to_owned(), stat(&["sock"])),
+    ];
+    let known: u64 = parts.iter().map(|p| p.1).sum();
+    parts.push(("not explained".to_owned(), usage.saturating_sub(known)));
+    parts.retain(|p| p.1 > 0);
+    parts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    parts
+}
+
+/// Earliest and latest time of any kill, sample, event or profile.
+fn window(incident: &Incident) -> Option<Span> {
+    let mut times: Vec<Timestamp> = Vec::new();
+    times.extend(incident.timeline.iter().flat_map(|t| [t.at.earliest, t.at.latest]));
+    times.extend(
+        incident
+            .series
+            .iter()
+            .flat_map(|s| [s.what.times.first(), s.what.times.last()])
+            .flatten()
+            .map(|ms| Timestamp(ms.saturating_mul(1_000_000))),
+    );
+    times.extend(incident.capture.filter(When::is_known).map(|c| c.latest));
+    times.retain(|t| t.0 > 0);
+    Some(Span { earliest: Some(*times.iter().min()?), latest: times.iter().max().copied() })
+}
+
+fn span(at: When) -> Span {
+    if at.is_known() { Span { earliest: Some(at.earliest), latest: Some(at.latest) } } else { Span::default() }
+}
+
+fn basis(at: When) -> String {
+    json!(at.basis).as_str().unwrap_or_default().to_owned()
+}

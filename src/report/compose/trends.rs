@@ -1,0 +1,35 @@
+//! `trends[]` of the report, headline of each container first; those that grew come before those that did not.
+
+use crate::model::Incident;
+use crate::model::trend::{Trend, TrendVerdict};
+use serde_json::{Value, json};
+
+pub fn section(incident: &Incident, most: usize) -> Vec<Value> {
+    let killed = |t: &Trend| incident.kills.iter().any(|k| k.owner.same_container(&t.owner));
+    let mut order: Vec<(bool, bool, usize)> =
+        incident.trends.iter().enumerate().map(|(i, t)| (!killed(t), t.verdict != TrendVerdict::Leak, i)).collect();
+    order.sort_unstable();
+    order.into_iter().take(most).filter_map(|(_, _, i)| incident.trends.get(i)).map(trend).collect()
+}
+
+fn trend(t: &Trend) -> Value {
+    json!({
+        "owner": t.owner,
+        "metric": t.metric,
+        "verdict": t.verdict,
+        "form": t.form,
+        "slope_bytes_per_hour": t.slope,
+        "onset": t.onset,
+        "runs": t.runs,
+        "restarts": t.restarts,
+        "oom_times": t.oom_times,
+        "limit_bytes": t.limit_bytes,
+        "request_bytes": t.request_bytes,
+        "time_to_oom_seconds": t.time_to_oom,
+        "percentiles": t.percentiles,
+        "samples": t.samples,
+        "why": t.why,
+        "load_correlation": t.load_correlation,
+        "load_factor": t.load_factor,
+    })
+}
