@@ -34,11 +34,5 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
         }
     }
     // With nothing read the document is still written, and says why.
-    match incident.artifacts.iter().any(|a| a.is_read()) {
-        true => Ok(ExitCode::SUCCESS),
-        false => Err(Error::Unreadable(match incident.artifacts.iter().find_map(|a| Some((a, a.diagnostics.iter().next()?))) {
-            Some((a, d)) => format!("nothing in the input could be read; {}: {}", a.path, d.message),
-            None => "nothing in the input could be read: it holds no files".into(),
-        })),
-    }
+    pipeline::unreadable(&incident).map_or(Ok(ExitCode::SUCCESS), Err)
 }

@@ -1,11 +1,14 @@
 //! Commands and flags; the library never sees clap.
 
+mod analyze;
 mod diff;
 mod input;
 mod inspect;
+mod output;
 mod rows;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -18,17 +21,32 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Find the root cause: who was killed, by what, and what grew (the default: `postmem BUNDLE` is the same)
+    Analyze(analyze::Args),
     /// Show what is in a bundle: opened, parsed, clocks and identities resolved; no rules
     Inspect(inspect::Args),
     /// Compare two or more heap snapshots or profiles of one kind
     Diff(diff::Args),
 }
 
+/// `postmem BUNDLE` means `postmem analyze BUNDLE`: a first word that is neither a command nor a flag is an input.
+fn with_default_command(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.collect();
+    let command = Cli::command();
+    let known = |a: &OsString| a.to_str().is_some_and(|a| a == "help" || command.get_subcommands().any(|c| c.get_name() == a));
+    let global = |a: &OsString| a.to_str().is_some_and(|a| matches!(a, "-h" | "--help" | "-V" | "--version"));
+    if args.get(1).is_some_and(|a| !known(a) && !global(a)) {
+        args.insert(1, "analyze".into());
+    }
+    args
+}
+
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(with_default_command(std::env::args_os()));
     // Parsers are fenced: their panics become diagnostics, and a trace on the terminal would only frighten.
     std::panic::set_hook(Box::new(|_| {}));
     let done = std::panic::catch_unwind(|| match cli.command {
+        Command::Analyze(args) => analyze::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Diff(args) => diff::run(args),
     });

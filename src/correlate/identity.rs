@@ -100,10 +100,8 @@ impl Names {
         if let Some(uid) = uid {
             self.by_uid.entry(uid).or_insert(i);
         }
-        if let Some(c) = who.container.as_deref().filter(|c| !c.is_empty() && *c != "POD") {
-            if let Some(cid) = cid {
-                self.by_container.entry(cid).or_insert_with(|| (i, c.to_owned()));
-            }
+        if let (Some(c), Some(cid)) = (who.container.as_deref().filter(|c| !c.is_empty() && *c != "POD"), cid) {
+            self.by_container.entry(cid).or_insert_with(|| (i, c.to_owned()));
         }
         if let (Some(p), Some(node)) = (self.pods.get_mut(i), &who.node) {
             // A node label is a name only if it is not a scrape address.
@@ -145,12 +143,12 @@ impl Names {
                 None => break,
             }
         }
-        if top == name && controlled_by.starts_with("ReplicaSet/") {
-            if let Some((base, hash)) = name.rsplit_once('-')
-                && is_template_hash(hash)
-            {
-                return base.to_owned();
-            }
+        if top == name
+            && controlled_by.starts_with("ReplicaSet/")
+            && let Some((base, hash)) = name.rsplit_once('-')
+            && is_template_hash(hash)
+        {
+            return base.to_owned();
         }
         top
     }

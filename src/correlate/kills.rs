@@ -23,7 +23,7 @@ pub fn endings(incident: &mut Incident) {
     container_deaths(incident, &mut kills);
     runtime_aborts(incident, &mut kills);
     userspace_kills(incident, &mut kills);
-    kills.sort_by(|a, b| key(a).cmp(&key(b)));
+    kills.sort_by_cached_key(key);
     incident.kills = kills;
 }
 
@@ -61,7 +61,7 @@ pub fn from_restart_counters(incident: &mut Incident) {
         }
     }
     incident.kills.extend(added);
-    incident.kills.sort_by(|a, b| key(a).cmp(&key(b)));
+    incident.kills.sort_by_cached_key(key);
 }
 
 fn key(k: &Kill) -> (Timestamp, Owner, KillKind, Option<u32>) {

@@ -7,10 +7,13 @@ use crate::model::time::Basis;
 use crate::model::{Incident, Owner, When};
 use std::collections::BTreeMap;
 
+/// What profiles of one process have in common: owner, folder, format, measures, process name.
+type Sameness = (Owner, String, &'static str, Vec<String>, Option<String>);
+
 /// Groups profiles by owner, folder and kind, orders each group by time (then by path), and compares it.
 pub fn compare(incident: &mut Incident, rows: &RowOptions) {
     // Profiles of one process usually share a folder; two processes of one container do not share a kind and a process name.
-    let mut groups: BTreeMap<(Owner, String, &'static str, Vec<String>, Option<String>), Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<Sameness, Vec<usize>> = BTreeMap::new();
     for (i, p) in incident.profiles.iter().enumerate() {
         let path = incident.path(p.cite.span.artifact);
         let folder = path.rsplit_once(['/', '!']).map_or("", |(f, _)| f).to_owned();

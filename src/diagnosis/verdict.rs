@@ -40,7 +40,7 @@ const SECOND_FLOOR: f64 = 0.5;
 fn log_odds(evidence: &[&Evidence]) -> f64 {
     let mut heard: BTreeMap<(&str, Stance), u32> = BTreeMap::new();
     let mut sorted: Vec<&&Evidence> = evidence.iter().collect();
-    sorted.sort_by(|a, b| b.strength.cmp(&a.strength));
+    sorted.sort_by_key(|e| std::cmp::Reverse(e.strength));
     PRIOR
         + sorted
             .iter()

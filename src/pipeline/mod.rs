@@ -9,6 +9,8 @@ use crate::error::Error;
 use crate::model::Incident;
 use crate::model::delta::{Delta, RowOptions};
 use crate::model::incident::InputInfo;
+use crate::report::document::ReportDoc;
+use crate::{diagnosis, report};
 use std::path::PathBuf;
 
 /// What a run is asked to do.
@@ -42,6 +44,32 @@ pub fn inspect(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error>
     let mut incident = read(inputs, options)?;
     correlate::compare::sites::fill_top(&mut incident.profiles, &options.rows).map_err(Error::Usage)?;
     Ok(incident)
+}
+
+/// The main job's outcome: the report, and the error to exit with when nothing in the input could be read.
+pub struct Analysis {
+    pub document: ReportDoc,
+    pub unreadable: Option<Error>,
+}
+
+/// Reads the inputs, diagnoses them and composes the report.
+pub fn analyze(inputs: &[PathBuf], options: &Options) -> Result<Analysis, Error> {
+    in_pool(options, || {
+        let incident = read_here(inputs, options)?;
+        let verdict = diagnosis::diagnose(&incident);
+        Ok(Analysis { document: report::compose::report(&incident, &verdict), unreadable: unreadable(&incident) })
+    })
+}
+
+/// Why nothing was read, if nothing was.
+pub fn unreadable(incident: &Incident) -> Option<Error> {
+    if incident.artifacts.iter().any(|a| a.is_read()) {
+        return None;
+    }
+    Some(Error::Unreadable(match incident.artifacts.iter().find_map(|a| Some((a, a.diagnostics.iter().next()?))) {
+        Some((a, d)) => format!("nothing in the input could be read; {}: {}", a.path, d.message),
+        None => "nothing in the input could be read: it holds no files".into(),
+    }))
 }
 
 /// Runs `job` on as many threads as asked for.

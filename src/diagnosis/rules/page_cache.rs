@@ -37,7 +37,7 @@ impl Rule for PageCache {
                 }
             }
         }
-        for r in case.reports().filter(|r| !r.what.memcg_stats.is_empty()) {
+        if let Some(r) = case.reports().find(|r| !r.what.memcg_stats.is_empty()) {
             let stat = |names: &[&str]| names.iter().find_map(|n| r.what.memcg_stats.get(*n)).copied().unwrap_or(0) as f64;
             let (file, shmem, anon) =
                 (stat(&["file", "total_cache", "cache"]), stat(&["shmem", "total_shmem"]), stat(&["anon", "total_rss", "rss"]));
@@ -48,7 +48,6 @@ impl Rule for PageCache {
             } else if anon >= 0.7 * limit {
                 out.contradicts(Cause::PageCache, Strength::Strong, "Kernel", vec![r.cite.clone()], says);
             }
-            break;
         }
     }
 }
