@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 /// Excerpts beyond this many lines are left out of the raw section; the evidence itself keeps its own.
 const EXCERPT_LINES_MAX: usize = 300;
 
+/// Line, text and the ids that point at it.
+type Quote = (Option<u32>, String, Vec<String>);
+
 pub struct Numbering<'a> {
     incident: &'a Incident,
     /// Statement and first place → id.
     ids: BTreeMap<(String, Cite), String>,
     /// (artifact path, offset) → line, text, ids.
-    quoted: BTreeMap<(String, u64), (Option<u32>, String, Vec<String>)>,
+    quoted: BTreeMap<(String, u64), Quote>,
 }
 
 impl<'a> Numbering<'a> {
