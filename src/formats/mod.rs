@@ -10,8 +10,10 @@
 //!
 //! A format never uses another format, never opens files, never makes a `When` of a `RawTime`, never reads the clock.
 
+pub mod columns;
 pub mod decimal;
 pub mod input;
+pub mod kube_describe;
 pub mod kube_objects;
 pub mod lines;
 pub mod metric_labels;
@@ -59,6 +61,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &prometheus_api::PrometheusApi,
     &openmetrics::OpenMetrics,
     &tsdb_dump::TsdbDump,
+    &kube_describe::KubeDescribe,
     &kube_objects::KubeObjects,
     &pprof::Pprof,
 ];

@@ -1,7 +1,7 @@
 //! Pods, containers, workloads and events as Kubernetes states them.
 
 use super::quantity::Bytes;
-use super::time::{RawTime, Timestamp, When, parse_rfc3339};
+use super::time::{RawTime, Timestamp, When, parse_age, parse_rfc3339};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -164,6 +164,24 @@ pub struct KubeEvent {
 }
 
 impl KubeEvent {
+    /// Takes an age column: `5m`, or `5m (x12 over 3h)` with count and first time.
+    pub fn set_age(&mut self, text: &str) {
+        let (last, rest) = text.split_once('(').unwrap_or((text, ""));
+        self.last = parse_age(last).unwrap_or_default();
+        self.first = self.last.clone();
+        let Some((count, over)) = rest.trim_end_matches([')', ' ']).split_once(" over ") else { return };
+        self.count = count.trim_start_matches('x').parse().ok();
+        self.first = parse_age(over).unwrap_or_default();
+    }
+
+    /// kubectl 1.35 and later put `spec.containers{api}: ` before the message.
+    pub fn take_container_prefix(&mut self) {
+        let Some((path, rest)) = self.message.split_once("}: ") else { return };
+        let Some(name) = KubeEvent::container_of(&format!("{path}}}")) else { return };
+        self.container.get_or_insert(name);
+        self.message = rest.to_owned();
+    }
+
     /// Container name of a field path such as `spec.containers{api}` or `spec.initContainers{migrate}`.
     pub fn container_of(field_path: &str) -> Option<String> {
         let (list, rest) = field_path.split_once('{')?;

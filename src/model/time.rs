@@ -109,6 +109,57 @@ pub fn parse_rfc3339(s: &[u8]) -> Option<(Timestamp, usize)> {
     parse_iso(s).map(|i| (Timestamp(i.civil.0 - i64::from(i.offset_seconds.unwrap_or(0)) * SECOND), i.len))
 }
 
+/// Reads `Fri, 20 Nov 2026 22:58:47 +0000` (RFC 1123 with a numeric zone, also `UTC` and `GMT`), the form of `kubectl describe`.
+/// Go's zero time (year 1) is `None`.
+pub fn parse_rfc1123(text: &str) -> Option<Timestamp> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut words = text.split_once(',').map_or(text, |(_, rest)| rest).split_whitespace();
+    let day: u32 = words.next()?.parse().ok()?;
+    let month = words.next()?;
+    let month = MONTHS.iter().position(|m| *m == month)? as u32 + 1;
+    let year: i64 = words.next()?.parse().ok()?;
+    let mut clock = words.next()?.split(':').map(|p| p.parse::<u32>().ok());
+    let (h, m, s) = (clock.next()??, clock.next()??, clock.next()??);
+    let zone = words.next()?;
+    let offset = match zone {
+        "UTC" | "GMT" | "Z" => 0,
+        z => {
+            let sign = if z.starts_with('-') { -1 } else { 1 };
+            let digits = z.strip_prefix(['+', '-']).filter(|d| d.len() == 4)?;
+            let n: i64 = digits.parse().ok()?;
+            sign * (n / 100 * 3600 + n % 100 * 60)
+        }
+    };
+    Some(civil(year, month, day, h, m, s, 0)?.saturating_sub(offset.saturating_mul(SECOND)))
+}
+
+/// Reads an age as kubectl prints it (`apimachinery/pkg/util/duration.HumanDuration`: `45s`, `118m`, `5h33m`, `22h`, `3d4h`,
+/// `10d`, `2y40d`), which is cut to its last unit: the true age lies in `least..=most`, in ns.
+pub fn parse_age(text: &str) -> Option<RawTime> {
+    let mut rest = text.trim();
+    let (mut total, mut unit_ns) = (0i64, 0i64);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).filter(|&n| n > 0)?;
+        let value: i64 = rest.get(..end)?.parse().ok()?;
+        let unit = match rest.as_bytes().get(end)? {
+            b's' => SECOND,
+            b'm' => MINUTE,
+            b'h' => HOUR,
+            b'd' => DAY,
+            b'y' => 365 * DAY,
+            _ => return None,
+        };
+        // Units come in falling order; anything else is a word that happens to begin with digits.
+        if unit_ns != 0 && unit >= unit_ns {
+            return None;
+        }
+        unit_ns = unit;
+        total = total.checked_add(value.checked_mul(unit)?)?;
+        rest = rest.get(end + 1..)?;
+    }
+    (unit_ns > 0).then(|| RawTime::Ago { least: total, most: total.saturating_add(unit_ns) })
+}
+
 /// What [`parse_iso`] found: civil time, zone offset if one was written, bytes read, unit of the last digit in ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IsoTime {
@@ -301,5 +352,18 @@ mod tests {
         let iso = parse_iso(b"2026-11-21T06:14:35+0530 rest").map(|i| (i.offset_seconds, i.len));
         assert_eq!(iso, Some((Some(19_800), 24)));
         assert_eq!(parse_rfc3339(b"2026-02-30T00:00:00Z"), None);
+    }
+
+    #[test]
+    fn ages_are_intervals_and_describe_times_keep_their_zone() {
+        let ago = |least, most| Some(RawTime::Ago { least, most });
+        assert_eq!(parse_age("118m"), ago(118 * MINUTE, 119 * MINUTE));
+        assert_eq!(parse_age("5h33m"), ago(5 * HOUR + 33 * MINUTE, 5 * HOUR + 34 * MINUTE));
+        assert_eq!(parse_age("2d"), ago(2 * DAY, 3 * DAY));
+        assert_eq!(parse_age("<unknown>"), None);
+        assert_eq!(parse_age("5m-extra"), None);
+        let t = parse_rfc1123("Thu, 27 Feb 2025 07:30:28 +0100").map(Timestamp::rfc3339);
+        assert_eq!(t.as_deref(), Some("2025-02-27T06:30:28.000000Z"));
+        assert_eq!(parse_rfc1123("Mon, 01 Jan 0001 00:00:00 +0000"), None);
     }
 }
