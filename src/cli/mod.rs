@@ -27,6 +27,25 @@ enum Command {
     Inspect(inspect::Args),
     /// Compare two or more heap snapshots or profiles of one kind
     Diff(diff::Args),
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell to print it for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// The manual pages of the program and of every command, one after the other.
+fn manual() -> Result<(), postmem::Error> {
+    let mut text = Vec::new();
+    let command = Cli::command();
+    let failed = |e: std::io::Error| postmem::Error::Internal(e.to_string());
+    clap_mangen::Man::new(command.clone()).render(&mut text).map_err(failed)?;
+    for sub in command.get_subcommands() {
+        clap_mangen::Man::new(sub.clone()).render(&mut text).map_err(failed)?;
+    }
+    std::io::stdout().write_all(&text).map_err(|source| postmem::Error::Write { path: "-".into(), source })
 }
 
 /// `postmem BUNDLE` means `postmem analyze BUNDLE`: a first word that is neither a command nor a flag is an input.
@@ -49,6 +68,11 @@ pub fn run() -> ExitCode {
         Command::Analyze(args) => analyze::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "postmem", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => manual().map(|()| ExitCode::SUCCESS),
     });
     match done.unwrap_or_else(|_| Err(postmem::Error::Internal("a bug in postmem stopped this run".into()))) {
         Ok(code) => code,

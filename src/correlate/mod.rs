@@ -1,5 +1,6 @@
 //! Correlation: facts get a time and an owner, duplicates merge, profiles are compared, and one incident comes out.
 
+pub mod adopt;
 pub mod clock;
 pub mod compare;
 pub mod identity;
@@ -82,6 +83,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.capture = clock.capture();
     incident.contradictions.extend(clock.contradictions().iter().cloned());
     kills::endings(&mut incident);
+    adopt::orphans(&mut incident);
     profiles::compare(&mut incident, &options.rows);
     timeline::assemble(&mut incident);
     incident
