@@ -1,0 +1,146 @@
+//! For the developer: what filled the memory, who grew, what keeps it alive, where it was allocated.
+
+use super::{View, more, row, scroll};
+use crate::model::delta::{Delta, Suspect};
+use crate::model::quantity::{human, human_bytes};
+use crate::report::document::{KillDoc, ReportDoc};
+use crate::report::{chart, escape, outline, when};
+use maud::{Markup, PreEscaped, html};
+
+pub fn is_present(doc: &ReportDoc) -> bool {
+    !doc.deltas.is_empty() || !doc.flames.is_empty() || doc.kills.iter().any(|k| !k.budget.is_empty())
+}
+
+pub fn section(v: &View<'_>) -> Markup {
+    if !is_present(v.doc) {
+        return html! {};
+    }
+    let deltas = &v.doc.deltas;
+    let body = html! {
+        @if let Some(k) = v.doc.kills.iter().rev().find(|k| !k.budget.is_empty()) { (budget(v, k)) }
+        @for (i, d) in deltas.iter().take(v.caps.deltas).enumerate() {
+            h3 class="sub" id={ "grew" (i) } { "Who grew" @if deltas.len() > 1 { " in " span class="mono" { (escape::middle(&d.owner.label(), 60)) } } }
+            p class="dim sm0" { (outline::delta_subtitle(&d.body)) @if let Some(g) = d.total_growth_bytes { " · grew by " (human(g as f64)) } }
+            (comparison(v, &d.body))
+        }
+        (more(deltas.len().saturating_sub(v.caps.deltas), "comparison"))
+        (flames(v))
+    };
+    row("heap", "Heap", "Successive profiles of the same process, compared.", &body)
+}
+
+fn budget(v: &View<'_>, k: &KillDoc) -> Markup {
+    let mut parts: Vec<(String, u64)> = k.budget.iter().take(7).map(|(n, b)| (escape::clip(n, 60).into_owned(), *b)).collect();
+    let rest: u64 = k.budget.iter().skip(7).map(|p| p.1).fold(0, u64::saturating_add);
+    if rest > 0 {
+        parts.push((outline::more(k.budget.len() - 7, "part"), rest));
+    }
+    let total = parts.iter().map(|p| p.1).fold(0, u64::saturating_add);
+    let title = format!("What filled {} at the kill", human_bytes(total));
+    let time = when::span(&k.time, None);
+    html! {
+        h3 class="sub" id="budget" { (title) @if !time.is_empty() { span class="dim" { " " (time) } } }
+        figure class="chart" {
+            (scroll("Make-up of the memory", &PreEscaped(chart::stacked(&parts, &title))))
+            figcaption { ul class="mkl" { @for (i, (name, bytes)) in parts.iter().enumerate() {
+                li { (PreEscaped(chart::legend_swatch(i))) (v.text(name)) " " b { (human_bytes(*bytes)) } span class="dim" { " · " (format!("{:.0} %", *bytes as f64 / total.max(1) as f64 * 100.0)) } }
+            } } }
+        }
+    }
+}
+
+/// Growth table, suspects with their paths, and what the comparison could not know.
+pub fn comparison(v: &View<'_>, delta: &Delta) -> Markup {
+    html! {
+        (table(v, delta))
+        (suspects(v, delta))
+        @if !delta.limits.is_empty() {
+            ul class="plain dim" { @for l in delta.limits.iter().take(10) { li { (v.prose(l)) } } }
+            (more(delta.limits.len().saturating_sub(10), "remark"))
+        }
+    }
+}
+
+fn table(v: &View<'_>, delta: &Delta) -> Markup {
+    let g = outline::growth(delta, v.caps.growth_rows);
+    if g.rows.is_empty() {
+        return html! { p class="dim" { "Nothing changed between the snapshots." } };
+    }
+    let objects = g.rows.iter().any(|r| !r.objects.is_empty());
+    let retained = g.rows.iter().any(|r| !r.retained.is_empty());
+    let share = g.rows.iter().any(|r| !r.share.is_empty());
+    let kind = delta.rows.first().map_or("row", |r| r.kind.as_str());
+    html! {
+        (scroll("Growth table", &html! {
+            table class="cl" {
+                thead { tr {
+                    th scope="col" { span class="cap" { (v.text(kind)) } }
+                    th scope="col" class="l" { span class="vh" { "Bars of " } (g.labels.join(" ")) }
+                    @for (i, l) in g.labels.iter().enumerate() { th scope="col" { (l) @if i == 0 { " " (g.unit) } } }
+                    th scope="col" { "Growth" }
+                    @if share { th scope="col" { "Share" } }
+                    @if retained { th scope="col" { "Retained" } }
+                    @if objects { th scope="col" { "Objects" } }
+                    th scope="col" { "Trend" }
+                } }
+                tbody { @for r in &g.rows { tr {
+                    th scope="row" { span class="mono nm" { (escape::middle(&r.name, 90)) } @if !r.location.is_empty() && r.location != r.name { span class="src" { (escape::middle(&r.location, 90)) } } }
+                    td class="barcell" { (PreEscaped(chart::growth_bars(&r.bars))) }
+                    @for x in &r.values { td { (x) } }
+                    td class=[r.grew.then_some("up")] { (r.growth) }
+                    @if share { td { (r.share) } }
+                    @if retained { td { (r.retained) } }
+                    @if objects { td { (r.objects) } }
+                    td { @if matches!(r.trend.as_str(), "every-step" | "new") && r.grew { span class="chip bad" { (outline::trend_words(&r.trend)) } } @else { span class="dim" { (v.text(outline::trend_words(&r.trend))) } } }
+                } } }
+                @if let Some(t) = &g.total { tfoot { tr {
+                    th scope="row" { "all together" } td {}
+                    @for x in &t.values { td { (x) } }
+                    td { (t.growth) }
+                    @if share { td {} } @if retained { td {} } @if objects { td {} } td {}
+                } } }
+            }
+        }))
+        @if g.more > 0 { p class="more" { (outline::more(g.more, "row")) " not shown, together " (g.more_growth) "." } }
+        @if g.skipped > 0 { p class="more" { (outline::more(g.skipped, "snapshot")) " between those shown." } }
+    }
+}
+
+fn suspects(v: &View<'_>, delta: &Delta) -> Markup {
+    let all = &delta.suspects;
+    html! {
+        @if !all.is_empty() {
+            h3 class="sub" { "What keeps it alive" }
+            @for (i, s) in all.iter().take(4).enumerate() {
+                div class="sus" {
+                    p { b class="mono" { (escape::middle(&s.name, 90)) } " " @if !s.pattern.is_empty() { span class="tag" { (v.text(&s.pattern)) } } br; (v.prose(&s.why)) }
+                    @if !s.sites.is_empty() { p class="dim src" { "at " (escape::clip(&s.sites.iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", "), 300)) } }
+                    @if !s.path.is_empty() { (path(v, s, i)) }
+                }
+            }
+            (more(all.len().saturating_sub(4), "suspect"))
+        }
+    }
+}
+
+fn path(v: &View<'_>, s: &Suspect, i: usize) -> Markup {
+    scroll(
+        &format!("Retaining path {}", i + 1),
+        &html! {
+            table class="tree" {
+                thead { tr { th scope="col" { "Retaining path, from the root" } th scope="col" { "Retained" } } }
+                tbody { @for (depth, step) in s.path.iter().take(20).enumerate() { tr {
+                    th scope="row" { span class={ "tw d" (depth.min(9)) } { @if !step.edge.is_empty() { span class="edge" { (v.text(&step.edge)) } " " } span class="mono" { (escape::clip(if step.node.is_empty() { &step.class } else { &step.node }, 160)) }
+                        @if !step.class.is_empty() && !step.node.is_empty() && !step.node.contains(step.class.as_str()) { " " span class="dim mono" { (escape::clip(&step.class, 80)) } } } }
+                    td { @match step.retained_bytes { Some(b) => (human(b as f64)), None => "" } }
+                } }
+                @if s.path.len() > 20 { tr { th scope="row" { (outline::more(s.path.len() - 20, "step")) } td {} } } }
+            }
+        },
+    )
+}
+
+fn flames(v: &View<'_>) -> Markup {
+    let _ = v;
+    html! {}
+}

@@ -1,0 +1,232 @@
+//! What all pages agree on: which chart is the large one, what a kind of advice is called, how a comparison becomes a
+//! table of growth. Pages differ in marks only, not in content.
+
+use crate::model::delta::{Delta, DeltaRow};
+use crate::model::finding::Advice;
+use crate::model::quantity::human;
+use crate::report::document::{Chart, ReportDoc};
+
+/// Charts drawn large; the first chart if none says that it is.
+pub fn main_charts(doc: &ReportDoc) -> Vec<&Chart> {
+    let main: Vec<&Chart> = doc.charts.iter().filter(|c| c.main).collect();
+    if main.is_empty() { doc.charts.iter().take(1).collect() } else { main }
+}
+
+/// The other charts, drawn small.
+pub fn small_charts(doc: &ReportDoc) -> Vec<&Chart> {
+    let any_main = doc.charts.iter().any(|c| c.main);
+    doc.charts.iter().enumerate().filter(|(i, c)| if any_main { !c.main } else { *i > 0 }).map(|(_, c)| c).collect()
+}
+
+/// `Stop it now` for `stop`.
+pub fn advice_title(kind: &str) -> &str {
+    match kind {
+        "stop" => "Stop it now",
+        "fix" => "Fix the cause",
+        "size" => "Size it right",
+        "prove" => "Prove it, keep it",
+        "collect" => "Collect next",
+        _ => "Also",
+    }
+}
+
+/// Advice of the best finding in order of how soon it helps, the first step in front, nothing twice.
+pub fn advice(doc: &ReportDoc) -> Vec<&Advice> {
+    let rank = |a: &Advice| ["stop", "fix", "size", "prove", "collect"].iter().position(|k| *k == a.kind).unwrap_or(5);
+    let mut rest: Vec<&Advice> = doc.findings.first().map(|f| f.advice.iter().collect()).unwrap_or_default();
+    rest.sort_by_key(|a| rank(a));
+    let mut out: Vec<&Advice> = Vec::new();
+    for a in doc.headline.first_step.iter().chain(rest) {
+        if !out.iter().any(|b| b.text == a.text && b.command == a.command) {
+            out.push(a);
+        }
+    }
+    out
+}
+
+/// `●` read, `◐` partial, `○` missing.
+pub fn coverage_glyph(status: &str) -> &'static str {
+    match status {
+        "read" => "●",
+        "partial" => "◐",
+        _ => "○",
+    }
+}
+
+/// A glyph for a verdict's tone, so that colour never stands alone.
+pub fn tone_glyph(tone: &str) -> &'static str {
+    match tone {
+        "harm" => "✕",
+        "warn" => "▲",
+        "ok" => "✓",
+        _ => "?",
+    }
+}
+
+/// `▲▲ every step` for `every-step`.
+pub fn trend_words(trend: &str) -> &str {
+    match trend {
+        "every-step" => "▲▲ every step",
+        "plateau" => "▲ then flat",
+        "churn" => "↕ churn",
+        "shrank" => "▼ shrank",
+        "new" => "✚ new",
+        "gone" => "✕ gone",
+        other => other,
+    }
+}
+
+/// A comparison as a table: values of up to five snapshots in one unit, growth, share of the growth.
+pub struct Growth {
+    /// `MiB`, or `objects` where the measure is only a count.
+    pub unit: String,
+    /// `S1`, `S3`, …
+    pub labels: Vec<String>,
+    pub rows: Vec<GrowthRow>,
+    pub total: Option<GrowthRow>,
+    /// Rows of the comparison beyond those here, and their growth together.
+    pub more: usize,
+    pub more_growth: String,
+    /// Snapshots between those shown.
+    pub skipped: usize,
+}
+
+pub struct GrowthRow {
+    pub name: String,
+    pub location: String,
+    /// As written in the table; empty where unknown.
+    pub values: Vec<String>,
+    /// The same as fractions of the largest value of any row, 0..1.
+    pub bars: Vec<f64>,
+    pub growth: String,
+    pub grew: bool,
+    pub share: String,
+    pub objects: String,
+    pub retained: String,
+    pub trend: String,
+}
+
+const MAX_COLUMNS: usize = 5;
+
+fn scale(max: f64) -> (f64, &'static str) {
+    const UNITS: [(f64, &str); 5] =
+        [(1_099_511_627_776.0 * 10.0, "TiB"), (1_073_741_824.0 * 10.0, "GiB"), (1_048_576.0, "MiB"), (1024.0, "KiB"), (0.0, "B")];
+    let (_, unit) = UNITS.into_iter().find(|(least, _)| max >= *least).unwrap_or((0.0, "B"));
+    let factor = match unit {
+        "TiB" => 1_099_511_627_776.0,
+        "GiB" => 1_073_741_824.0,
+        "MiB" => 1_048_576.0,
+        "KiB" => 1024.0,
+        _ => 1.0,
+    };
+    (factor, unit)
+}
+
+/// One decimal for sizes, thousands separated for counts.
+fn number(v: f64, counts: bool) -> String {
+    if counts || v.abs() >= 1000.0 {
+        return super::when::grouped(v.round() as i64);
+    }
+    let text = format!("{:.1}", v.abs());
+    if v < 0.0 && text != "0.0" { format!("−{text}") } else { text }
+}
+
+fn signed(v: f64, counts: bool) -> String {
+    let text = number(v, counts);
+    if v > 0.0 && text != "0.0" && text != "0" { format!("+{text}") } else { text }
+}
+
+/// The columns to show of `n` snapshots: first, last and evenly between.
+fn columns(n: usize) -> Vec<usize> {
+    if n <= MAX_COLUMNS {
+        return (0..n).collect();
+    }
+    (0..MAX_COLUMNS).map(|i| i * (n - 1) / (MAX_COLUMNS - 1)).collect()
+}
+
+pub fn growth(delta: &Delta, max_rows: usize) -> Growth {
+    let only_counts = delta.rows.iter().all(|r| r.bytes_delta.is_none()) && delta.rows.iter().any(|r| r.count_delta.is_some());
+    let pick = |count: Option<i64>, bytes: Option<i64>| if only_counts { count } else { bytes }.map(|v| v as f64);
+    let n = delta.snapshots.len().max(2);
+    let shown = columns(n);
+    let steps = |r: &DeltaRow| -> Vec<Option<f64>> {
+        if r.steps.len() == n {
+            r.steps.iter().map(|s| pick(s.count, s.bytes)).collect()
+        } else {
+            let mut v = vec![None; n];
+            if let Some(first) = v.first_mut() {
+                *first = pick(r.before.count, r.before.bytes);
+            }
+            if let Some(last) = v.last_mut() {
+                *last = pick(r.after.count, r.after.bytes);
+            }
+            v
+        }
+    };
+    let change = |r: &DeltaRow| pick(r.count_delta, r.bytes_delta);
+    let totals: Vec<Option<f64>> =
+        if delta.snapshots.len() == n { delta.snapshots.iter().map(|s| pick(s.objects, s.total_bytes)).collect() } else { vec![None; n] };
+    let total_growth = match (totals.first().copied().flatten(), totals.last().copied().flatten()) {
+        (Some(a), Some(b)) => Some(b - a),
+        _ => None,
+    };
+    let kept = delta.rows.get(..max_rows).unwrap_or(&delta.rows);
+    let largest = kept.iter().flat_map(|r| steps(r).into_iter().flatten().chain(change(r))).fold(0.0f64, |m, v| m.max(v.abs()));
+    let (factor, unit) = if only_counts { (1.0, "objects") } else { scale(largest) };
+    let row = |name: &str, location: &str, values: &[Option<f64>], grew_by: Option<f64>, r: Option<&DeltaRow>| {
+        let share = match (grew_by, total_growth) {
+            (Some(g), Some(t)) if t > 0.0 && g > 0.0 && r.is_some() => format!("{:.0} %", g / t * 100.0),
+            _ => String::new(),
+        };
+        let mut growth = grew_by.map(|g| signed(g / factor, only_counts)).unwrap_or_default();
+        if let Some(e) = r.and_then(|r| r.error_bytes).filter(|e| *e > 0 && !only_counts) {
+            growth.push_str(&format!(" ± {}", number(e as f64 / factor, false)));
+        }
+        GrowthRow {
+            name: name.to_owned(),
+            location: location.to_owned(),
+            values: shown
+                .iter()
+                .map(|i| values.get(*i).copied().flatten().map(|v| number(v / factor, only_counts)).unwrap_or_default())
+                .collect(),
+            bars: shown
+                .iter()
+                .map(|i| values.get(*i).copied().flatten().map_or(0.0, |v| if largest > 0.0 { (v / largest).clamp(0.0, 1.0) } else { 0.0 }))
+                .collect(),
+            grew: grew_by.is_some_and(|g| g > 0.0),
+            growth,
+            share,
+            objects: r.and_then(|r| r.count_delta).filter(|_| !only_counts).map(|n| signed(n as f64, true)).unwrap_or_default(),
+            retained: r.and_then(|r| r.retained_delta).filter(|v| *v != 0).map(|v| signed(v as f64 / factor, false)).unwrap_or_default(),
+            trend: r.map(|r| r.trend.clone()).unwrap_or_default(),
+        }
+    };
+    let rows = kept.iter().map(|r| row(&r.name, r.location.as_deref().unwrap_or(""), &steps(r), change(r), Some(r))).collect();
+    let rest: f64 = delta.rows.iter().skip(max_rows).filter_map(change).sum();
+    Growth {
+        unit: unit.to_owned(),
+        labels: shown.iter().map(|i| format!("S{}", i + 1)).collect(),
+        rows,
+        total: total_growth.map(|g| row("all together", "", &totals, Some(g), None)),
+        more: delta.rows.len().saturating_sub(max_rows),
+        more_growth: if only_counts { signed(rest, true) } else { format!("{}{}", if rest > 0.0 { "+" } else { "" }, human(rest)) },
+        skipped: n - shown.len(),
+    }
+}
+
+/// `inuse_space of one process` and the like, for a heading.
+pub fn delta_subtitle(delta: &Delta) -> String {
+    let mut parts = vec![format!("{} snapshots", delta.snapshots.len()), delta.format.clone(), delta.measure.clone()];
+    match delta.same_process {
+        Some(true) => parts.push("one process".into()),
+        Some(false) => parts.push("different processes".into()),
+        None => {}
+    }
+    parts.retain(|p| !p.is_empty());
+    parts.join(" · ")
+}
+
+/// `3 more rows` or `1 more row`.
+pub fn more(n: usize, what: &str) -> String {
+    format!("{} more {what}{}", super::when::grouped(n as i64), if n == 1 { "" } else { "s" })
+}

@@ -1,0 +1,212 @@
+//! Secrets by shape: tokens of well-known issuers, keys, URLs with credentials, and `name=value` where the name gives
+//! the value away. One alternation, so that a text without a secret is scanned once and not copied.
+
+use super::{MARK, env};
+use regex::{Captures, Regex};
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// Names whose value is secret, as a regular expression; also used for keys of JSON objects and environment variables.
+pub const SECRET_NAME: &str = r"(?:pass(?:wor[dt]|wd|phrase|code)|passwd|\bpwd|_pwd|_pass\b|_pw\b|secret|token|api[_\-.]?key|access[_\-.]?key|private[_\-.]?key|account[_\-.]?key|shared[_\-.]?key|signing[_\-.]?key|encryption[_\-.]?key|master[_\-.]?key|auth[_\-.]?key|license[_\-.]?key|credential|session[_\-.]?id|connection[_\-.]?string|conn[_\-.]?str|\bdsn\b|_dsn\b|webhook[_\-.]?url|otp[_\-.]?seed|\bsalt\b)";
+
+/// Tokens that are secret wherever they stand.
+const TOKENS: &str = concat!(
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z)",
+    r"|\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?",
+    r"|\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
+    r"|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_[A-Za-z0-9_]{16,}|\bgl(?:pat|dt|rt|soat|ptt)-[A-Za-z0-9_\-]{16,}",
+    r"|\bxox[abeoprs]-[A-Za-z0-9\-]{8,}|\bxapp-[A-Za-z0-9\-]{8,}|hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]+",
+    r"|\b[srp]k_(?:live|test)_[A-Za-z0-9]{8,}|\bwhsec_[A-Za-z0-9]{8,}",
+    r"|\bAIza[0-9A-Za-z_\-]{30,}|\bya29\.[0-9A-Za-z_\-]{16,}|\bGOCSPX-[0-9A-Za-z_\-]{16,}",
+    r"|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[A-Za-z0-9_\-]{16,}|\bsk-[A-Za-z0-9_\-]{20,}|\bhf_[A-Za-z0-9]{20,}|\bdapi[0-9a-f]{32}\b",
+    r"|\bSG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}|\bSK[0-9a-f]{32}\b|\bkey-[0-9a-f]{32}\b",
+    r"|\bhv[sbr]\.[A-Za-z0-9_\-]{20,}|\bdo[opr]_v1_[0-9a-f]{32,}|\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|\bAGE-SECRET-KEY-1[A-Z0-9]+",
+    r"|\$2[abxy]\$[0-9]{2}\$[./A-Za-z0-9]{53}|\$argon2(?:id|i|d)\$[^\s]+",
+);
+
+static SECRETS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let pattern = format!(
+        concat!(
+            r"(?P<token>{tokens})",
+            // scheme://user:password@host
+            r#"|(?P<scheme>\b[A-Za-z][A-Za-z0-9+.\-]*://)(?P<user>[^\s/?\#"'<>]+@|[^\s/?\#@:"'<>]*:[^\s@"'<>]+@)(?P<digest>sha256:)?"#,
+            // Authorization: Bearer x; Cookie: x
+            r#"|(?P<header>(?i:\b(?:proxy-)?authorization|\b(?:set-)?cookie|\bx-(?:api-key|auth-token|amz-security-token|vault-token))["']?\s*[:=]\s*["']?)(?P<hvalue>[^\r\n"']+)"#,
+            r"|(?P<scheme2>(?i:\b(?:bearer|basic))\s+)(?P<auth>[A-Za-z0-9._~+/=\-]{{8,}})",
+            // SharedAccessSignature and signed URLs
+            r"|(?P<sigkey>(?i:[?&;](?:sig|signature|x-amz-signature|x-goog-signature|x-amz-security-token|code|state)=))(?P<sig>[^&\s;]{{12,}})",
+            // --password x, -u user:password
+            r#"|(?P<flag>(?i:(?:^|[\s"'\[,])--?[a-z0-9\-_.]*{name}[a-z0-9\-_.]*)["']?(?:\s+|,\s*["']))(?P<fvalue>[^\s\-"',][^\s"',]*)"#,
+            r"|(?P<uflag>(?:^|\s)(?:-u|--user)[ =])(?P<uvalue>[^\s:]+:[^\s]+)",
+            // name = value, name: value, "name": "value"
+            r#"|(?P<key>(?i:[A-Za-z0-9_.\-]*{name}[A-Za-z0-9_.\-]*))(?P<sep>\\?["']?\s*(?:=>|:=|=|:)\s*)(?P<value>"(?:[^"\\]|\\.)*"?|\\"(?:[^"\\]|\\[^"])*(?:\\")?|'[^']*'?|[^\s,;&"'}})\]]+)"#,
+        ),
+        tokens = TOKENS,
+        name = SECRET_NAME,
+    );
+    Regex::new(&pattern).ok()
+});
+
+/// A line of a PEM or base64 body stands for itself in an excerpt: 64 or 76 characters of base64 and nothing else.
+fn is_key_body(text: &str) -> bool {
+    let t = text.trim();
+    let b64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+    matches!(t.len(), 64 | 76)
+        && t.bytes().all(b64)
+        && t.bytes().any(|b| b.is_ascii_uppercase())
+        && t.bytes().any(|b| b.is_ascii_lowercase())
+        && t.bytes().any(|b| b.is_ascii_digit())
+}
+
+/// Replaces secrets by [`MARK`] and counts them.
+pub fn hide<'a>(text: &'a str, count: &mut u64) -> Cow<'a, str> {
+    if text.len() < 4 {
+        return Cow::Borrowed(text);
+    }
+    if is_key_body(text) {
+        *count += 1;
+        return Cow::Owned(MARK.to_owned());
+    }
+    let Some(re) = SECRETS.as_ref() else { return Cow::Owned(MARK.to_owned()) };
+    let text = env::line(text, count);
+    let hidden = match re.replace_all(&text, |c: &Captures<'_>| replace(c, count)) {
+        Cow::Owned(s) => Some(s),
+        Cow::Borrowed(_) => None,
+    };
+    match hidden {
+        Some(s) => Cow::Owned(s),
+        None => text,
+    }
+}
+
+fn replace(c: &Captures<'_>, count: &mut u64) -> String {
+    let get = |name: &str| c.name(name).map_or("", |m| m.as_str());
+    let whole = c.get(0).map_or("", |m| m.as_str());
+    let (lead, value, keep) = if c.name("token").is_some() {
+        ("", whole, false)
+    } else if c.name("scheme").is_some() {
+        let user = get("user").trim_end_matches('@');
+        // Not credentials: an image digest, a scoped package behind a port.
+        let password = user.split_once(':').map_or("", |(_, p)| p);
+        let port = password.split(['/', '?']).next().unwrap_or("");
+        let has_path = password.contains('/');
+        let keep = (has_path && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())) || c.name("digest").is_some();
+        if !keep && !user.contains(MARK) {
+            *count += 1;
+            return format!("{}{MARK}@", get("scheme"));
+        }
+        ("", whole, true)
+    } else if c.name("header").is_some() {
+        (get("header"), get("hvalue"), false)
+    } else if c.name("scheme2").is_some() {
+        let v = get("auth");
+        (get("scheme2"), v, !v.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) && v.len() < 20)
+    } else if c.name("sigkey").is_some() {
+        (get("sigkey"), get("sig"), false)
+    } else if c.name("flag").is_some() {
+        (get("flag"), get("fvalue"), false)
+    } else if c.name("uflag").is_some() {
+        (get("uflag"), get("uvalue"), false)
+    } else {
+        return key_value(get("key"), get("sep"), get("value"), whole, count);
+    };
+    if keep || value.contains(MARK) {
+        return whole.to_owned();
+    }
+    *count += 1;
+    format!("{lead}{MARK}")
+}
+
+/// `name: value`, unless the name speaks of a place, an amount or a source file, or the value is plainly a measure.
+fn key_value(key: &str, sep: &str, value: &str, whole: &str, count: &mut u64) -> String {
+    let quoted_key = sep.starts_with(['"', '\'', '\\']);
+    let assigned = sep.contains('=');
+    if value.is_empty() || value.contains(MARK) || is_harmless_name(key) || names_a_reference(value) {
+        return whole.to_owned();
+    }
+    if !quoted_key && !assigned && (value.starts_with(':') || is_measure(value)) {
+        return whole.to_owned();
+    }
+    *count += 1;
+    let quote = if value.starts_with("\\\"") {
+        "\\\""
+    } else if value.starts_with('"') {
+        "\""
+    } else if value.starts_with('\'') {
+        "'"
+    } else {
+        ""
+    };
+    format!("{key}{sep}{quote}{MARK}{quote}")
+}
+
+/// `secretName`, `tokenFile`, `tokens_total`, `token.js`: the value beside these is not the secret itself.
+pub fn is_harmless_name(key: &str) -> bool {
+    const TAILS: [&str; 34] = [
+        "name",
+        "ref",
+        "file",
+        "path",
+        "dir",
+        "mount",
+        "count",
+        "total",
+        "bytes",
+        "size",
+        "length",
+        "limit",
+        "ttl",
+        "expiry",
+        "expires",
+        "expiration",
+        "expirationseconds",
+        "type",
+        "version",
+        "enabled",
+        "optional",
+        "policy",
+        "provider",
+        "store",
+        "cache",
+        "seconds",
+        "_ms",
+        "kind",
+        "tokens",
+        "secrets",
+        "credentials_file",
+        "url_path",
+        "rotation",
+        "keyref",
+    ];
+    const SOURCES: [&str; 19] = [
+        ".js", ".ts", ".mjs", ".cjs", ".jsx", ".tsx", ".py", ".go", ".java", ".kt", ".scala", ".rb", ".rs", ".c", ".cc", ".cpp", ".h",
+        ".cs", ".php",
+    ];
+    let lower = key.to_ascii_lowercase();
+    matches!(lower.as_str(), "pwd" | "oldpwd")
+        || TAILS.iter().any(|t| lower.ends_with(t)) && !lower.ends_with("connection_string")
+        || SOURCES.iter().any(|s| lower.ends_with(s))
+}
+
+/// `<set to the key 'x' in secret 'y'>`, `$(VAR)`, `nil`: a pointer to a secret, not one.
+fn names_a_reference(value: &str) -> bool {
+    let v = value.trim_matches(['"', '\'', '\\']);
+    v.is_empty()
+        || v.starts_with("<set")
+        || v.starts_with("$(")
+        || v.starts_with("${")
+        || v == "{"
+        || v == "["
+        || matches!(v, "null" | "nil" | "none" | "None" | "true" | "false" | "<nil>")
+}
+
+/// `+153`, `12.5`, `57:12`: a number beside a class or file name in a report.
+fn is_measure(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b':' | b',' | b'%'))
+}
+
+/// Whether a name gives its value away as secret.
+pub fn is_secret_name(name: &str) -> bool {
+    static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!("(?i){SECRET_NAME}")).ok());
+    NAME.as_ref().is_none_or(|re| re.is_match(name)) && !is_harmless_name(name)
+}

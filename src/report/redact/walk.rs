@@ -1,0 +1,263 @@
+//! Every string of a document passes here. Structs are taken apart field by field without `..`, so that a field added
+//! later does not compile until somebody has decided what of it may be shown.
+
+use super::{MARK, Redactor, patterns};
+use crate::model::Owner;
+use crate::model::delta::{Delta, DeltaRow, PathStep, SnapshotInfo, Suspect};
+use crate::model::finding::{Advice, Culprit, NotEvaluated, Trigger};
+use crate::report::document::*;
+use serde_json::Value;
+
+/// Where in a JSON document a value stands.
+#[derive(Debug, Default, Clone)]
+pub struct Place {
+    /// Inside `env`, `args` or the like: the values of names that follow are environment variables.
+    env: bool,
+    annotations: bool,
+}
+
+/// All strings of a JSON value. Not recursive on arrays of scalars; nesting is bounded by what serde_json reads (128).
+pub fn value(r: &mut Redactor, v: &mut Value, place: &mut Place) {
+    match v {
+        Value::String(s) => r.string(s),
+        Value::Array(items) => items.iter_mut().for_each(|v| value(r, v, place)),
+        Value::Object(map) => {
+            // `{name: X, value: y}` of a manifest.
+            let env_name = map.get("name").and_then(Value::as_str).filter(|_| map.contains_key("value")).map(str::to_owned);
+            for (key, v) in map.iter_mut() {
+                let mut inner = Place { env: key == "env" || key == "environment", annotations: key == "annotations" };
+                match v {
+                    Value::String(s) if place.env && !matches!(key.as_str(), "name" | "value") => *s = r.env(key, s),
+                    Value::String(s) if key == "value" && env_name.is_some() => *s = r.env(env_name.as_deref().unwrap_or(""), s),
+                    Value::String(s)
+                        if patterns::is_secret_name(key) || (place.annotations && key.ends_with("last-applied-configuration")) =>
+                    {
+                        if !s.is_empty() && s != MARK {
+                            r.count += 1;
+                            *s = MARK.to_owned();
+                        }
+                    }
+                    v => value(r, v, &mut inner),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn values(r: &mut Redactor, all: &mut [Value]) {
+    all.iter_mut().for_each(|v| value(r, v, &mut Place::default()));
+}
+
+fn strings<'a>(r: &mut Redactor, all: impl IntoIterator<Item = &'a mut String>) {
+    all.into_iter().for_each(|s| r.string(s));
+}
+
+fn owner(r: &mut Redactor, o: &mut Owner) {
+    let Owner { namespace, workload, pod, container, node } = o;
+    strings(r, [namespace, workload, pod, container, node].into_iter().flatten());
+}
+
+fn evidence(r: &mut Redactor, all: &mut [EvidenceRef]) {
+    for e in all {
+        let EvidenceRef { id: _, artifact, line: _, byte_offset: _, byte_len: _, excerpt, says, source, strength: _, rule: _, also } = e;
+        strings(r, [artifact, excerpt, says, source]);
+        also.iter_mut().for_each(|(artifact, _, _)| r.string(artifact));
+    }
+}
+
+fn advice(r: &mut Redactor, all: &mut [Advice]) {
+    for Advice { kind: _, text, command } in all {
+        r.string(text);
+        strings(r, command.iter_mut());
+    }
+}
+
+pub fn delta(r: &mut Redactor, d: &mut Delta) {
+    let Delta { schema: _, format: _, same_process: _, measures: _, measure: _, snapshots, rows, suspects, limits } = d;
+    for SnapshotInfo { path, time: _, total_bytes: _, objects: _, truncated: _ } in snapshots {
+        r.string(path);
+    }
+    for row in rows {
+        let DeltaRow { kind: _, key, name, location, .. } = row;
+        strings(r, [key, name].into_iter().chain(location));
+    }
+    for Suspect { name, pattern: _, why, retained_bytes: _, growth_bytes: _, objects_added: _, path, sites, culprits } in suspects {
+        strings(r, [name, why]);
+        for PathStep { edge, node, class, retained_bytes: _ } in path {
+            // A heap string's node is named by its contents.
+            if class.contains("string") && !class.contains("String") && *node != *class && !node.is_empty() {
+                r.count += 1;
+                *node = format!("\"{MARK}\"");
+            }
+            strings(r, [edge, node, class]);
+        }
+        strings(r, sites.iter_mut());
+        culprits.iter_mut().for_each(|(_, name)| r.string(name));
+    }
+    strings(r, limits.iter_mut());
+}
+
+fn excerpt(r: &mut Redactor, e: &mut Excerpt) {
+    let Excerpt { artifact, lines } = e;
+    r.string(artifact);
+    // `- name: X` and `value: y` of a manifest stand on two lines.
+    let mut env_name: Option<String> = None;
+    for ExcerptLine { line: _, byte_offset: _, text, evidence: _ } in lines {
+        let bare = text.trim_start().trim_start_matches("- ").trim_start_matches('"');
+        let field = |name: &str| {
+            let rest = bare.strip_prefix(name)?;
+            let rest = rest.strip_prefix('"').unwrap_or(rest);
+            Some(rest.strip_prefix(':')?.trim().trim_end_matches(',').trim_matches('"').to_owned())
+        };
+        if let Some(name) = field("name") {
+            env_name = Some(name);
+        } else if let Some(shown) = field("value").filter(|v| !v.is_empty()) {
+            let kept = r.env(env_name.as_deref().unwrap_or("value"), &shown);
+            if kept != shown {
+                *text = text.replacen(&shown, &kept, 1);
+            }
+        } else {
+            env_name = None;
+        }
+        r.string(text);
+    }
+}
+
+/// The whole report.
+pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
+    let ReportDoc {
+        schema: _,
+        tool: _,
+        inputs,
+        window: _,
+        headline,
+        findings,
+        kills,
+        trends,
+        deltas,
+        timeline,
+        ledger,
+        pods,
+        nodes,
+        artifacts,
+        coverage,
+        not_evaluated,
+        joins,
+        contradictions,
+        charts,
+        flames,
+        excerpts,
+        redactions: _,
+    } = doc;
+    for InputDoc { path, bytes: _, sha256: _ } in inputs {
+        r.string(path);
+    }
+    let Headline { cause: _, class, tone: _, strength, sentence, detail, scope, first_step, figures } = headline;
+    strings(r, [class, strength, sentence, detail, scope]);
+    advice(r, first_step.as_mut_slice());
+    for Figure { label, value, note, evidence: _ } in figures {
+        strings(r, [label, value, note]);
+    }
+    findings.iter_mut().for_each(|f| finding(r, f));
+    for k in kills {
+        let KillDoc {
+            time: _,
+            kind: _,
+            owner: who,
+            victim,
+            limit_level: _,
+            limit_bytes: _,
+            usage_bytes: _,
+            victims,
+            count: _,
+            exit_code: _,
+            witnesses,
+            evidence: cites,
+            budget,
+        } = k;
+        owner(r, who);
+        value(r, victim, &mut Place::default());
+        values(r, victims);
+        strings(r, witnesses.iter_mut());
+        evidence(r, cites);
+        budget.iter_mut().for_each(|(part, _)| r.string(part));
+    }
+    for DeltaDoc { owner: who, time: _, total_growth_bytes: _, body } in deltas {
+        owner(r, who);
+        delta(r, body);
+    }
+    for TimelineDoc { time: _, basis: _, kind: _, owner: who, text, evidence: cite } in timeline {
+        owner(r, who);
+        r.string(text);
+        evidence(r, std::slice::from_mut(cite));
+    }
+    for LedgerDoc { owner: who, counts, says, evidence: cites } in ledger {
+        owner(r, who);
+        counts.iter_mut().for_each(|(source, _)| r.string(source));
+        r.string(says);
+        evidence(r, cites);
+    }
+    for all in [trends, pods, nodes, artifacts] {
+        values(r, all);
+    }
+    for CoverageDoc { source, status: _, found, settles, command } in coverage {
+        strings(r, [source, found, settles].into_iter().chain(command));
+    }
+    for NotEvaluated { rule: _, need } in not_evaluated {
+        r.string(need);
+    }
+    for JoinDoc { left, right, reason } in joins {
+        strings(r, [left, right, reason]);
+    }
+    evidence(r, contradictions);
+    for c in charts {
+        let Chart { id: _, owner: who, title, main: _, limit_bytes: _, request_bytes: _, lines, marks, forecast: _, runs, source } = c;
+        owner(r, who);
+        r.string(title);
+        lines.iter_mut().for_each(|ChartLine { name, segments: _ }| r.string(name));
+        marks.iter_mut().for_each(|Mark { time: _, kind: _, label }| r.string(label));
+        runs.iter_mut().for_each(|run| r.string(&mut run.ended));
+        strings(r, source.iter_mut());
+    }
+    for Flame { id: _, title, kind: _, unit: _, nodes, svg, dropped } in flames {
+        strings(r, [title, dropped].into_iter().chain(svg));
+        nodes.iter_mut().for_each(|FlameNode { depth: _, name, before: _, after: _ }| r.string(name));
+    }
+    excerpts.iter_mut().for_each(|e| excerpt(r, e));
+}
+
+fn finding(r: &mut Redactor, f: &mut FindingDoc) {
+    let FindingDoc {
+        id: _,
+        cause: _,
+        confidence: _,
+        strength: _,
+        owner: who,
+        also_owners,
+        sentence,
+        quantities: _,
+        intervals: _,
+        culprits,
+        trigger,
+        evidence: cites,
+        against,
+        advice: todo,
+        ruled_out,
+    } = f;
+    owner(r, who);
+    also_owners.iter_mut().for_each(|o| owner(r, o));
+    r.string(sentence);
+    for Culprit { kind: _, name, growth_bytes: _, share: _ } in culprits {
+        r.string(name);
+    }
+    if let Some(Trigger { kind: _, time: _, detail }) = trigger {
+        r.string(detail);
+    }
+    evidence(r, cites);
+    evidence(r, against);
+    advice(r, todo);
+    for RuledOut { cause: _, hypothesis, why, status: _, evidence: _ } in ruled_out {
+        strings(r, [hypothesis, why]);
+    }
+}
