@@ -21,6 +21,7 @@ pub mod openmetrics;
 pub mod pprof;
 pub mod prometheus_api;
 pub mod series_set;
+pub mod tracemalloc_pickle;
 pub mod tsdb_dump;
 
 pub use input::{Head, Input, Open};
@@ -62,6 +63,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &openmetrics::OpenMetrics,
     &tsdb_dump::TsdbDump,
     &kube_describe::KubeDescribe,
+    &tracemalloc_pickle::TracemallocPickle,
     &kube_objects::KubeObjects,
     &pprof::Pprof,
 ];

@@ -219,6 +219,33 @@ pub fn parse_iso(s: &[u8]) -> Option<IsoTime> {
     })
 }
 
+/// A date and time within a file's name, as tools write them: `20261102T113809Z`, `20260913.194621`, `20261008-004523`,
+/// `2026-07-19T09-23-19Z`. [`RawTime::Absent`] when there is none.
+pub fn in_name(name: &str) -> RawTime {
+    let b = name.as_bytes();
+    let num = |at: usize, n: usize| -> Option<u32> {
+        b.get(at..at + n)?.iter().try_fold(0u32, |acc, c| c.is_ascii_digit().then(|| acc * 10 + u32::from(c - b'0')))
+    };
+    let sep = |at: usize, set: &[u8]| b.get(at).is_some_and(|c| set.contains(c));
+    let starts = |i: usize| i.checked_sub(1).is_none_or(|p| !b.get(p).is_some_and(u8::is_ascii_digit));
+    for i in (0..b.len()).filter(|&i| starts(i)) {
+        // Offsets of month, day, hour, minute, second and of what follows.
+        let at: [usize; 6] = if sep(i + 4, b"-_.") && sep(i + 7, b"-_.") && sep(i + 10, b"-_.Tt ") {
+            if sep(i + 13, b"-_.:") { [5, 8, 11, 14, 17, 19] } else { [5, 8, 11, 13, 15, 17] }
+        } else if sep(i + 8, b"-_.Tt") {
+            if sep(i + 11, b"-_.:") { [4, 6, 9, 12, 15, 17] } else { [4, 6, 9, 11, 13, 15] }
+        } else {
+            continue;
+        };
+        let [mo, d, h, mi, s, end] = at.map(|o| i + o);
+        let fields = || civil(num(i, 4)?.into(), num(mo, 2)?, num(d, 2)?, num(h, 2)?, num(mi, 2)?, num(s, 2)?, 0);
+        if let Some(civil) = fields().filter(|_| !b.get(end).is_some_and(u8::is_ascii_digit)) {
+            return RawTime::FromName { civil, utc: sep(end, b"Zz") };
+        }
+    }
+    RawTime::Absent
+}
+
 /// A moment exactly as an artifact states it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum RawTime {
@@ -365,5 +392,19 @@ mod tests {
         let t = parse_rfc1123("Thu, 27 Feb 2025 07:30:28 +0100").map(Timestamp::rfc3339);
         assert_eq!(t.as_deref(), Some("2025-02-27T06:30:28.000000Z"));
         assert_eq!(parse_rfc1123("Mon, 01 Jan 0001 00:00:00 +0000"), None);
+    }
+
+    #[test]
+    fn times_in_file_names() {
+        let t = civil(2026, 11, 2, 11, 38, 9, 0).map(|civil| (civil, true));
+        let read = |n: &str| match in_name(n) {
+            RawTime::FromName { civil, utc } => Some((civil, utc)),
+            _ => None,
+        };
+        assert_eq!(read("tracemalloc-20261102T113809Z.pickle"), t);
+        assert_eq!(read("heap.2026-11-02T11-38-09Z.pb.gz"), t);
+        assert_eq!(read("Heap.20261102.113809.1.0.001.heapsnapshot"), t.map(|(c, _)| (c, false)));
+        assert_eq!(read("pod-5d8f7-20261399-113809.txt"), None);
+        assert_eq!(read("build-1202611021138090.txt"), None);
     }
 }
