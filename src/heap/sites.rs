@@ -32,6 +32,16 @@ impl Filter {
         })
     }
 
+    /// Which samples pass focus, ignore and show-from; `None` when all do.
+    pub fn passing(&self, table: &StackTable) -> Option<Vec<bool>> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut g = Grouping::new(table, GroupBy::Function);
+        let sieve = sieve(&mut g, self);
+        Some((0..table.samples()).map(|s| sieve.pass(table.stack(s)).is_some()).collect())
+    }
+
     fn is_empty(&self) -> bool {
         self.focus.is_none() && self.ignore.is_none() && self.hide.is_none() && self.show_from.is_none()
     }
@@ -101,6 +111,18 @@ struct Grouping<'a> {
 }
 
 impl<'a> Grouping<'a> {
+    fn new(table: &'a StackTable, by: GroupBy) -> Self {
+        Grouping {
+            table,
+            by,
+            strings: HashMap::new(),
+            labels: Vec::new(),
+            index: HashMap::new(),
+            made: Vec::new(),
+            made_index: HashMap::new(),
+        }
+    }
+
     /// The first string of the same text: tables of merged profiles repeat them.
     fn same(&mut self, i: u32) -> u32 {
         *self.strings.entry(self.table.string(i)).or_insert(i)
@@ -302,15 +324,7 @@ pub fn sum<'a>(
     scale: Scale<'_>,
     noise: Option<&Sampling>,
 ) -> Sites<'a> {
-    let mut g = Grouping {
-        table,
-        by,
-        strings: HashMap::new(),
-        labels: Vec::new(),
-        index: HashMap::new(),
-        made: Vec::new(),
-        made_index: HashMap::new(),
-    };
+    let mut g = Grouping::new(table, by);
     let sieve = sieve(&mut g, filter);
     let m = profile.measures.len();
     let samples = table.samples();
@@ -488,7 +502,7 @@ impl Sampling {
 
     /// Weight of one sample. Values are already scaled up, so the sampled count k is `objects · p`, and
     /// k·(S/p)²·(1−p) is `objects · S²·(1−p)/p` for either column.
-    fn spread(&self, table: &StackTable, s: usize, samples: usize) -> Spread {
+    pub fn spread(&self, table: &StackTable, s: usize, samples: usize) -> Spread {
         let value = |m: usize| table.values.get(m * samples + s).copied().unwrap_or(0) as f64;
         let labelled = table.block_size.get(s).copied().filter(|b| *b > 0).map(|b| b as f64);
         let one = |space: f64, objects: f64| {

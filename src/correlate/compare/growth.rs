@@ -56,24 +56,49 @@ pub struct Judgement {
     /// Steps upward beyond the error, of how many.
     pub ups: usize,
     pub steps: usize,
-    /// Growth over the later half of the steps as a share of an even growth's.
+    /// Growth over the later half of the time as a share of an even growth's.
     pub late_share: f64,
+    /// Growth that can be relied on: at two standard errors, or, where nothing was freed, at the 95 % Poisson bound.
+    certain: f64,
 }
 
 impl Judgement {
-    /// Growth less two standard errors: what can be relied on.
+    /// What can be relied on of the growth.
     pub fn lower(&self) -> f64 {
-        self.growth - SIGNIFICANT * self.error
+        self.certain
     }
 }
 
-/// Judges the values of one site. `by_bytes` picks the half of each value; counts carry no error.
-pub fn judge(values: &[Value], by_bytes: bool) -> Judgement {
+/// Lower 95 % bound of a Poisson mean of which `k` events were seen (Wilson and Hilferty), as a share of `k`.
+fn poisson_share(k: f64) -> f64 {
+    if k < 1.0 {
+        return 0.0;
+    }
+    (1.0 - 1.0 / (9.0 * k) - 1.645 / (3.0 * k.sqrt())).max(0.0).powi(3)
+}
+
+/// Growth from `a` to `b` that can be relied on.
+fn certain(a: &Value, b: &Value, growth: f64, error: f64) -> f64 {
+    let normal = growth - SIGNIFICANT * error;
+    let made = b.allocated_bytes.saturating_sub(a.allocated_bytes);
+    // All that was allocated is still there: then every sampled object is growth, and only their number is uncertain.
+    if error > 0.0 && growth > 0.0 && made > 0 && growth >= 0.995 * made as f64 {
+        let sampled = (growth / error).powi(2);
+        // One or two sampled objects are one event that may never come again.
+        if sampled > 2.5 {
+            return normal.max(growth * poisson_share(sampled));
+        }
+    }
+    normal
+}
+
+/// Judges the values of one site. `by_bytes` picks the half of each value; counts carry no error. `times` in any unit.
+pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgement {
     let gain = |a: &Value, b: &Value| b.of(by_bytes).saturating_sub(a.of(by_bytes)) as f64;
     let error = |a: &Value, b: &Value| if by_bytes { variance(a, b).sqrt() } else { 0.0 };
     let n = values.len();
     let (Some(first), Some(last)) = (values.first(), values.last()) else {
-        return Judgement { shape: Shape::Noise, growth: 0.0, error: 0.0, ups: 0, steps: 0, late_share: 0.0 };
+        return Judgement { shape: Shape::Noise, growth: 0.0, error: 0.0, ups: 0, steps: 0, late_share: 0.0, certain: 0.0 };
     };
     let (growth, noise) = (gain(first, last), error(first, last));
     let (mut ups, mut worst_fall) = (0, 0.0f64);
@@ -89,7 +114,15 @@ pub fn judge(values: &[Value], by_bytes: bool) -> Judgement {
     let steps = n - 1;
     let middle = values.get(steps / 2).unwrap_or(first);
     let late = gain(middle, last);
-    let expected = if steps > 0 { growth * (steps - steps / 2) as f64 / steps as f64 } else { growth };
+    let share = match times {
+        Some(t) if steps > 0 => {
+            let at = |i: usize| t.get(i).copied().unwrap_or(0.0);
+            (at(steps) - at(steps / 2)) / (at(steps) - at(0)).max(f64::MIN_POSITIVE)
+        }
+        _ => (steps - steps / 2) as f64 / steps.max(1) as f64,
+    };
+    let expected = growth * share;
+    let reliable = certain(first, last, growth, noise);
     let peak = values.iter().map(|v| v.of(by_bytes) as f64).fold(0.0, f64::max);
     let late_share = if expected > 0.0 { late / expected } else { 0.0 };
     let stopped = steps >= 2 && late_share < 0.35 && expected - late > SIGNIFICANT * noise.max(error(middle, last));
@@ -97,14 +130,14 @@ pub fn judge(values: &[Value], by_bytes: bool) -> Judgement {
         Shape::Churn
     } else if growth < -SIGNIFICANT * noise && growth < 0.0 {
         Shape::Shrank
-    } else if growth <= SIGNIFICANT * noise {
+    } else if reliable <= 0.0 {
         Shape::Noise
     } else if stopped {
         Shape::Plateau
     } else {
         Shape::Growing
     };
-    Judgement { shape, growth, error: noise, ups, steps, late_share }
+    Judgement { shape, growth, error: noise, ups, steps, late_share, certain: reliable }
 }
 
 /// The contract's word for a row's trend.
@@ -119,7 +152,7 @@ pub fn word(values: &[Value], halves: &Halves) -> &'static str {
     if first == 0 && before_last == 0 && last != 0 {
         return "new";
     }
-    match judge(values, by_bytes).shape {
+    match judge(values, by_bytes, None).shape {
         Shape::Churn => "churn",
         Shape::Plateau => "plateau",
         Shape::Growing => "every-step",
@@ -146,6 +179,7 @@ mod tests {
         Value {
             bytes: (count * each) as i64,
             count: (count / p) as i64,
+            allocated_bytes: (made * each) as i64,
             spread: Spread { live: count * weight, allocated: made * weight },
             ..Value::default()
         }
@@ -154,18 +188,18 @@ mod tests {
     #[test]
     fn a_slow_leak_is_growth_even_when_sampling_flattens_a_step() {
         let steady: Vec<Value> = [3.0, 7.0, 9.0, 10.0].iter().map(|k| sampled(*k, *k)).collect();
-        assert_eq!(judge(&steady, true).shape, Shape::Growing);
-        let flat_end: Vec<Value> = [2.0, 7.0, 10.0, 10.0].iter().map(|k| sampled(*k, *k)).collect();
-        assert_eq!(judge(&flat_end, true).shape, Shape::Growing);
+        assert_eq!(judge(&steady, true, None).shape, Shape::Growing);
+        let flat_end: Vec<Value> = [7.0, 9.0, 10.0, 10.0].iter().map(|k| sampled(*k, *k)).collect();
+        assert_eq!(judge(&flat_end, true, None).shape, Shape::Growing);
     }
 
     #[test]
     fn warm_up_sawtooth_and_one_lucky_sample_are_not_growth() {
         let warm: Vec<Value> = [50.0, 100.0, 100.0, 100.0].iter().map(|k| sampled(*k, *k)).collect();
-        assert_eq!(judge(&warm, true).shape, Shape::Plateau);
+        assert_eq!(judge(&warm, true, None).shape, Shape::Plateau);
         let saw: Vec<Value> = [(10.0, 10.0), (0.0, 10.0), (22.0, 32.0), (12.0, 40.0)].iter().map(|(k, m)| sampled(*k, *m)).collect();
-        assert_eq!(judge(&saw, true).shape, Shape::Churn);
+        assert_eq!(judge(&saw, true, None).shape, Shape::Churn);
         let lucky: Vec<Value> = [0.0, 0.0, 1.0, 2.0].iter().map(|k| sampled(*k, *k)).collect();
-        assert_eq!(judge(&lucky, true).shape, Shape::Noise);
+        assert_eq!(judge(&lucky, true, None).shape, Shape::Noise);
     }
 }

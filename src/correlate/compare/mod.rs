@@ -1,8 +1,10 @@
 //! Comparison of successive profiles: one row per class, function, line or traceback over 2..N captures.
 
+mod blame;
 mod classes;
 mod graphs;
 mod growth;
+mod shapes;
 pub mod sites;
 mod suspects;
 
