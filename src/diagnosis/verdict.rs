@@ -176,7 +176,8 @@ fn judge(incident: &Incident, case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
 /// Causes that say nearly the same are not rivals.
 fn akin(a: Cause, b: Cause) -> bool {
     let pair = |x, y| (a == x && b == y) || (a == y && b == x);
-    pair(Cause::HeapLeak, Cause::NativeGrowth)
+    pair(Cause::NotMemoryKill, Cause::NoProblem)
+        || pair(Cause::HeapLeak, Cause::NativeGrowth)
         || pair(Cause::LoadGrowth, Cause::LoadSpike)
         || pair(Cause::LimitBelowNeed, Cause::BatchPeak)
         || pair(Cause::LimitBelowNeed, Cause::StartupPeak)
