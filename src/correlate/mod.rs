@@ -3,11 +3,13 @@
 pub mod adopt;
 pub mod clock;
 pub mod compare;
+pub mod histories;
 pub mod identity;
 pub mod kills;
 pub mod paths;
 pub mod profiles;
 pub mod timeline;
+pub mod trends;
 
 use crate::model::delta::RowOptions;
 use crate::model::facts::Facts;
@@ -83,6 +85,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.capture = clock.capture();
     incident.contradictions.extend(clock.contradictions().iter().cloned());
     kills::endings(&mut incident);
+    trends::compute(&mut incident);
     adopt::orphans(&mut incident);
     profiles::compare(&mut incident, &options.rows);
     timeline::assemble(&mut incident);

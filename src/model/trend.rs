@@ -58,6 +58,38 @@ pub struct Percentiles {
     pub max_bytes: f64,
 }
 
+/// Another series of the same container or pod that tells where growth sits: heap, goroutines, threads, descriptors, RSS, cache.
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+pub struct Companion {
+    pub metric: String,
+    /// `bytes`, or empty for counts.
+    pub unit: &'static str,
+    /// Level at the window's start and end (medians of the first and last twentieth).
+    pub first: f64,
+    pub last: f64,
+    /// Median of the runs' Theil–Sen slopes of the lower envelope, per hour.
+    pub slope_per_hour: Option<f64>,
+    /// Largest value seen; a heap's configured maximum where the metric is one.
+    pub max: f64,
+}
+
+/// What a larger limit would buy a leak.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct WhatIf {
+    /// Times the present limit.
+    pub factor: f64,
+    pub limit_bytes: f64,
+    pub time_to_oom_seconds: Option<Estimate>,
+}
+
+/// The recorded series against another limit: how many of the kills would have happened still.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct Replay {
+    pub limit_bytes: f64,
+    pub kills: usize,
+    pub kills_remaining: usize,
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trend {
     pub owner: Owner,
@@ -87,6 +119,22 @@ pub struct Trend {
     /// What the working set is made of at its end: rss share, cache share, where those series exist.
     pub rss_bytes: Option<f64>,
     pub cache_bytes: Option<f64>,
+    /// Their slopes, Theil–Sen over the runs, in bytes per hour.
+    pub rss_slope_bytes_per_hour: Option<f64>,
+    pub cache_slope_bytes_per_hour: Option<f64>,
+    /// Usage less working set at the end: inactive file cache.
+    pub inactive_file_bytes: Option<f64>,
+    /// The working set grew but anonymous memory did not.
+    pub cache_growth: bool,
+    /// Where the level changed at once.
+    pub change_points: Vec<Timestamp>,
+    /// A garbage collector's sawtooth: usual seconds between collections.
+    pub collection_period_seconds: Option<f64>,
+    /// How much better growth explains the series than the best bounded curve (BIC units; 10 is needed).
+    pub margin: Option<f64>,
+    pub companions: Vec<Companion>,
+    pub what_if: Vec<WhatIf>,
+    pub replay: Option<Replay>,
     /// Recommended sizes by the default policy.
     pub recommended_limit_bytes: Option<f64>,
     pub recommended_request_bytes: Option<f64>,

@@ -1,0 +1,391 @@
+//! Which curve a run of memory follows: curves that end (flat, steps, saturating, logarithmic, ramp then flat) against
+//! curves that go on (line, warm-up and line, late onset, accelerating), each together with the load and the daily cycle.
+//!
+//! The judgement is a comparison of the best curve of either side by the Bayesian information criterion, with as many
+//! independent observations as the autocorrelation of the residuals leaves: a bounded random walk then cannot pass for a
+//! trend just because it was sampled often. Thresholds stand at their constants, each with its reason.
+
+use super::blocks::Blocks;
+use super::regress::{Design, solve};
+use super::stats::{kendall, lag1, median, spread, theil_sen};
+
+/// A curve over `u`, the part of the run that has passed (0..1; beyond 1 it is a projection).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Curve {
+    Flat,
+    Steps(Vec<f64>),
+    Saturating { tau: f64 },
+    Logarithmic { tau: f64 },
+    RampThenFlat { until: f64 },
+    Line,
+    WarmUpLine { tau: f64 },
+    Late { from: f64 },
+    Accelerating { kappa: f64 },
+}
+
+impl Curve {
+    /// Whether memory goes on growing at the end of the run.
+    pub fn grows(&self) -> bool {
+        matches!(self, Curve::Line | Curve::WarmUpLine { .. } | Curve::Late { .. } | Curve::Accelerating { .. })
+    }
+
+    /// Number of terms.
+    pub fn terms(&self) -> usize {
+        match self {
+            Curve::Flat => 0,
+            Curve::Steps(at) => at.len(),
+            Curve::WarmUpLine { .. } => 2,
+            _ => 1,
+        }
+    }
+
+    /// Parameters for the criterion: terms plus the places and constants that were searched for.
+    fn parameters(&self) -> usize {
+        self.terms()
+            + match self {
+                Curve::Flat | Curve::Line => 0,
+                Curve::Steps(at) => at.len(),
+                _ => 1,
+            }
+    }
+
+    /// Value of term `k` at `u`; the last term is the one that goes on.
+    pub fn term(&self, k: usize, u: f64) -> f64 {
+        match self {
+            Curve::Flat => 0.0,
+            Curve::Steps(at) => f64::from(u8::from(at.get(k).is_some_and(|&a| u >= a))),
+            Curve::Saturating { tau } => 1.0 - (-u / tau).exp(),
+            Curve::Logarithmic { tau } => (1.0 + u.max(0.0) / tau).ln(),
+            Curve::RampThenFlat { until } => u.min(*until),
+            Curve::Line => u,
+            Curve::WarmUpLine { tau } if k == 0 => 1.0 - (-u / tau).exp(),
+            Curve::WarmUpLine { .. } => u,
+            Curve::Late { from } => (u - from).max(0.0),
+            Curve::Accelerating { kappa } => ((kappa * u).exp() - 1.0) / (kappa.exp() - 1.0),
+        }
+    }
+
+    fn column(&self, k: usize, u: &[f64]) -> Vec<f64> {
+        u.iter().map(|&u| self.term(k, u)).collect()
+    }
+}
+
+/// What one run does.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// The run grows and nothing bounded explains it as well.
+    pub grows: bool,
+    /// The better curve of the two sides.
+    pub curve: Curve,
+    /// Best curve that grows, whatever the verdict, for slopes of runs whose neighbours settle the verdict.
+    pub margin: f64,
+    /// Coefficients: constant, load (if used), four seasonal (if used), curve terms.
+    pub coefficients: Vec<f64>,
+    /// Standard error of the last coefficient, autocorrelation included.
+    pub last_error: f64,
+    pub uses_load: bool,
+    pub uses_season: bool,
+    /// Standard deviation of the residuals.
+    pub noise: f64,
+    /// Lag-1 autocorrelation of the residuals.
+    pub memory: f64,
+    /// Share of the variance about the mean that load alone explains.
+    pub load_share: f64,
+    pub start: f64,
+    pub span: f64,
+}
+
+const DAY: f64 = 86_400.0;
+
+/// Seasonal terms need more than one and a half cycles: below that a cycle and a trend are the same curve.
+const SEASON_LEAST: f64 = 1.5 * DAY;
+
+/// How much better (in units of the criterion) growth must be than the best bounded curve. 10 is Kass and Raftery's "very
+/// strong" (odds of 150 to 1), which is what a fleet of mostly healthy containers needs.
+pub const MARGIN: f64 = 10.0;
+
+/// Saturation constants as parts of the run. Above half a run the curve has hardly bent and cannot be told from a line.
+const TAU: [f64; 8] = [0.02, 0.05, 0.1, 0.15, 0.22, 0.3, 0.4, 0.5];
+const TAU_LOG: [f64; 6] = [0.001, 0.003, 0.01, 0.03, 0.06, 0.1];
+const KAPPA: [f64; 6] = [1.0, 1.5, 2.2, 3.2, 4.5, 6.0];
+
+/// Four columns of the daily cycle: its two first harmonics.
+pub fn season(t: f64) -> [f64; 4] {
+    let a = std::f64::consts::TAU * t / DAY;
+    [a.sin(), a.cos(), (2.0 * a).sin(), (2.0 * a).cos()]
+}
+
+struct Context {
+    u: Vec<f64>,
+    design: Design,
+}
+
+struct Candidate {
+    curve: Curve,
+    sse: f64,
+}
+
+impl Context {
+    /// Sum of squares with `curve` added; `None` when a growing curve would have to fall.
+    fn try_curve(&self, curve: Curve) -> Option<Candidate> {
+        let mut design = &self.design;
+        let extended;
+        if curve.terms() > 1 {
+            let mut d = self.design.clone();
+            for k in 0..curve.terms() - 1 {
+                d.push(&curve.column(k, &self.u));
+            }
+            extended = d;
+            design = &extended;
+        }
+        if curve.terms() == 0 {
+            return Some(Candidate { curve, sse: design.sse() });
+        }
+        let (drop, slope) = design.gain(&curve.column(curve.terms() - 1, &self.u))?;
+        if curve.grows() && slope <= 0.0 {
+            return None;
+        }
+        Some(Candidate { curve, sse: (design.sse() - drop).max(0.0) })
+    }
+
+    /// Up to four steps, each placed where it explains most after the ones before.
+    fn steps(&self) -> Vec<Candidate> {
+        let mut design = self.design.clone();
+        let mut at: Vec<f64> = Vec::new();
+        let mut out = Vec::new();
+        for _ in 0..4 {
+            let mut best: Option<(f64, f64)> = None;
+            for i in 2..self.u.len().saturating_sub(2) {
+                let Some(&a) = self.u.get(i) else { break };
+                let column = Curve::Steps(vec![a]).column(0, &self.u);
+                if let Some((drop, _)) = design.gain(&column)
+                    && best.is_none_or(|b| drop > b.0)
+                {
+                    best = Some((drop, a));
+                }
+            }
+            let Some((_, a)) = best else { break };
+            at.push(a);
+            design.push(&Curve::Steps(vec![a]).column(0, &self.u));
+            out.push(Candidate { curve: Curve::Steps(at.clone()), sse: design.sse() });
+        }
+        out
+    }
+}
+
+/// Judges one run from its blocks; `y` is the level to read (low for a sawtooth, middle else), `load` runs beside it.
+pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>) -> Option<Judgement> {
+    let n = y.len();
+    if n < 12 {
+        return None;
+    }
+    let (&start, &end) = (blocks.t.first()?, blocks.t.last()?);
+    let span = (end - start).max(1.0);
+    let u: Vec<f64> = blocks.t.iter().map(|t| (t - start) / span).collect();
+    let seasonal: Option<Vec<Vec<f64>>> =
+        (span >= SEASON_LEAST).then(|| (0..4).map(|k| blocks.t.iter().map(|&t| season(t)[k]).collect()).collect());
+
+    // A flexible trend (five pieces) shows what load and the day explain beside any trend, and which blocks are outliers.
+    let spline = |d: &mut Design| {
+        d.push(&u);
+        for knot in [0.2, 0.4, 0.6, 0.8] {
+            d.push(&u.iter().map(|&u| (u - knot).max(0.0)).collect::<Vec<_>>());
+        }
+    };
+    let ones = vec![1.0; n];
+    let rough = |with_load: bool, with_season: bool, w: &[f64]| {
+        let mut d = Design::new(y, w);
+        if let (true, Some(l)) = (with_load, load) {
+            d.push(l);
+        }
+        if let (true, Some(s)) = (with_season, &seasonal) {
+            s.iter().for_each(|c| _ = d.push(c));
+        }
+        spline(&mut d);
+        d
+    };
+    let first = rough(load.is_some(), seasonal.is_some(), &ones);
+    let sd = spread(first.residual()).max(1e-9);
+    // Five sd of the blocks' own noise is no noise. More than one block in seven beyond it is structure, not outliers.
+    let wild = first.residual().iter().filter(|r| r.abs() > 5.0 * sd).count();
+    let weights: Vec<f64> =
+        if wild * 7 <= n { first.residual().iter().map(|r| f64::from(u8::from(r.abs() <= 5.0 * sd))).collect() } else { ones.clone() };
+
+    // Load stays when it explains in the right direction: more requests, more memory.
+    let mut uses_load = false;
+    if let Some(l) = load {
+        let mut d = Design::new(y, &weights);
+        if let Some(s) = &seasonal {
+            s.iter().for_each(|c| _ = d.push(c));
+        }
+        let (plain, _) = d.gain(l).unwrap_or_default();
+        uses_load = plain > 0.0 && {
+            let alone = Design::new(y, &weights).gain(l).is_some_and(|g| g.1 > 0.0);
+            spline(&mut d);
+            alone && d.gain(l).is_none_or(|g| g.1 > 0.0) || d.gain(l).is_some_and(|g| g.1 > 0.0 && g.0 > 0.2 * d.sse())
+        };
+    }
+    let mut uses_season = false;
+    if seasonal.is_some() {
+        let (with, without) = (rough(uses_load, true, &weights), rough(uses_load, false, &weights));
+        let rho = lag1(with.residual()).max(0.0);
+        let free = (n as f64 * (1.0 - rho) / (1.0 + rho)).max(8.0);
+        uses_season = free * (without.sse().max(1e-9) / with.sse().max(1e-9)).ln() > 4.0 * free.ln() + 6.0;
+    }
+
+    let mut design = Design::new(y, &weights);
+    let mut columns = vec![ones.clone()];
+    if let (true, Some(l)) = (uses_load, load) {
+        design.push(l);
+        columns.push(l.to_vec());
+    }
+    if let (true, Some(s)) = (uses_season, seasonal) {
+        s.iter().for_each(|c| _ = design.push(c));
+        columns.extend(s);
+    }
+    let load_share = load.map_or(0.0, |l| {
+        let d = Design::new(y, &weights);
+        d.gain(l).filter(|g| g.1 > 0.0).map_or(0.0, |g| g.0 / d.sse().max(1e-9))
+    });
+
+    let context = Context { u, design };
+    let mut bounded: Vec<Candidate> = context.steps();
+    bounded.extend(context.try_curve(Curve::Flat));
+    bounded.extend(TAU.iter().filter_map(|&tau| context.try_curve(Curve::Saturating { tau })));
+    bounded.extend(TAU_LOG.iter().filter_map(|&tau| context.try_curve(Curve::Logarithmic { tau })));
+    bounded.extend((3..=16).filter_map(|i| context.try_curve(Curve::RampThenFlat { until: f64::from(i) / 20.0 })));
+    let mut growing: Vec<Candidate> = context.try_curve(Curve::Line).into_iter().collect();
+    growing.extend(TAU.iter().take(5).filter_map(|&tau| context.try_curve(Curve::WarmUpLine { tau })));
+    growing.extend((5..=45).filter_map(|i| context.try_curve(Curve::Late { from: f64::from(i) / 50.0 })));
+    growing.extend(KAPPA.iter().filter_map(|&kappa| context.try_curve(Curve::Accelerating { kappa })));
+
+    // How many independent blocks there are is read from the residuals of the closest fit.
+    let floor = context.design.sse() * 1e-6 + 1e-9;
+    let rank = context.design.rank();
+    let score = |c: &Candidate, free: f64| free * (c.sse.max(floor) / n as f64).ln() + (rank + c.curve.parameters()) as f64 * free.ln();
+    let best = |list: &[Candidate], free: f64| -> Option<usize> {
+        (0..list.len()).min_by(|&a, &b| {
+            let of = |i: usize| list.get(i).map_or(f64::INFINITY, |c| score(c, free));
+            of(a).total_cmp(&of(b))
+        })
+    };
+    let refit = |curve: &Curve| {
+        let mut d = context.design.clone();
+        for k in 0..curve.terms() {
+            d.push(&curve.column(k, &context.u));
+        }
+        d
+    };
+    let free_of = |curve: &Curve| {
+        let rho = lag1(refit(curve).residual()).max(0.0);
+        (n as f64 * (1.0 - rho) / (1.0 + rho)).clamp(6.0, n as f64)
+    };
+    let b0 = best(&bounded, n as f64).and_then(|i| bounded.get(i))?;
+    let g0 = best(&growing, n as f64).and_then(|i| growing.get(i));
+    let free = g0.map_or(6.0, |g| if g.sse < b0.sse { free_of(&g.curve) } else { free_of(&b0.curve) });
+    let b = best(&bounded, free).and_then(|i| bounded.get(i))?;
+    let g = best(&growing, free).and_then(|i| growing.get(i));
+    let margin = g.map_or(f64::NEG_INFINITY, |g| score(b, free) - score(g, free));
+
+    let finish = |curve: &Curve, grows: bool| {
+        let mut all = columns.clone();
+        all.extend((0..curve.terms()).map(|k| curve.column(k, &context.u)));
+        let (coefficients, variances) = solve(&all, y, &weights);
+        let d = refit(curve);
+        let rho = lag1(d.residual()).max(0.0);
+        let used: f64 = weights.iter().sum();
+        let noise = (d.sse() / (used - d.rank() as f64).max(1.0)).sqrt();
+        let inflate = ((1.0 + rho) / (1.0 - rho)).sqrt();
+        let last_error = variances.last().map_or(f64::INFINITY, |v| v.sqrt() * noise * inflate);
+        Judgement {
+            grows,
+            curve: curve.clone(),
+            margin,
+            coefficients,
+            last_error,
+            uses_load,
+            uses_season,
+            noise,
+            memory: rho,
+            load_share,
+            start,
+            span,
+        }
+    };
+    let Some(g) = g.filter(|_| margin > MARGIN) else { return Some(finish(&b.curve, false)) };
+    let judgement = finish(&g.curve, true);
+    // What is left of the data without load and day must itself still rise at the end.
+    let bare: Vec<f64> = y
+        .iter()
+        .enumerate()
+        .map(|(i, &y)| {
+            let other: f64 = columns.iter().zip(&judgement.coefficients).skip(1).map(|(c, k)| c.get(i).copied().unwrap_or(0.0) * k).sum();
+            y - other
+        })
+        .collect();
+    if persists(&context.u, &bare, &judgement) { Some(judgement) } else { Some(finish(&b.curve, false)) }
+}
+
+/// Growth that is still going on at the end of the run: the last third (after the onset) rises, at no less than a third of
+/// the slope of what came before it. Curves that end bend far below that by then; a leak's rate does not halve twice.
+fn persists(u: &[f64], y: &[f64], j: &Judgement) -> bool {
+    let from = match j.curve {
+        Curve::Late { from } => from,
+        Curve::WarmUpLine { tau } => (2.0 * tau).min(0.5),
+        _ => 0.0,
+    };
+    let cut =
+        |a: f64, b: f64| -> (Vec<f64>, Vec<f64>) { u.iter().copied().zip(y.iter().copied()).filter(|(u, _)| *u >= a && *u <= b).unzip() };
+    let third = (1.0 - from) / 3.0;
+    let (lu, ly) = cut(1.0 - third, 1.0);
+    let (wu, wy) = cut(from, 1.0);
+    let (Some(last), Some(whole)) = (theil_sen(&lu, &ly).or(Some(0.0)), theil_sen(&wu, &wy)) else { return false };
+    if ly.len() < 4 {
+        return whole > 0.0;
+    }
+    // Successive eighths of the growth rise in nearly every pair; a wandering series does not keep that up.
+    let eighths: Vec<f64> = (0..8)
+        .filter_map(|i| {
+            let w = (1.0 - from) / 8.0;
+            let (_, mut part) = cut(from + f64::from(i) * w, from + f64::from(i + 1) * w);
+            (!part.is_empty()).then(|| median(&mut part))
+        })
+        .collect();
+    whole > 0.0 && last > whole / 3.0 && kendall(&eighths) >= 0.6
+}
+
+impl Judgement {
+    /// Part of the run at time `t` (seconds from the window's start).
+    pub fn part(&self, t: f64) -> f64 {
+        (t - self.start) / self.span
+    }
+
+    fn fixed(&self) -> usize {
+        1 + usize::from(self.uses_load) + if self.uses_season { 4 } else { 0 }
+    }
+
+    /// Curve without load and season at `t`, constant included.
+    pub fn trend(&self, t: f64) -> f64 {
+        let u = self.part(t);
+        let c = |i: usize| self.coefficients.get(i).copied().unwrap_or(0.0);
+        c(0) + (0..self.curve.terms()).map(|k| c(self.fixed() + k) * self.curve.term(k, u)).sum::<f64>()
+    }
+
+    /// Seasonal part at `t`.
+    pub fn seasonal(&self, t: f64) -> f64 {
+        if !self.uses_season {
+            return 0.0;
+        }
+        let from = 1 + usize::from(self.uses_load);
+        season(t).iter().enumerate().map(|(k, s)| self.coefficients.get(from + k).copied().unwrap_or(0.0) * s).sum()
+    }
+
+    pub fn load_coefficient(&self) -> f64 {
+        if self.uses_load { self.coefficients.get(1).copied().unwrap_or(0.0) } else { 0.0 }
+    }
+
+    /// Mean slope per second between `a` and `b`.
+    pub fn slope(&self, a: f64, b: f64) -> f64 {
+        if b > a { (self.trend(b) - self.trend(a)) / (b - a) } else { 0.0 }
+    }
+}

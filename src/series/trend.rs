@@ -1,0 +1,286 @@
+//! One container's memory over all its runs: verdict, form, slope, onset, and how each run went.
+//!
+//! Runs are judged one by one (a restart starts a new curve) and their testimonies added up; the verdict is read from
+//! anonymous memory where that is known, so that file cache cannot look like a leak, slopes from the working set.
+
+use super::blocks::{Blocks, Samples, Sawtooth, load_of, sawtooth};
+use super::shape::{Curve, Judgement, MARGIN, judge};
+use super::stats::{correlation, median, quantile, spread, theil_sen};
+use crate::model::trend::{Estimate, TrendForm, TrendVerdict};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Oom,
+    Restart,
+    Open,
+}
+
+/// One life of a container. Times are seconds from the window's start.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub memory: Samples,
+    /// RSS, or working set less cache: what cannot be reclaimed.
+    pub anonymous: Option<Samples>,
+    pub ended: Ended,
+}
+
+/// Everything that is known of a container's memory.
+#[derive(Debug, Clone)]
+pub struct History {
+    pub runs: Vec<Run>,
+    /// Requests per second.
+    pub load: Option<Samples>,
+    pub limit: Option<f64>,
+}
+
+/// A run that was long enough to judge.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// Index into [`History::runs`].
+    pub run: usize,
+    pub blocks: Blocks,
+    pub load: Option<Vec<f64>>,
+    pub verdict: Judgement,
+    /// Fit of the same kind to the working set.
+    pub memory: Judgement,
+    pub saw: Option<Sawtooth>,
+    /// Noise of single samples about their neighbours.
+    pub jitter: f64,
+}
+
+/// The analysis of a container.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    pub verdict: TrendVerdict,
+    pub form: Option<TrendForm>,
+    /// Bytes per second over the last quarter of the window.
+    pub slope: Option<Estimate>,
+    /// Seconds from the window's start.
+    pub onset: Option<f64>,
+    pub judged: Vec<Judged>,
+    /// Per run, Theil–Sen slope in bytes per second.
+    pub run_slopes: Vec<Option<f64>>,
+    pub load_correlation: Option<f64>,
+    pub load_factor: Option<f64>,
+    /// Only reclaimable memory grew.
+    pub cache_growth: bool,
+    pub why: String,
+}
+
+/// Blocks that a whole window is cut into: enough for a shape, few enough for a comparison of a hundred curves.
+const BLOCKS: f64 = 240.0;
+/// Fewer samples than this are no series.
+const SAMPLES_LEAST: usize = 30;
+
+fn judge_run(index: usize, run: &Run, total: f64, load: Option<&Samples>) -> Option<Judged> {
+    let s = &run.memory;
+    if s.len() < SAMPLES_LEAST {
+        return None;
+    }
+    let saw = sawtooth(s);
+    let step = s.step();
+    let mut width = (total / BLOCKS).max(4.0 * step);
+    if s.span() / width < 30.0 {
+        width = (s.span() / 30.0).max(3.0 * step);
+    }
+    if let Some(saw) = &saw {
+        // A block that holds a whole collection cycle has its low end at the live set; at least 12 blocks must remain.
+        width = width.max((1.3 * saw.period).min(s.span() / 12.5));
+    }
+    let blocks = Blocks::cut(s, width);
+    let load = load.and_then(|l| load_of(&blocks, l, 600.0));
+    let level = |b: &Blocks| if saw.is_some() { b.low.clone() } else { b.mid.clone() };
+    let memory = judge(&blocks, &level(&blocks), load.as_deref())?;
+    let verdict = run
+        .anonymous
+        .as_ref()
+        .and_then(|a| {
+            let b = Blocks::cut(a, width);
+            // Same grid as the working set's, so that the load beside it fits.
+            let load = load.as_ref().filter(|l| l.len() == b.len());
+            judge(&b, &level(&b), load.map(Vec::as_slice))
+        })
+        .unwrap_or_else(|| memory.clone());
+    let d: Vec<f64> = s.v.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
+    Some(Judged { run: index, blocks, load, verdict, memory, saw, jitter: spread(&d) / std::f64::consts::SQRT_2 })
+}
+
+/// Analyses a container.
+pub fn analyse(h: &History) -> Found {
+    let total: f64 = h.runs.iter().map(|r| r.memory.span()).sum();
+    let samples: usize = h.runs.iter().map(|r| r.memory.len()).sum();
+    let mut found = Found { run_slopes: h.runs.iter().map(|r| run_slope(&r.memory)).collect(), ..Found::default() };
+    load_figures(h, &mut found);
+    if samples < SAMPLES_LEAST || total <= 0.0 {
+        found.why = format!("{samples} samples are too few to tell a trend from noise");
+        return found;
+    }
+    let longest = h.runs.iter().map(|r| r.memory.span()).fold(0.0, f64::max);
+    found.judged = h
+        .runs
+        .iter()
+        .enumerate()
+        // A run of less than a quarter of the longest is mostly start-up.
+        .filter(|(_, r)| r.memory.span() >= 0.25 * longest)
+        .filter_map(|(i, r)| judge_run(i, r, total, h.load.as_ref()))
+        .collect();
+    if found.judged.is_empty() {
+        found.why = "no run is long enough to tell a trend from noise".into();
+        return found;
+    }
+    let span = |j: &Judged| j.blocks.len() as f64 * j.blocks.width;
+    let whole: f64 = found.judged.iter().map(span).sum();
+    let share = |f: &dyn Fn(&Judged) -> bool| found.judged.iter().filter(|j| f(j)).map(span).sum::<f64>() / whole;
+    // Testimonies of independent runs add up; one run alone cannot outvote the others by more than five margins.
+    let sum: f64 = found.judged.iter().map(|j| j.verdict.margin.clamp(-5.0 * MARGIN, 5.0 * MARGIN)).sum();
+    let grown = share(&|j| j.verdict.grows);
+    let leaning = share(&|j| j.verdict.margin > 0.0);
+    let leak = if found.judged.len() == 1 { grown > 0.5 } else { sum > MARGIN && leaning > 0.6 && grown > 0.4 };
+    if leak {
+        leaking(h, &mut found)
+    } else {
+        settled(&mut found)
+    }
+    found
+}
+
+fn run_slope(s: &Samples) -> Option<f64> {
+    (s.len() >= 10).then(|| {
+        let b = Blocks::cut(s, (s.span() / 60.0).max(2.0 * s.step()));
+        theil_sen(&b.t, &b.mid)
+    })?
+}
+
+fn load_figures(h: &History, found: &mut Found) {
+    let Some(load) = h.load.as_ref().filter(|l| l.len() >= 8) else { return };
+    let mut sorted = load.v.clone();
+    let usual = quantile(&mut sorted, 0.5);
+    let peak = quantile(&mut sorted, 0.99);
+    found.load_factor = (usual > 0.0).then(|| peak / usual);
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for r in &h.runs {
+        let blocks = Blocks::cut(&r.memory, (r.memory.span() / 120.0).max(4.0 * r.memory.step()));
+        if let Some(l) = load_of(&blocks, load, 600.0) {
+            a.extend_from_slice(&blocks.mid);
+            b.extend(l);
+        }
+    }
+    found.load_correlation = (a.len() >= 8).then(|| correlation(&a, &b));
+}
+
+fn leaking(h: &History, found: &mut Found) {
+    found.verdict = TrendVerdict::Leak;
+    let growing: Vec<&Judged> = found.judged.iter().filter(|j| j.verdict.margin > 0.0).collect();
+    let mut slopes: Vec<f64> = Vec::new();
+    let mut errors: Vec<f64> = Vec::new();
+    for j in &growing {
+        let (a, b) = last_quarter(j);
+        let m = working_fit(j);
+        let s = m.slope(a, b);
+        if s > 0.0 {
+            slopes.push(s);
+            let last = m.coefficients.last().copied().unwrap_or(0.0);
+            errors.push(if last > 0.0 { s * (m.last_error / last).min(1.0) } else { s });
+        }
+    }
+    if slopes.is_empty() {
+        slopes.extend(growing.iter().filter_map(|j| found.run_slopes.get(j.run).copied().flatten()).filter(|s| *s > 0.0));
+    }
+    let ooms = h.runs.iter().filter(|r| r.ended == Ended::Oom).count();
+    let mid = median(&mut slopes.clone());
+    if mid.is_finite() && mid > 0.0 {
+        // 80 % of a normal distribution lies within 1.28 sd.
+        let half =
+            1.28 * if slopes.len() > 2 { spread(&slopes) / (slopes.len() as f64).sqrt() } else { errors.first().copied().unwrap_or(0.0) };
+        found.slope = Some(Estimate { low: (mid - half).max(0.0), mid, high: mid + half });
+    }
+    let last = growing.last().copied();
+    found.form = last.map(|j| match (&working_fit(j).curve, j.saw.is_some()) {
+        _ if ooms >= 1 && h.runs.len() >= 2 => TrendForm::Cycles,
+        _ if found.judged.len() >= 3 => TrendForm::Cycles,
+        (_, true) => TrendForm::GcMasked,
+        (Curve::Late { .. }, _) => TrendForm::LateOnset,
+        (Curve::Accelerating { .. }, _) => TrendForm::Accelerating,
+        _ if staircase(h.runs.get(j.run), j) => TrendForm::Step,
+        _ => TrendForm::Linear,
+    });
+    found.onset = last.map(|j| {
+        let m = working_fit(j);
+        match m.curve {
+            Curve::Late { from } => m.start + from * m.span,
+            _ => h.runs.first().and_then(|r| r.memory.t.first().copied()).unwrap_or(m.start),
+        }
+    });
+    let hour = 3600.0;
+    let rate = found.slope.map_or(0.0, |s| s.mid * hour);
+    found.why = format!(
+        "grows by {}/h; {} of {} runs keep growing to their end, better than any bounded curve by {:.0} (10 needed)",
+        crate::model::quantity::human(rate),
+        growing.len(),
+        found.judged.len(),
+        growing.iter().map(|j| j.verdict.margin).fold(f64::NEG_INFINITY, f64::max),
+    );
+}
+
+/// The fit to the working set, or (where that has no growth of its own) the one the verdict was read from.
+pub fn working_fit(j: &Judged) -> &Judgement {
+    if j.memory.grows || !j.verdict.grows { &j.memory } else { &j.verdict }
+}
+
+/// Last quarter of a judged run, in seconds from the window's start.
+fn last_quarter(j: &Judged) -> (f64, f64) {
+    let m = &j.memory;
+    (m.start + 0.75 * m.span, m.start + m.span)
+}
+
+/// Growth comes in jumps: between the few largest rises of the smoothed series nothing grows.
+fn staircase(run: Option<&Run>, j: &Judged) -> bool {
+    let Some(run) = run else { return false };
+    let s = &run.memory;
+    // Medians of five samples: batches' spikes and noise go, steps stay.
+    let smooth: Vec<f64> = s.v.chunks(5).map(|c| median(&mut c.to_vec())).collect();
+    let mut rises: Vec<f64> = smooth.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
+    let total = smooth.last().zip(smooth.first()).map_or(0.0, |(b, a)| b - a);
+    if rises.len() < 40 || total <= 0.0 {
+        return false;
+    }
+    rises.sort_unstable_by(f64::total_cmp);
+    let typical = quantile(&mut rises.clone(), 0.5);
+    // Without the tenth of the intervals that rose most, a staircase stands still; a line keeps nine tenths of its growth.
+    typical.abs() * rises.len() as f64 <= 0.35 * total && j.jitter > 0.0
+}
+
+fn settled(found: &mut Found) {
+    let Some(j) =
+        found.judged.iter().max_by(|a, b| (a.blocks.len() as f64 * a.blocks.width).total_cmp(&(b.blocks.len() as f64 * b.blocks.width)))
+    else {
+        return;
+    };
+    let v = &j.verdict;
+    found.cache_growth = j.memory.grows && !v.grows;
+    // Half of the variance explained by load is the usual reading of a strong effect (r = 0.7).
+    (found.verdict, found.why) = if found.cache_growth {
+        (TrendVerdict::Bounded, "the working set grows but anonymous memory does not: file cache, which the kernel can reclaim".into())
+    } else if v.load_share >= 0.5 && v.uses_load {
+        (
+            TrendVerdict::LoadFollowing,
+            format!("load explains {:.0} % of the variation and no growth is left beside it", v.load_share * 100.0),
+        )
+    } else if let (Curve::Steps(at), true) = (&v.curve, matches!(&v.curve, Curve::Steps(a) if a.len() <= 2)) {
+        let moved: f64 = v.coefficients.iter().rev().take(at.len()).map(|c| c.abs()).fold(0.0, f64::max);
+        if moved > 4.0 * v.noise {
+            (TrendVerdict::Step, "the level changed at once and has stayed".into())
+        } else {
+            (TrendVerdict::Bounded, "the level moves but does not go on growing".into())
+        }
+    } else {
+        let words = match v.curve {
+            Curve::Flat => "the level is constant",
+            Curve::Saturating { .. } | Curve::RampThenFlat { .. } => "growth levelled off",
+            Curve::Logarithmic { .. } => "growth slows down as a filling cache's does",
+            _ => "the level moves but does not go on growing",
+        };
+        (TrendVerdict::Bounded, words.into())
+    };
+}
