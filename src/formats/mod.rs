@@ -23,6 +23,7 @@ pub mod prometheus_api;
 pub mod series_set;
 pub mod tracemalloc_pickle;
 pub mod tsdb_dump;
+pub mod v8_heapsnapshot;
 
 pub use input::{Head, Input, Open};
 
@@ -66,6 +67,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &tracemalloc_pickle::TracemallocPickle,
     &kube_objects::KubeObjects,
     &pprof::Pprof,
+    &v8_heapsnapshot::V8HeapSnapshot,
+    &v8_heapsnapshot::V8HeapTimeline,
 ];
 
 /// The format that claims `head` most strongly.

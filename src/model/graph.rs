@@ -1,7 +1,469 @@
-//! A heap graph as flat `u32` tables, neutral of the format it came from: V8 and HPROF readers fill the same columns.
+//! A heap graph as flat `u32` tables, neutral of the format it came from: V8 and HPROF readers fill the same columns,
+//! `heap` measures them. Two bits of every edge say what a peer's semantics make of it, so that the workshop needs no
+//! knowledge of the format: [`LOOSE`] edges do not count for dominators, [`FAR`] edges do not count for distances.
+//!
+//! A graph is big and short-lived: once measured it is reduced to a [`Fold`] (sorted columns of what comparisons need)
+//! and the answers that only the graph can give, and the columns are dropped before the next snapshot is read.
 
-/// Placeholder for the columns that the graph workshop defines.
+use super::delta::PathStep;
+use serde::Serialize;
+
+/// Bit of [`GraphColumns::to`]: dominators and retained sizes ignore the edge.
+pub const LOOSE: u32 = 1 << 31;
+/// Bit of [`GraphColumns::to`]: distances and paths ignore the edge (unless it is one of a pair, see `pairs`).
+pub const FAR: u32 = 1 << 30;
+/// Mask of the target's ordinal in [`GraphColumns::to`]; also the highest number of nodes a graph may have.
+pub const NODE: u32 = FAR - 1;
+/// "No node", "no class", "no string".
+pub const NONE: u32 = u32::MAX;
+/// Distance of nodes that only the system's own roots reach is at least this.
+pub const SYSTEM_DISTANCE: i32 = 100_000_000;
+/// Distance of nodes that nothing reaches.
+pub const NO_DISTANCE: i32 = -5;
+
+/// What a heap object is, in words that all runtimes share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum NodeKind {
+    /// A runtime's own bookkeeping.
+    Hidden,
+    Array,
+    String,
+    #[default]
+    Object,
+    Code,
+    Closure,
+    RegExp,
+    Number,
+    /// Memory outside the managed heap that the heap owns.
+    Native,
+    /// Roots and other nodes that are no object.
+    Synthetic,
+    Other,
+}
+
+/// What an edge is. Fits three bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum EdgeKind {
+    /// A variable captured by a closure.
+    Context,
+    /// An element; the label is the index.
+    Element,
+    /// A named field.
+    Property,
+    /// A field of the runtime, named.
+    Internal,
+    /// A field of the runtime; the label is an index.
+    Hidden,
+    /// A second, more direct way; no field.
+    Shortcut,
+    Weak,
+    Other,
+}
+
+impl EdgeKind {
+    pub const ALL: [EdgeKind; 8] = [
+        EdgeKind::Context,
+        EdgeKind::Element,
+        EdgeKind::Property,
+        EdgeKind::Internal,
+        EdgeKind::Hidden,
+        EdgeKind::Shortcut,
+        EdgeKind::Weak,
+        EdgeKind::Other,
+    ];
+
+    /// Whether the label is an index, not a string.
+    pub fn is_indexed(self) -> bool {
+        matches!(self, EdgeKind::Element | EdgeKind::Hidden)
+    }
+}
+
+/// Edge kind and label in one word: kind in the upper three bits, name (string) or index below, saturating.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EdgeLabel(pub u32);
+
+impl EdgeLabel {
+    pub const NAME: u32 = (1 << 29) - 1;
+
+    pub fn new(kind: EdgeKind, name: u32) -> Self {
+        EdgeLabel((kind as u32) << 29 | name.min(Self::NAME))
+    }
+
+    pub fn kind(self) -> EdgeKind {
+        EdgeKind::ALL.get((self.0 >> 29) as usize).copied().unwrap_or(EdgeKind::Other)
+    }
+
+    /// String handle, or index where [`EdgeKind::is_indexed`].
+    pub fn name(self) -> u32 {
+        self.0 & Self::NAME
+    }
+}
+
+/// Unsigned sizes or ids that nearly always fit `u32`; the few that do not are kept beside, sorted by row.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WideColumn {
+    pub low: Vec<u32>,
+    /// (row, full value), sorted by row; `low` holds `u32::MAX` there.
+    pub wide: Vec<(u32, u64)>,
+}
+
+impl WideColumn {
+    pub fn len(&self) -> usize {
+        self.low.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.low.is_empty()
+    }
+
+    pub fn get(&self, i: usize) -> u64 {
+        match self.low.get(i) {
+            Some(&u32::MAX) => match self.wide.binary_search_by_key(&(i as u32), |w| w.0) {
+                Ok(at) => self.wide.get(at).map_or(0, |w| w.1),
+                Err(_) => u64::from(u32::MAX),
+            },
+            Some(&v) => u64::from(v),
+            None => 0,
+        }
+    }
+
+    pub fn push(&mut self, v: u64) {
+        if v >= u64::from(u32::MAX) {
+            self.wide.push((self.low.len() as u32, v));
+            self.low.push(u32::MAX);
+        } else {
+            self.low.push(v as u32);
+        }
+    }
+
+    /// Overwrites row `i`.
+    pub fn set(&mut self, i: usize, v: u64) {
+        let Some(slot) = self.low.get_mut(i) else { return };
+        let was_wide = *slot == u32::MAX;
+        let wide = v >= u64::from(u32::MAX);
+        *slot = if wide { u32::MAX } else { v as u32 };
+        if was_wide || wide {
+            match self.wide.binary_search_by_key(&(i as u32), |w| w.0) {
+                Ok(at) if wide => self.wide[at].1 = v,
+                Ok(at) => {
+                    self.wide.remove(at);
+                }
+                Err(at) if wide => self.wide.insert(at, (i as u32, v)),
+                Err(_) => {}
+            }
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        (0..self.low.len()).map(|i| self.get(i))
+    }
+}
+
+/// Strings in one arena, by handle.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StringTable {
+    text: String,
+    ends: Vec<u32>,
+    /// Strings beyond this many bytes of arena are not kept.
+    dropped: u32,
+}
+
+impl StringTable {
+    pub fn with_capacity(strings: usize, bytes: usize) -> Self {
+        StringTable { text: String::with_capacity(bytes), ends: Vec::with_capacity(strings), dropped: 0 }
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Content of string `i`; empty where there is none.
+    pub fn get(&self, i: u32) -> &str {
+        let i = i as usize;
+        let start = if i == 0 { 0 } else { self.ends.get(i - 1).copied().unwrap_or(0) } as usize;
+        let end = self.ends.get(i).copied().unwrap_or(0) as usize;
+        self.text.get(start..end).unwrap_or("")
+    }
+
+    /// Appends a string; past 4 GiB of text only its place is kept.
+    pub fn push(&mut self, s: &str) -> u32 {
+        if self.text.len() + s.len() <= u32::MAX as usize {
+            self.text.push_str(s);
+        } else {
+            self.dropped += 1;
+        }
+        self.ends.push(self.text.len() as u32);
+        (self.ends.len() - 1) as u32
+    }
+
+    /// Handle of the first string equal to `s`, by linear search.
+    pub fn find(&self, s: &str) -> Option<u32> {
+        (0..self.ends.len() as u32).find(|&i| self.get(i) == s)
+    }
+
+    /// Number of strings whose text was not kept.
+    pub fn dropped(&self) -> u32 {
+        self.dropped
+    }
+}
+
+/// Where a class was defined: script, line and column as the file numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    pub script: u32,
+    pub line: u32,
+    pub column: u32,
+}
+
+/// What a class stands for; suspects prefer a program's own classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum ClassKind {
+    /// Of the runtime, its library, or not an object: strings, arrays, code.
+    #[default]
+    Runtime,
+    /// Plain records told apart by their fields.
+    Shape,
+    /// Of the program.
+    Program,
+}
+
+/// A class of the graph.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Class {
+    pub name: Box<str>,
+    pub place: Option<Place>,
+    pub kind: ClassKind,
+}
+
+impl Class {
+    /// The key by which classes of two files are the same: `script,line,column,name`, or `,name` where no place is known.
+    pub fn key(&self) -> String {
+        match self.place {
+            Some(p) => format!("{},{},{},{}", p.script, p.line, p.column, self.name),
+            None => format!(",{}", self.name),
+        }
+    }
+}
+
+/// A named set of fields: records that have them all belong to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interface {
+    pub name: Box<str>,
+    pub fields: Vec<Box<str>>,
+}
+
+/// Plain records and what fields they have, so that the interfaces of one file can be applied to another.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Shapes {
+    /// The file's own interfaces, best first.
+    pub interfaces: Vec<Interface>,
+    /// Records: (node, shape), sorted by node. After folding the node is the row of the fold.
+    pub records: Vec<(u32, u32)>,
+    /// `fields[start[s]..start[s + 1]]` are the fields of shape `s`, handles into `names`.
+    pub start: Vec<u32>,
+    pub fields: Vec<u32>,
+    pub names: StringTable,
+    /// Class that a record belongs to when no interface fits.
+    pub fallback: u32,
+}
+
+impl Shapes {
+    pub fn shape(&self, s: u32) -> &[u32] {
+        let (a, b) = (self.start.get(s as usize).copied().unwrap_or(0), self.start.get(s as usize + 1).copied().unwrap_or(0));
+        self.fields.get(a as usize..b as usize).unwrap_or(&[])
+    }
+}
+
+/// The graph itself. Node 0 is the root. Edges of node `n` are `first_edge[n]..first_edge[n + 1]`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GraphColumns {
+    /// Index into `kinds`.
+    pub kind: Vec<u8>,
+    pub kinds: Vec<NodeKind>,
+    /// String handle of each node's own name; empty where a format has only classes.
+    pub name: Vec<u32>,
+    /// Object id as the format numbers it, unique.
+    pub id: WideColumn,
+    /// Shallow size in bytes, as the peer shows it (V8: owned parts moved to their owner).
+    pub self_size: WideColumn,
+    /// Index into `classes`.
+    pub class: Vec<u32>,
+    pub classes: Vec<Class>,
+    pub first_edge: Vec<u32>,
+    /// Target ordinal with the [`LOOSE`] and [`FAR`] bits.
+    pub to: Vec<u32>,
+    /// [`EdgeLabel`] of each edge.
+    pub label: Vec<u32>,
+    pub strings: StringTable,
+    /// Nodes at distance 1, in the file's order; with none, distances count from the root.
+    pub starts: Vec<u32>,
+    /// Edges (by index, sorted) that together hold their target: of two with one pair number, a traversal for distances
+    /// follows only the second it meets.
+    pub pairs: Vec<(u32, u32)>,
+    /// (script number, path) of the scripts that places refer to, sorted.
+    pub scripts: Vec<(u32, Box<str>)>,
+    /// (node, place) of objects whose place of definition is known, sorted by node.
+    pub places: Vec<(u32, Place)>,
+    pub shapes: Shapes,
+    /// Classes whose own name was lost with the file's end; an earlier snapshot may know them.
+    pub nameless: u32,
+    /// Bytes that belong to the process and to no node.
+    pub extra_bytes: u64,
+    /// Bounds of object ids and their times in µs, for files that recorded allocations: (last id, time).
+    pub births: Vec<(u64, i64)>,
+}
+
+impl GraphColumns {
+    pub fn nodes(&self) -> usize {
+        self.class.len()
+    }
+
+    /// Edge indices of node `n`.
+    pub fn edges(&self, n: u32) -> std::ops::Range<usize> {
+        let a = self.first_edge.get(n as usize).copied().unwrap_or(0) as usize;
+        let b = self.first_edge.get(n as usize + 1).copied().unwrap_or(0) as usize;
+        a..b.min(self.to.len())
+    }
+
+    /// Target of edge `e`, without the bits.
+    pub fn target(&self, e: usize) -> u32 {
+        self.to.get(e).map_or(0, |t| t & NODE)
+    }
+
+    pub fn edge_label(&self, e: usize) -> EdgeLabel {
+        EdgeLabel(self.label.get(e).copied().unwrap_or(u32::MAX))
+    }
+
+    pub fn node_kind(&self, n: u32) -> NodeKind {
+        self.kind.get(n as usize).and_then(|&k| self.kinds.get(usize::from(k))).copied().unwrap_or(NodeKind::Other)
+    }
+
+    pub fn class_name(&self, n: u32) -> &str {
+        self.class.get(n as usize).and_then(|&c| self.classes.get(c as usize)).map_or("", |c| &c.name)
+    }
+
+    /// The node's own name; its class's where the format has no names.
+    pub fn node_name(&self, n: u32) -> &str {
+        self.name.get(n as usize).map_or_else(|| self.class_name(n), |&s| self.strings.get(s))
+    }
+
+    /// Sum of all shallow sizes and of what belongs to no node, in bytes.
+    pub fn total_bytes(&self) -> u64 {
+        self.self_size.iter().fold(self.extra_bytes, u64::saturating_add)
+    }
+}
+
+/// One class in figures.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ClassTotals {
+    pub class: Class,
+    /// Objects with a size.
+    pub count: u64,
+    pub bytes: u64,
+    /// What would go if all objects of the class went; `None` where the edges are lost.
+    pub retained_bytes: Option<u64>,
+    /// Smallest distance of its objects from a root.
+    pub distance: Option<i32>,
+}
+
+/// A graph reduced to what comparisons need: columns sorted by object id.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fold {
+    /// Ascending.
+    pub id: WideColumn,
+    /// Index into `classes`.
+    pub class: Vec<u32>,
+    pub self_size: WideColumn,
+    /// Retained size in bytes; empty where the edges are lost.
+    pub retained: WideColumn,
+    /// Objects an object refers to, counted through its own arrays and tables; saturating; empty where the edges are lost.
+    pub elements: Vec<u32>,
+    pub classes: Vec<Class>,
+    pub shapes: Shapes,
+    /// (kind, own name) of each row, for telling one process from another and for giving names back to a cut file.
+    pub raw: Vec<u64>,
+}
+
+impl Fold {
+    pub fn len(&self) -> usize {
+        self.id.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.id.is_empty()
+    }
+}
+
+/// The answer for one object that was asked for by id.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct NodeAnswer {
+    pub id: u64,
+    pub name: String,
+    pub class: String,
+    pub self_bytes: u64,
+    pub retained_bytes: Option<u64>,
+    pub distance: Option<i32>,
+    pub dominator_id: Option<u64>,
+}
+
+/// Objects of one class that a growth point gained or lost since the snapshot it was measured against.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Gain {
+    pub class: Class,
+    /// Index into the graph's class table.
+    pub index: u32,
+    /// Objects gained.
+    pub count: i64,
+    /// Shallow bytes gained.
+    pub bytes: i64,
+}
+
+/// A surviving object whose retained size grew by objects of its own, not by those of another survivor beneath it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GrowthPoint {
+    /// Object id of the holder.
+    pub id: u64,
+    pub class: Class,
+    pub retained_bytes: u64,
+    /// Retained size gained since the first snapshot, bytes.
+    pub growth_bytes: i64,
+    /// Elements now and in the earlier snapshots, earliest first; `None` where the holder did not exist.
+    pub elements: Vec<Option<u64>>,
+    /// Retained sizes in the earlier snapshots and now, earliest first.
+    pub sizes: Vec<Option<u64>>,
+    /// What it gained, by class, most bytes first.
+    pub gains: Vec<Gain>,
+    /// From a root down to one typical gained object.
+    pub path: Vec<PathStep>,
+    /// Where on `path` the holder stands.
+    pub holder_at: usize,
+    /// Source places of closures and classes on the way.
+    pub sites: Vec<String>,
+}
+
+/// A heap graph as the model keeps it: first with its columns, after measuring without.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HeapGraph {
-    pub nodes: usize,
+    /// Nodes in the file.
+    pub nodes: u64,
+    /// Until measured.
+    pub columns: Option<Box<GraphColumns>>,
+    /// Classes in figures, most retained first.
+    pub rows: Vec<ClassTotals>,
+    /// What later snapshots are compared with; absent where nothing is to be compared.
+    pub fold: Option<Box<Fold>>,
+    /// Where the heap grew since the earlier snapshots of the same process.
+    pub growth: Vec<GrowthPoint>,
+    pub answers: Vec<NodeAnswer>,
+    /// Ids asked for that the graph does not have.
+    pub unknown_ids: Vec<u64>,
+    /// The file ended before its edges were complete: no retained sizes, no distances.
+    pub edges_lost: bool,
+    /// The file ended before its strings were complete: no names of its own.
+    pub names_lost: bool,
 }

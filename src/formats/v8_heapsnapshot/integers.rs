@@ -1,0 +1,232 @@
+//! Flat integer arrays into columns, on all threads: a block is cut at row borders (commas are counted, so it does not
+//! matter how the producer breaks lines) and the parts are parsed side by side into disjoint slices.
+//! `.heaptimeline` files of newer V8 have no line ends at all, so cutting at lines would not do.
+
+use super::header::MAX_FIELDS;
+use super::reader::Stream;
+
+/// Bytes that one task parses; smaller parts cost more in counting than they win.
+const PART: usize = 256 << 10;
+
+/// A value that does not go into a column, or does not fit: (row, which field by the section's numbering, value).
+pub type Odd = (u32, u8, u64);
+
+/// A stretch of rows lent for filling.
+pub trait Rows: Sized + Send {
+    /// The first `rows` rows, and the others.
+    fn split(self, rows: usize) -> (Self, Self);
+    fn put(&mut self, row: usize, fields: &[u64; MAX_FIELDS], odd: &mut Vec<Odd>);
+}
+
+/// Columns that grow by rows.
+pub trait Section {
+    type Part<'a>: Rows
+    where
+        Self: 'a;
+    /// Integers per row.
+    fn stride(&self) -> usize;
+    fn rows(&self) -> usize;
+    /// Makes room for more rows and lends it; `None` when there is no memory or no number left for them.
+    fn room(&mut self, rows: usize) -> Option<Self::Part<'_>>;
+    /// Drops all rows from `rows` on.
+    fn cut(&mut self, rows: usize);
+    /// Takes what did not go into columns; rows count from the section's start.
+    fn odd(&mut self, odd: Vec<Odd>);
+}
+
+/// Where a section ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// At its closing bracket, all rows whole.
+    Whole,
+    /// The file ended.
+    Cut,
+    /// Something that is no row of integers stands near this offset.
+    Damaged(u64),
+}
+
+/// Reads the rest of an array whose `[` is consumed. Whole rows before an early end are kept.
+pub fn read<S: Section>(stream: &mut Stream<'_>, section: &mut S) -> End {
+    let stride = section.stride().max(1);
+    loop {
+        let rest = stream.rest();
+        let close = memchr::memchr(b']', rest);
+        let body = rest.get(..close.unwrap_or(rest.len())).unwrap_or(rest);
+        let (take, rows) = match close {
+            Some(_) => (body.len(), (memchr::memchr_iter(b',', body).count() + 1).div_ceil(stride)),
+            None => whole_rows(body, stride),
+        };
+        let offset = stream.offset();
+        let first = section.rows();
+        // The last row of a closed array counts one comma less; an array that begins with a comma (each row's line does in
+        // V8's own files) one more: the parse itself says how many rows there really were.
+        let (out, more) = if rows == 0 {
+            stream.with_next_block(take, |_| Out::default())
+        } else {
+            let Some(part) = section.room(rows) else { return End::Damaged(offset) };
+            stream.with_next_block(take, |bytes| parse(bytes, rows, stride, part))
+        };
+        section.cut(first + out.rows);
+        let base = first as u32;
+        section.odd(out.odd.into_iter().map(|(r, f, v)| (base + r, f, v)).collect());
+        if let Some(at) = out.bad {
+            return End::Damaged(offset + at as u64);
+        }
+        if close.is_some() {
+            stream.bump();
+            return End::Whole;
+        }
+        if !more {
+            return if stream.rest().len() > (64 << 10) { End::Damaged(stream.offset()) } else { End::Cut };
+        }
+    }
+}
+
+/// The longest front of `body` that ends with the comma after a whole row, and its rows.
+fn whole_rows(body: &[u8], stride: usize) -> (usize, usize) {
+    let commas = memchr::memchr_iter(b',', body).count();
+    let (rows, over) = (commas / stride, commas % stride);
+    if rows == 0 {
+        return (0, 0);
+    }
+    let mut end = body.len();
+    for _ in 0..=over {
+        end = memchr::memrchr(b',', body.get(..end).unwrap_or(body)).unwrap_or(0);
+    }
+    (end + 1, rows)
+}
+
+#[derive(Default)]
+struct Out {
+    rows: usize,
+    odd: Vec<Odd>,
+    /// Offset within the part.
+    bad: Option<usize>,
+}
+
+fn parse<R: Rows>(bytes: &[u8], rows: usize, stride: usize, mut part: R) -> Out {
+    if bytes.len() > PART && rows > 1 {
+        let (cut, left) = whole_rows(bytes.get(..bytes.len() / 2).unwrap_or(bytes), stride);
+        if let Some((a, b)) = bytes.split_at_checked(cut).filter(|_| left > 0 && left < rows) {
+            let (l, r) = part.split(left);
+            let (mut l, r) = rayon::join(|| parse(a, left, stride, l), || parse(b, rows - left, stride, r));
+            if l.bad.is_none() {
+                let at = l.rows as u32;
+                l.odd.extend(r.odd.into_iter().map(|(row, f, v)| (at + row, f, v)));
+                l.rows += r.rows;
+                l.bad = r.bad.map(|b| b + cut);
+            }
+            return l;
+        }
+    }
+    let mut out = Out::default();
+    let mut fields = [0u64; MAX_FIELDS];
+    let mut at = 0;
+    while out.rows < rows {
+        for (k, slot) in fields.iter_mut().take(stride).enumerate() {
+            match integer(bytes, &mut at) {
+                Some(v) => *slot = v,
+                // Nothing but separators left: the end; anything else is damage.
+                None => {
+                    out.bad = (at < bytes.len() || k > 0).then_some(at);
+                    return out;
+                }
+            }
+        }
+        part.put(out.rows, &fields, &mut out.odd);
+        out.rows += 1;
+    }
+    out
+}
+
+/// The next integer at or after `at`, past separators. Values wrap past 20 digits: no counter in a heap is that long.
+#[inline(always)]
+fn integer(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let mut i = *at;
+    let mut v = loop {
+        let b = *bytes.get(i)?;
+        let d = b.wrapping_sub(b'0');
+        if d < 10 {
+            break u64::from(d);
+        }
+        if !matches!(b, b',' | b'\n' | b' ' | b'\r' | b'\t') {
+            *at = i;
+            return None;
+        }
+        i += 1;
+        *at = i;
+    };
+    i += 1;
+    while let Some(&b) = bytes.get(i) {
+        let d = b.wrapping_sub(b'0');
+        if d >= 10 {
+            break;
+        }
+        v = v.wrapping_mul(10).wrapping_add(u64::from(d));
+        i += 1;
+    }
+    *at = i;
+    Some(v)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Pairs(Vec<[u64; 2]>);
+    struct Part<'a>(&'a mut [[u64; 2]]);
+
+    impl Rows for Part<'_> {
+        fn split(self, rows: usize) -> (Self, Self) {
+            let (a, b) = self.0.split_at_mut(rows);
+            (Part(a), Part(b))
+        }
+
+        fn put(&mut self, row: usize, f: &[u64; MAX_FIELDS], _: &mut Vec<Odd>) {
+            self.0[row] = [f[0], f[1]];
+        }
+    }
+
+    impl Section for Pairs {
+        type Part<'a> = Part<'a>;
+
+        fn stride(&self) -> usize {
+            2
+        }
+
+        fn rows(&self) -> usize {
+            self.0.len()
+        }
+
+        fn room(&mut self, rows: usize) -> Option<Part<'_>> {
+            let at = self.0.len();
+            self.0.resize(at + rows, [0; 2]);
+            Some(Part(&mut self.0[at..]))
+        }
+
+        fn cut(&mut self, rows: usize) {
+            self.0.truncate(rows);
+        }
+
+        fn odd(&mut self, _: Vec<Odd>) {}
+    }
+
+    fn pairs(text: &str) -> (Vec<[u64; 2]>, End) {
+        let mut s = Pairs(Vec::new());
+        let end = read(&mut Stream::new(Box::new(text.as_bytes())), &mut s);
+        (s.0, end)
+    }
+
+    #[test]
+    fn rows_come_out_whole_however_the_text_is_cut() {
+        assert_eq!(pairs("1,2\n,3,4\n]"), (vec![[1, 2], [3, 4]], End::Whole));
+        assert_eq!(pairs("]"), (vec![], End::Whole));
+        assert_eq!(pairs("1,2,3,4,5"), (vec![[1, 2], [3, 4]], End::Cut));
+        assert_eq!(pairs("1,2,x,4]"), (vec![[1, 2]], End::Damaged(4)));
+        let n = 400_000u64;
+        let text: String = (0..n).map(|i| format!("{i},{}\n,", i * 7)).collect::<String>() + "9,9]";
+        let (rows, end) = pairs(&text);
+        assert_eq!((rows.len() as u64, end), (n + 1, End::Whole));
+        assert!((0..n).all(|i| rows[i as usize] == [i, i * 7]));
+    }
+}

@@ -1,0 +1,330 @@
+//! The file's sections in the order they come, by name; unknown ones are skipped. Gives the finished columns, and says
+//! what was lost where the file ends early: the string table comes last, so any cut costs names first.
+
+use super::columns::{self, Edges, Nodes, Plain};
+use super::header::{self, Header};
+use super::integers::{self, End};
+use super::reader::Stream;
+use super::{names, ownership, shapes, text};
+use crate::model::Facts;
+use crate::model::graph::{GraphColumns, NONE, StringTable};
+use std::io::Read;
+
+/// What goes beside the columns.
+pub struct Head {
+    pub edges_lost: bool,
+    pub names_lost: bool,
+    pub extra: Vec<(&'static str, u64)>,
+    pub excerpt: Vec<u8>,
+}
+
+/// A header longer than this is no V8 header.
+const HEADER_MAX: usize = 1 << 20;
+
+struct Parts {
+    nodes: Nodes,
+    edges: Option<Edges>,
+    locations: Vec<(u64, Option<crate::model::graph::Place>)>,
+    samples: Vec<(u64, u64)>,
+    strings: StringTable,
+    whole: Whole,
+    traced: u64,
+}
+
+#[derive(Default)]
+struct Whole {
+    nodes: bool,
+    edges: bool,
+    strings: bool,
+}
+
+/// Reads the whole file. `None` when there is nothing to keep; the diagnostic is written either way.
+pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) -> Option<(GraphColumns, Head)> {
+    let mut s = Stream::new(file);
+    if s.rest().is_empty() {
+        match s.failed.take() {
+            Some(e) => out.error("unreadable", None, || format!("cannot be read: {e}")),
+            None => out.error("empty-snapshot", Some(0), || {
+                "the file is empty: the process ended (or the volume was full) before the snapshot was written; taking one needs \
+                 up to 8 times the used heap, so it rarely fits beside a nearly full memory limit"
+                    .into()
+            }),
+        }
+        return None;
+    }
+    if s.rest().starts_with(b"\xef\xbb\xbf") {
+        s.advance(3);
+    }
+    let s = &mut s;
+    if s.peek() == Some(b'{') {
+        s.bump();
+    }
+    let mut head = None;
+    let mut parts: Option<Parts> = None;
+    let mut stopped = None;
+    loop {
+        let Some(key) = next_key(s) else { break };
+        let at = s.offset();
+        let end = match (key.as_str(), &mut head, &mut parts) {
+            ("snapshot", None, _) => match object(s) {
+                Ok(text) => match header::parse(&text) {
+                    Ok(h) => {
+                        // A row is at least "0,0,0,0,0\n": the file's length bounds what a header may promise.
+                        let limit = len.map_or(1 << 26, |l| l / 8);
+                        let nodes = Nodes::new(h.node, h.node_count, limit);
+                        parts = Some(Parts {
+                            nodes,
+                            edges: None,
+                            locations: Vec::new(),
+                            samples: Vec::new(),
+                            strings: StringTable::default(),
+                            whole: Whole::default(),
+                            traced: 0,
+                        });
+                        head = Some((h, text));
+                        End::Whole
+                    }
+                    Err(why) => {
+                        out.error("bad-header", Some(at), || why);
+                        return None;
+                    }
+                },
+                Err(end) => end,
+            },
+            (key, Some((h, _)), Some(p)) if s.peek() == Some(b'[') => section(key, s, h, p, len),
+            _ => skip_value(s),
+        };
+        if end != End::Whole {
+            stopped = Some((key, end));
+            break;
+        }
+    }
+    let Some(((head, excerpt), mut parts)) = head.zip(parts) else {
+        out.error("truncated", Some(s.offset()), || "the file ends within the snapshot's header: nothing to salvage".into());
+        return None;
+    };
+    if parts.nodes.kind.is_empty() {
+        out.error("truncated", Some(s.offset()), || "the file ends before its first node: nothing to salvage".into());
+        return None;
+    }
+    // A count of edges that does not go with the edges found makes every edge doubtful.
+    let promised: u64 = parts.nodes.edge_count.iter().map(|&c| u64::from(c)).sum();
+    let found = parts.edges.as_ref().map_or(0, |e| e.to.len() as u64);
+    let edges_lost = !parts.whole.edges || promised != found;
+    let names_lost = !parts.whole.strings;
+    report(s, out, &head, &parts, stopped, promised, found);
+    if edges_lost {
+        parts.edges = None;
+    }
+    let extra = vec![("extra_native_bytes", head.extra_native_bytes), ("traced_functions", parts.traced)];
+    let graph = assemble(head, parts, edges_lost);
+    Some((
+        graph,
+        Head {
+            edges_lost,
+            names_lost,
+            extra: extra.into_iter().filter(|e| e.1 > 0).collect(),
+            excerpt: excerpt.get(..200.min(excerpt.len())).unwrap_or(&[]).to_vec(),
+        },
+    ))
+}
+
+/// One of the known arrays.
+fn section(key: &str, s: &mut Stream<'_>, h: &Header, p: &mut Parts, len: Option<u64>) -> End {
+    match key {
+        "nodes" => {
+            s.bump();
+            let end = integers::read(s, &mut p.nodes);
+            p.whole.nodes = end == End::Whole;
+            end
+        }
+        "edges" => {
+            s.bump();
+            let limit = len.map_or(1 << 27, |l| l / 6);
+            let edges = p.edges.insert(Edges::new(h.edge, h.node.stride, p.nodes.kind.len(), h.edge_count, limit));
+            let end = integers::read(s, edges);
+            p.whole.edges = end == End::Whole && p.whole.nodes;
+            end
+        }
+        "locations" => {
+            let Some(layout) = h.location else { return skip_value(s) };
+            s.bump();
+            let mut rows = columns::locations(layout);
+            let end = integers::read(s, &mut rows);
+            p.locations = rows.rows;
+            end
+        }
+        "samples" => {
+            let Some((stride, time, id)) = h.sample else { return skip_value(s) };
+            s.bump();
+            let get = |f: &[u64; header::MAX_FIELDS], at: usize| f.get(at).copied().unwrap_or(0);
+            let mut rows = Plain::new(stride, move |f| (get(f, id), get(f, time)));
+            let end = integers::read(s, &mut rows);
+            p.samples = rows.rows;
+            end
+        }
+        // The header's count is 3 to 9 too low in files captured from inside the process: the bracket tells the truth.
+        "trace_function_infos" => {
+            s.bump();
+            let mut rows = Plain::new(1, |_| ());
+            let end = integers::read(s, &mut rows);
+            p.traced = rows.rows.len() as u64 / 6;
+            end
+        }
+        "strings" => {
+            s.bump();
+            let end = text::read(s, &mut p.strings);
+            p.whole.strings = end == End::Whole;
+            end
+        }
+        _ => skip_value(s),
+    }
+}
+
+/// Writes down what was lost.
+fn report(s: &Stream<'_>, out: &mut Facts, head: &Header, p: &Parts, stopped: Option<(String, End)>, promised: u64, found: u64) {
+    let nodes = p.nodes.kind.len();
+    if let Some(e) = &s.failed {
+        out.error("unreadable", Some(s.offset()), || format!("reading stopped: {e}"));
+    }
+    if !p.whole.strings {
+        let place = stopped.as_ref().map_or("the file", |s| s.0.as_str());
+        let at = match &stopped {
+            Some((_, End::Damaged(at))) => *at,
+            _ => s.offset(),
+        };
+        let word = if matches!(stopped, Some((_, End::Damaged(_)))) { "is damaged" } else { "ends early" };
+        out.error("truncated", Some(at), || {
+            let kept = if p.whole.edges {
+                format!("{nodes} nodes and {found} edges are kept, {} names", p.strings.len())
+            } else {
+                format!("{nodes} nodes with types and sizes are kept; references and names are lost, so retained sizes are not known")
+            };
+            format!("the snapshot {word} in its section {place}: of {} nodes promised {kept}", head.node_count)
+        });
+    } else if promised != found {
+        out.error("edge-count", Some(s.offset()), || format!("nodes announce {promised} references, the file has {found}: references are not used"));
+    }
+    if let Some(bad) = p.edges.as_ref().map(|e| e.bad).filter(|&b| b > 0) {
+        out.warn("bad-edge", None, None, || format!("{bad} references lead to no node and are not followed"));
+    }
+    if p.strings.dropped() > 0 {
+        out.warn("strings-dropped", None, None, || format!("{} names beyond 4 GiB of text are not kept", p.strings.dropped()));
+    }
+}
+
+/// Columns, with the semantics applied that need the whole file.
+fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
+    let Parts { nodes, edges, locations, samples, strings, .. } = parts;
+    let mut first_edge = nodes.edge_count;
+    let n = nodes.kind.len();
+    if edges_lost {
+        first_edge.clear();
+        first_edge.resize(n + 1, 0);
+    } else {
+        let mut at = 0u32;
+        for c in &mut first_edge {
+            let count = *c;
+            *c = at;
+            at = at.saturating_add(count);
+        }
+        first_edge.push(at);
+    }
+    let (to, label) = edges.map_or((Vec::new(), Vec::new()), |e| (e.to, e.label));
+    let stride = head.node.stride as u64;
+    let mut places: Vec<_> = locations
+        .into_iter()
+        .filter_map(|(offset, place)| {
+            let node = offset / stride.max(1);
+            (node < n as u64).then_some((node as u32, place?))
+        })
+        .collect();
+    // Stable: of two places of one object the later one in the file holds.
+    places.sort_by_key(|p| p.0);
+    let mut graph = GraphColumns {
+        kind: nodes.kind,
+        kinds: head.kinds,
+        name: nodes.name,
+        id: nodes.id,
+        self_size: nodes.self_size,
+        first_edge,
+        to,
+        label,
+        strings,
+        places,
+        nameless: NONE,
+        extra_bytes: head.extra_native_bytes,
+        births: samples.into_iter().map(|(id, t)| (id, i64::try_from(t).unwrap_or(i64::MAX))).collect(),
+        ..GraphColumns::default()
+    };
+    names::detached(&mut graph, &nodes.detachedness);
+    let known = names::Known::find(&graph.strings);
+    ownership::apply(&mut graph, &known);
+    names::classes(&mut graph, &head.node_types);
+    shapes::collect(&mut graph);
+    graph
+}
+
+/// The next key of the outer object, its colon consumed.
+fn next_key(s: &mut Stream<'_>) -> Option<String> {
+    if s.peek()? != b'"' {
+        return None;
+    }
+    s.bump();
+    let mut key = Vec::new();
+    loop {
+        match s.bump()? {
+            b'"' => break,
+            b if key.len() < 256 => key.push(b),
+            _ => return None,
+        }
+    }
+    if s.peek()? != b':' {
+        return None;
+    }
+    s.bump();
+    s.peek()?;
+    Some(String::from_utf8_lossy(&key).into_owned())
+}
+
+/// The text of a short value, brackets balanced.
+fn object(s: &mut Stream<'_>) -> Result<Vec<u8>, End> {
+    let mut text = Vec::new();
+    s.peek();
+    let end = walk_value(s, |b| {
+        text.push(b);
+        text.len() <= HEADER_MAX
+    });
+    if end == End::Whole { Ok(text) } else { Err(end) }
+}
+
+fn skip_value(s: &mut Stream<'_>) -> End {
+    s.peek();
+    walk_value(s, |_| true)
+}
+
+/// Walks one JSON value byte by byte; depth is counted, not recursed into.
+fn walk_value(s: &mut Stream<'_>, mut byte: impl FnMut(u8) -> bool) -> End {
+    let (mut depth, mut in_string, mut escaped) = (0u64, false, false);
+    loop {
+        if depth == 0 && !in_string && matches!(s.rest().first(), Some(b',' | b'}' | b']')) {
+            return End::Whole;
+        }
+        let Some(b) = s.bump() else { return End::Cut };
+        if !byte(b) {
+            return End::Damaged(s.offset());
+        }
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => continue,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => continue,
+        }
+        if depth == 0 && !in_string {
+            return End::Whole;
+        }
+    }
+}

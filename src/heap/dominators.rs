@@ -1,0 +1,200 @@
+//! Immediate dominators by the semi-NCA algorithm (Georgiadis, "Linear-Time Algorithms for Dominators and Related
+//! Problems", 2005): a depth-first numbering, semidominators with path compression, then nearest common ancestors.
+//! No recursion: heaps hold linked lists 100,000s deep. Works in depth-first numbers throughout, which keeps neighbours
+//! of the heap near each other in memory (measured: a third faster than node ordinals).
+
+use crate::model::graph::{GraphColumns, LOOSE, NODE, NONE};
+
+/// The dominator tree of a graph, numbered depth first.
+pub struct Tree {
+    /// Node of each number; the root is number 0.
+    pub order: Vec<u32>,
+    /// Immediate dominator of each number, as a number; smaller than it. The root dominates itself.
+    pub idom: Vec<u32>,
+}
+
+/// Dominators over the edges that count. Nodes that nothing (or only loose edges) leads to hang under the root, with what
+/// they reach; cycles that nothing leads to hang under the root node by node.
+pub fn dominators(g: &GraphColumns) -> Tree {
+    let n = g.nodes();
+    if n == 0 {
+        return Tree { order: Vec::new(), idom: Vec::new() };
+    }
+    let mut dfs = Dfs { number: vec![NONE; n], order: Vec::with_capacity(n), parent: Vec::with_capacity(n), stack: Vec::new() };
+    dfs.visit(g, 0, 0);
+    if dfs.order.len() < n {
+        let held = held_by_unreached(g, &dfs.number);
+        for v in 0..n as u32 {
+            if dfs.number.get(v as usize) == Some(&NONE) && !bit(&held, v) {
+                dfs.visit(g, v, 0);
+            }
+        }
+    }
+    let Dfs { number, mut order, parent, stack } = dfs;
+    drop(stack);
+    let mut idom = immediate(g, &number, &order, parent);
+    if order.len() < n {
+        for v in 0..n as u32 {
+            if number.get(v as usize) == Some(&NONE) {
+                order.push(v);
+                idom.push(0);
+            }
+        }
+    }
+    Tree { order, idom }
+}
+
+struct Dfs {
+    number: Vec<u32>,
+    order: Vec<u32>,
+    /// By number, as a number.
+    parent: Vec<u32>,
+    /// (next edge, end of edges, number).
+    stack: Vec<(u32, u32, u32)>,
+}
+
+impl Dfs {
+    fn enter(&mut self, g: &GraphColumns, v: u32, parent: u32) {
+        let num = self.order.len() as u32;
+        if let Some(slot) = self.number.get_mut(v as usize) {
+            *slot = num;
+        }
+        self.order.push(v);
+        self.parent.push(parent);
+        let edges = g.edges(v);
+        if !edges.is_empty() {
+            self.stack.push((edges.start as u32, edges.end as u32, num));
+        }
+    }
+
+    fn visit(&mut self, g: &GraphColumns, from: u32, parent: u32) {
+        self.enter(g, from, parent);
+        while let Some((at, end, num)) = self.stack.last_mut() {
+            let mut next = None;
+            while *at < *end {
+                let to = g.to.get(*at as usize).copied().unwrap_or(LOOSE);
+                *at += 1;
+                if to & LOOSE == 0 && self.number.get((to & NODE) as usize) == Some(&NONE) {
+                    next = Some(to & NODE);
+                    break;
+                }
+            }
+            let num = *num;
+            match next {
+                Some(v) => self.enter(g, v, num),
+                None => {
+                    self.stack.pop();
+                }
+            }
+        }
+    }
+}
+
+fn bit(bits: &[u64], i: u32) -> bool {
+    bits.get((i >> 6) as usize).is_some_and(|w| w >> (i & 63) & 1 == 1)
+}
+
+/// Nodes that an unreached node holds. Reached ones hold none that is unreached.
+fn held_by_unreached(g: &GraphColumns, number: &[u32]) -> Vec<u64> {
+    let mut held = vec![0u64; number.len().div_ceil(64)];
+    for (v, _) in number.iter().enumerate().filter(|(_, n)| **n == NONE) {
+        for &to in g.to.get(g.edges(v as u32)).unwrap_or(&[]) {
+            if to & LOOSE == 0
+                && let Some(w) = held.get_mut(((to & NODE) >> 6) as usize)
+            {
+                *w |= 1 << (to & 63);
+            }
+        }
+    }
+    held
+}
+
+/// Predecessors of each number, as numbers, in one array.
+fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let mut start = vec![0u32; order.len() + 1];
+    let strong = |v: u32| g.to.get(g.edges(v)).unwrap_or(&[]).iter().filter(|t| **t & LOOSE == 0).map(|t| (t & NODE) as usize);
+    for &v in order {
+        for to in strong(v) {
+            if let Some(c) = number.get(to).and_then(|&w| start.get_mut(w as usize + 1)) {
+                *c += 1;
+            }
+        }
+    }
+    let mut sum = 0;
+    for s in &mut start {
+        sum += *s;
+        *s = sum;
+    }
+    let mut preds = vec![0u32; sum as usize];
+    // `start[w]` serves as the write position of `w` and is its end afterwards; the starts are one place to the left.
+    for (v, &node) in order.iter().enumerate() {
+        for to in strong(node) {
+            if let Some(at) = number.get(to).and_then(|&w| start.get_mut(w as usize)) {
+                if let Some(p) = preds.get_mut(*at as usize) {
+                    *p = v as u32;
+                }
+                *at += 1;
+            }
+        }
+    }
+    (start, preds)
+}
+
+/// The algorithm proper; `parent` becomes the result.
+fn immediate(g: &GraphColumns, number: &[u32], order: &[u32], mut parent: Vec<u32>) -> Vec<u32> {
+    let r = order.len();
+    let (ends, preds) = predecessors(g, number, order);
+    let mut ancestor = parent.clone();
+    let mut semi = vec![0u32; r];
+    let mut label: Vec<u32> = (0..r as u32).collect();
+    let mut path: Vec<u32> = Vec::new();
+    for w in (1..r).rev() {
+        let from = ends.get(w - 1).copied().unwrap_or(0) as usize;
+        let to = ends.get(w).copied().unwrap_or(0) as usize;
+        let mut least = parent.get(w).copied().unwrap_or(0);
+        for &v in preds.get(from..to).unwrap_or(&[]) {
+            let s = if v as usize <= w { v } else { eval(v, w as u32, &mut ancestor, &mut label, &mut path) };
+            least = least.min(s);
+        }
+        if let (Some(s), Some(l)) = (semi.get_mut(w), label.get_mut(w)) {
+            *s = least;
+            *l = least;
+        }
+    }
+    drop((ancestor, label, preds, ends));
+    for w in 1..r {
+        let s = semi.get(w).copied().unwrap_or(0);
+        let mut d = parent.get(w).copied().unwrap_or(0);
+        while d > s {
+            d = parent.get(d as usize).copied().unwrap_or(0);
+        }
+        if let Some(p) = parent.get_mut(w) {
+            *p = d;
+        }
+    }
+    parent
+}
+
+/// Least semidominator on the path from `v` up to, not including, the ancestors numbered `w` or less; compresses the path.
+#[inline]
+fn eval(v: u32, w: u32, ancestor: &mut [u32], label: &mut [u32], path: &mut Vec<u32>) -> u32 {
+    let up = |a: &[u32], x: u32| a.get(x as usize).copied().unwrap_or(0);
+    let mut x = v;
+    loop {
+        let a = up(ancestor, x);
+        if a <= w {
+            break;
+        }
+        path.push(x);
+        x = a;
+    }
+    let (mut best, top) = (up(label, x), up(ancestor, x));
+    while let Some(y) = path.pop() {
+        best = best.min(up(label, y));
+        if let (Some(l), Some(a)) = (label.get_mut(y as usize), ancestor.get_mut(y as usize)) {
+            *l = best;
+            *a = top;
+        }
+    }
+    best
+}

@@ -1,0 +1,81 @@
+//! What happens to a graph between reading and comparing: figures are computed, asked-for objects answered, and the columns
+//! dropped, so that never more than one graph is held.
+
+use super::{dominators, measure, shapes};
+use crate::model::graph::{HeapGraph, NodeAnswer};
+
+/// Computes what is asked of a freshly read graph and drops its columns.
+pub fn settle(graph: &mut HeapGraph, ids: &[u64]) {
+    let Some(mut g) = graph.columns.take() else { return };
+    let shapes = std::mem::take(&mut g.shapes);
+    let mut class = std::mem::take(&mut g.class);
+    shapes::assign(&shapes, &shapes.interfaces, &mut class, &mut g.classes);
+    g.class = class;
+    if graph.edges_lost {
+        graph.rows = measure::by_class(&g, None, None);
+        answer(graph, &g, ids, None);
+        return;
+    }
+    let ((tree, retained), distances) = rayon::join(
+        || {
+            let tree = dominators::dominators(&g);
+            let retained = measure::retained(&g, &tree);
+            (tree, retained)
+        },
+        || measure::distances(&g, false),
+    );
+    graph.rows = measure::by_class(&g, Some((&tree, &retained)), Some(&distances.of));
+    if !ids.is_empty() {
+        answer(graph, &g, ids, Some((&tree, &retained, &distances.of)));
+    }
+}
+
+/// Answers for single objects by id.
+fn answer(
+    graph: &mut HeapGraph,
+    g: &crate::model::graph::GraphColumns,
+    ids: &[u64],
+    figures: Option<(&dominators::Tree, &[u64], &[i32])>,
+) {
+    let mut wanted: Vec<(u64, usize)> = ids.iter().copied().zip(0..).collect();
+    wanted.sort_unstable();
+    let mut number = Vec::new();
+    if let Some((tree, _, _)) = figures {
+        number = vec![0u32; g.nodes()];
+        for (i, &v) in tree.order.iter().enumerate() {
+            if let Some(slot) = number.get_mut(v as usize) {
+                *slot = i as u32;
+            }
+        }
+    }
+    let mut found: Vec<Option<u32>> = vec![None; ids.len()];
+    for n in 0..g.nodes() {
+        let id = g.id.get(n);
+        let from = wanted.partition_point(|w| w.0 < id);
+        for &(_, at) in wanted.get(from..).unwrap_or(&[]).iter().take_while(|w| w.0 == id) {
+            if let Some(slot) = found.get_mut(at) {
+                *slot = Some(n as u32);
+            }
+        }
+    }
+    for (&id, node) in ids.iter().zip(found) {
+        let Some(node) = node else {
+            graph.unknown_ids.push(id);
+            continue;
+        };
+        let n = node as usize;
+        let num = number.get(n).copied();
+        graph.answers.push(NodeAnswer {
+            id,
+            name: g.node_name(node).to_owned(),
+            class: g.class_name(node).to_owned(),
+            self_bytes: g.self_size.get(n),
+            retained_bytes: figures.zip(num).and_then(|((_, r, _), i)| r.get(i as usize).copied()),
+            distance: figures.and_then(|(_, _, d)| d.get(n).copied()),
+            dominator_id: figures.zip(num).and_then(|((t, _, _), i)| {
+                let up = t.idom.get(i as usize).and_then(|&d| t.order.get(d as usize))?;
+                Some(g.id.get(*up as usize))
+            }),
+        });
+    }
+}
