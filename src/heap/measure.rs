@@ -145,7 +145,9 @@ pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Optio
             })
         })
         .collect();
-    rows.sort_by(|a, b| b.retained_bytes.cmp(&a.retained_bytes).then(b.bytes.cmp(&a.bytes)).then_with(|| a.class.key().cmp(&b.class.key())));
+    rows.sort_by(|a, b| {
+        b.retained_bytes.cmp(&a.retained_bytes).then(b.bytes.cmp(&a.bytes)).then_with(|| a.class.key().cmp(&b.class.key()))
+    });
     rows
 }
 

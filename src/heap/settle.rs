@@ -2,10 +2,19 @@
 //! dropped, so that never more than one graph is held.
 
 use super::{dominators, measure, shapes};
-use crate::model::graph::{HeapGraph, NodeAnswer};
+use crate::model::graph::{GraphColumns, HeapGraph, NodeAnswer};
 
-/// Computes what is asked of a freshly read graph and drops its columns.
-pub fn settle(graph: &mut HeapGraph, ids: &[u64]) {
+/// What is wanted of a graph beside its totals.
+#[derive(Clone, Copy, Default)]
+pub struct Ask<'a> {
+    /// Objects to answer for.
+    pub ids: &'a [u64],
+    /// The graph is one of several and will be compared.
+    pub compare: bool,
+}
+
+/// Computes the figures of a freshly read graph, with those settled before it at hand, and drops its columns.
+pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, _earlier: &[&HeapGraph]) {
     let Some(mut g) = graph.columns.take() else { return };
     let shapes = std::mem::take(&mut g.shapes);
     let mut class = std::mem::take(&mut g.class);
@@ -13,7 +22,7 @@ pub fn settle(graph: &mut HeapGraph, ids: &[u64]) {
     g.class = class;
     if graph.edges_lost {
         graph.rows = measure::by_class(&g, None, None);
-        answer(graph, &g, ids, None);
+        answer(graph, &g, ask.ids, None);
         return;
     }
     let ((tree, retained), distances) = rayon::join(
@@ -25,18 +34,13 @@ pub fn settle(graph: &mut HeapGraph, ids: &[u64]) {
         || measure::distances(&g, false),
     );
     graph.rows = measure::by_class(&g, Some((&tree, &retained)), Some(&distances.of));
-    if !ids.is_empty() {
-        answer(graph, &g, ids, Some((&tree, &retained, &distances.of)));
+    if !ask.ids.is_empty() {
+        answer(graph, &g, ask.ids, Some((&tree, &retained, &distances.of)));
     }
 }
 
 /// Answers for single objects by id.
-fn answer(
-    graph: &mut HeapGraph,
-    g: &crate::model::graph::GraphColumns,
-    ids: &[u64],
-    figures: Option<(&dominators::Tree, &[u64], &[i32])>,
-) {
+fn answer(graph: &mut HeapGraph, g: &GraphColumns, ids: &[u64], figures: Option<(&dominators::Tree, &[u64], &[i32])>) {
     let mut wanted: Vec<(u64, usize)> = ids.iter().copied().zip(0..).collect();
     wanted.sort_unstable();
     let mut number = Vec::new();

@@ -1,5 +1,6 @@
 //! Wiring: open → parse → correlate → diagnose → report. The only place that knows all rooms.
 
+mod graphs;
 pub mod schedule;
 
 use crate::bundle::{self, Bundle, Limits};
@@ -32,7 +33,8 @@ pub fn read(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
 
 fn read_here(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
     let bundle = bundle::walk::open(inputs, &options.limits, &options.correlate.map)?;
-    let parsed = schedule::parse(&bundle.entries, !options.skip_digests);
+    let parsed =
+        schedule::parse(&bundle.entries, &schedule::Wants { digests: !options.skip_digests, ids: &options.rows.nodes, earlier: &[] });
     let infos = inputs_info(bundle, &parsed);
     let mut incident = correlate::correlate(parsed.facts, parsed.artifacts, &options.correlate);
     incident.inputs = infos;

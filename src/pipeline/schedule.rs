@@ -2,9 +2,11 @@
 //! A panic in a parser costs that artifact's facts and nothing else. Results stand in artifact order whatever the
 //! thread count; artifacts found inside artifacts (`file!#n`) follow behind, in the order of their parents.
 
+use super::graphs;
 use crate::bundle::tracked::{Outcome, Tracked};
 use crate::bundle::{Content, Entry};
 use crate::formats::{self, Format, Head, Input, Lane, Open};
+use crate::heap::settle::Ask;
 use crate::model::diagnostic::{Diagnostics, Severity};
 use crate::model::facts::SubArtifact;
 use crate::model::incident::ArtifactInfo;
@@ -67,31 +69,46 @@ pub struct Parsed {
     pub digests: Vec<Option<[u8; 32]>>,
 }
 
+/// What is wanted beside the facts.
+#[derive(Clone, Copy)]
+pub struct Wants<'a> {
+    /// Digests of the entries.
+    pub digests: bool,
+    /// Heap objects to answer for.
+    pub ids: &'a [u64],
+    /// Facts of earlier runs whose heap graphs these entries' are compared with.
+    pub earlier: &'a [&'a Facts],
+}
+
 /// Sniffs and parses every entry.
-pub fn parse(entries: &[Entry], digests: bool) -> Parsed {
+pub fn parse(entries: &[Entry], wants: &Wants<'_>) -> Parsed {
     let mut parsed = Parsed::default();
-    round(entries, digests, &mut parsed);
+    round(entries, wants, &mut parsed);
     for _ in 1..ROUNDS_MAX {
         let parts = parts(&mut parsed);
         if parts.is_empty() {
             break;
         }
-        round(&parts, false, &mut parsed);
+        round(&parts, &Wants { digests: false, ..*wants }, &mut parsed);
     }
     parsed
 }
 
 /// Parses `entries` and appends what they say, in their order.
-fn round(entries: &[Entry], digests: bool, parsed: &mut Parsed) {
+fn round(entries: &[Entry], wants: &Wants<'_>, parsed: &mut Parsed) {
     let first = parsed.facts.len();
     let formats: Vec<Sniffed> = entries.par_iter().map(sniff).collect();
     let lane = |i: usize| formats.get(i).and_then(|s| s.format).map_or(Lane::Serial, |f| f.lane(entries.get(i).map_or(0, size)));
     let mut order: Vec<usize> = (0..entries.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(entries.get(i).map_or(0, size)));
     let slots: Vec<OnceLock<One>> = entries.iter().map(|_| OnceLock::new()).collect();
+    let parse = |i: usize| {
+        let (e, s) = (entries.get(i)?, formats.get(i)?);
+        Some(one(ArtifactId((first + i) as u32), e, s, entries, wants.digests))
+    };
     let run = |i: usize| {
-        if let (Some(e), Some(s), Some(slot)) = (entries.get(i), formats.get(i), slots.get(i)) {
-            let _ = slot.set(one(ArtifactId((first + i) as u32), e, s, entries, digests));
+        if let (Some(one), Some(slot)) = (parse(i), slots.get(i)) {
+            let _ = slot.set(one);
         }
     };
     // Biggest first, each into its slot: `par_iter` halves the list, so the second-biggest would start last.
@@ -100,12 +117,23 @@ fn round(entries: &[Entry], digests: bool, parsed: &mut Parsed) {
             scope.spawn_fifo(move |_| run(i));
         }
     });
-    // With the whole pool, one after the other: fanned out, waiting workers would open further ones.
-    for &i in order.iter().filter(|&&i| lane(i) == Lane::Parallel) {
-        run(i);
+    // With the whole pool, one after the other: fanned out, waiting workers would open further ones. In order of their
+    // paths, which is the order of time for snapshots of one process; each is settled before the next is read.
+    let parallel: Vec<usize> = (0..entries.len()).filter(|&i| lane(i) == Lane::Parallel).collect();
+    let ask = Ask { ids: wants.ids, compare: parallel.len() > 1 || !wants.earlier.is_empty() };
+    for &i in &parallel {
+        let Some(mut one) = parse(i) else { continue };
+        let settled = parallel.iter().take_while(|&&k| k != i).filter_map(|&k| slots.get(k)?.get());
+        let before = wants.earlier.iter().copied().chain(settled.map(|o| &o.facts));
+        graphs::settle_all(&mut one.facts, ask, before.flat_map(graphs::of));
+        if let Some(slot) = slots.get(i) {
+            let _ = slot.set(one);
+        }
     }
     for slot in slots {
-        let one = slot.into_inner().unwrap_or_default();
+        let mut one = slot.into_inner().unwrap_or_default();
+        // Graphs of formats of the serial lane, which are small.
+        graphs::settle_all(&mut one.facts, ask, parsed.facts.iter().flat_map(graphs::of));
         parsed.facts.push(one.facts);
         parsed.artifacts.push(one.info);
         parsed.digests.push(one.digest);

@@ -268,14 +268,17 @@ impl Section for Edges {
     }
 }
 
+/// A row from its fields.
+type Make<T> = dyn Fn(&[u64; MAX_FIELDS]) -> T + Send + Sync;
+
 /// Rows of a few fields that are kept as they are.
 pub struct Plain<T> {
     pub rows: Vec<T>,
     stride: usize,
-    make: Box<dyn Fn(&[u64; MAX_FIELDS]) -> T + Send + Sync>,
+    make: Box<Make<T>>,
 }
 
-impl<T: Copy + Default + Send> Plain<T> {
+impl<T: Copy + Default + Send + 'static> Plain<T> {
     pub fn new(stride: usize, make: impl Fn(&[u64; MAX_FIELDS]) -> T + Send + Sync + 'static) -> Self {
         Plain { rows: Vec::new(), stride, make: Box::new(make) }
     }
@@ -290,12 +293,12 @@ pub fn locations(l: LocationLayout) -> Plain<(u64, Option<Place>)> {
     })
 }
 
-pub struct PlainPart<'a, T> {
+pub struct PlainPart<'a, T: 'static> {
     rows: &'a mut [T],
-    make: &'a (dyn Fn(&[u64; MAX_FIELDS]) -> T + Send + Sync),
+    make: &'a Make<T>,
 }
 
-impl<T: Send> Rows for PlainPart<'_, T> {
+impl<T: Send + 'static> Rows for PlainPart<'_, T> {
     fn split(self, n: usize) -> (Self, Self) {
         let (a, b) = self.rows.split_at_mut(n);
         (PlainPart { rows: a, make: self.make }, PlainPart { rows: b, make: self.make })
@@ -308,11 +311,8 @@ impl<T: Send> Rows for PlainPart<'_, T> {
     }
 }
 
-impl<T: Copy + Default + Send> Section for Plain<T> {
-    type Part<'a>
-        = PlainPart<'a, T>
-    where
-        T: 'a;
+impl<T: Copy + Default + Send + 'static> Section for Plain<T> {
+    type Part<'a> = PlainPart<'a, T>;
 
     fn stride(&self) -> usize {
         self.stride

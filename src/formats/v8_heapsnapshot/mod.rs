@@ -98,10 +98,7 @@ fn parse(format: &'static str, input: &Input<'_>, out: &mut Facts) {
     let mut profile = HeapProfile {
         format,
         process: pid.map(|p| format!("pid {p}")),
-        measures: vec![
-            Measure { name: "bytes".into(), unit: "bytes".into() },
-            Measure { name: "objects".into(), unit: "count".into() },
-        ],
+        measures: vec![Measure { name: "bytes".into(), unit: "bytes".into() }, Measure { name: "objects".into(), unit: "count".into() }],
         totals: vec![i64::try_from(bytes).unwrap_or(i64::MAX), nodes as i64],
         truncated: head.edges_lost || head.names_lost,
         ..HeapProfile::default()

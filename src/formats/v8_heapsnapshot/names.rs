@@ -84,25 +84,26 @@ pub fn detached(g: &mut GraphColumns, seeds: &[(u32, u8)]) {
     let mut state: BTreeMap<u32, u8> = seeds.iter().copied().collect();
     let (mut attached, mut loose) = (Vec::new(), Vec::new());
     let mut renamed: BTreeMap<u32, u32> = BTreeMap::new();
-    let mut visit = |g: &mut GraphColumns, state: &mut BTreeMap<u32, u8>, attached: &mut Vec<u32>, loose: &mut Vec<u32>, n: u32, new: u8| {
-        if !visited.set(n) || g.node_kind(n) != NodeKind::Native {
-            return;
-        }
-        state.insert(n, new);
-        if new == ATTACHED {
-            attached.push(n);
-        } else if new == DETACHED {
-            let old = g.name.get(n as usize).copied().unwrap_or(0);
-            let name = *renamed.entry(old).or_insert_with(|| {
-                let text = format!("Detached {}", g.strings.get(old));
-                g.strings.push(&text)
-            });
-            if let Some(slot) = g.name.get_mut(n as usize) {
-                *slot = name;
+    let mut visit =
+        |g: &mut GraphColumns, state: &mut BTreeMap<u32, u8>, attached: &mut Vec<u32>, loose: &mut Vec<u32>, n: u32, new: u8| {
+            if !visited.set(n) || g.node_kind(n) != NodeKind::Native {
+                return;
             }
-            loose.push(n);
-        }
-    };
+            state.insert(n, new);
+            if new == ATTACHED {
+                attached.push(n);
+            } else if new == DETACHED {
+                let old = g.name.get(n as usize).copied().unwrap_or(0);
+                let name = *renamed.entry(old).or_insert_with(|| {
+                    let text = format!("Detached {}", g.strings.get(old));
+                    g.strings.push(&text)
+                });
+                if let Some(slot) = g.name.get_mut(n as usize) {
+                    *slot = name;
+                }
+                loose.push(n);
+            }
+        };
     for &(n, s) in seeds {
         visit(g, &mut state, &mut attached, &mut loose, n, s);
     }

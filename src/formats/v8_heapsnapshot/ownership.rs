@@ -52,10 +52,7 @@ fn is_document_root(g: &GraphColumns, n: u32, known: &Known) -> bool {
 
 /// Everything the root refers to that is no bookkeeping node, duplicates and weak references included.
 fn user_roots(g: &GraphColumns, known: &Known) -> Vec<u32> {
-    g.edges(0)
-        .map(|e| g.target(e))
-        .filter(|&n| g.node_kind(n) != NodeKind::Synthetic || is_document_root(g, n, known))
-        .collect()
+    g.edges(0).map(|e| g.target(e)).filter(|&n| g.node_kind(n) != NodeKind::Synthetic || is_document_root(g, n, known)).collect()
 }
 
 /// Nodes that the page (or the program's global object) reaches without weak references.

@@ -63,10 +63,8 @@ impl<'a> Stream<'a> {
         let taken = buf.get(*at..(*at + take).min(*end)).unwrap_or(&[]);
         let tail = buf.get(*at + taken.len()..*end).unwrap_or(&[]);
         let ended = self.ended || tail.len() > ROOM;
-        let (out, (read, trouble)) = rayon::join(
-            || work(taken),
-            || if ended { (0, None) } else { fill(file, spare.get_mut(ROOM..).unwrap_or(&mut [])) },
-        );
+        let (out, (read, trouble)) =
+            rayon::join(|| work(taken), || if ended { (0, None) } else { fill(file, spare.get_mut(ROOM..).unwrap_or(&mut [])) });
         self.at += taken.len();
         if ended {
             return (out, false);

@@ -62,8 +62,7 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
     let mut head = None;
     let mut parts: Option<Parts> = None;
     let mut stopped = None;
-    loop {
-        let Some(key) = next_key(s) else { break };
+    while let Some(key) = next_key(s) {
         let at = s.offset();
         let end = match (key.as_str(), &mut head, &mut parts) {
             ("snapshot", None, _) => match object(s) {
@@ -203,7 +202,9 @@ fn report(s: &Stream<'_>, out: &mut Facts, head: &Header, p: &Parts, stopped: Op
             format!("the snapshot {word} in its section {place}: of {} nodes promised {kept}", head.node_count)
         });
     } else if promised != found {
-        out.error("edge-count", Some(s.offset()), || format!("nodes announce {promised} references, the file has {found}: references are not used"));
+        out.error("edge-count", Some(s.offset()), || {
+            format!("nodes announce {promised} references, the file has {found}: references are not used")
+        });
     }
     if let Some(bad) = p.edges.as_ref().map(|e| e.bad).filter(|&b| b > 0) {
         out.warn("bad-edge", None, None, || format!("{bad} references lead to no node and are not followed"));

@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 mod events;
+mod graph_rows;
 mod kills;
 mod node_files;
 pub mod nodes;

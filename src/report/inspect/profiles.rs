@@ -9,18 +9,19 @@ pub fn section(incident: &Incident, rows: &RowOptions) -> Vec<Value> {
     incident.profiles.iter().map(|p| profile(incident, p, rows)).collect()
 }
 
-fn profile(incident: &Incident, placed: &Placed<HeapProfile>, _rows: &RowOptions) -> Value {
+fn profile(incident: &Incident, placed: &Placed<HeapProfile>, rows: &RowOptions) -> Value {
     let p = &placed.what;
     let totals: Map<String, Value> = p.measures.iter().zip(&p.totals).map(|(m, t)| (m.name.clone(), json!(t))).collect();
     let granularity = match p.body {
         ProfileBody::Stacks(_) => "stack",
         _ => "class",
     };
-    let top = match p.body {
+    let top = match &p.body {
         ProfileBody::Stacks(_) => super::stack_rows::rows(p),
+        ProfileBody::Graph(g) => super::graph_rows::rows(g, rows.limit()),
         _ => Vec::new(),
     };
-    json!({
+    let mut doc = json!({
         "artifact": incident.path(placed.cite.span.artifact),
         "format": p.format,
         "granularity": granularity,
@@ -28,5 +29,11 @@ fn profile(incident: &Incident, placed: &Placed<HeapProfile>, _rows: &RowOptions
         "process": p.process,
         "totals": totals,
         "top": top,
-    })
+    });
+    if let (ProfileBody::Graph(g), false, Some(doc)) = (&p.body, rows.nodes.is_empty(), doc.as_object_mut()) {
+        let (nodes, unknown) = super::graph_rows::nodes(g);
+        doc.insert("nodes".into(), nodes);
+        doc.insert("unknown_nodes".into(), unknown);
+    }
+    doc
 }
