@@ -15,11 +15,13 @@ pub mod decimal;
 pub mod input;
 pub mod kube_describe;
 pub mod kube_objects;
+pub mod kube_tables;
 pub mod lines;
 pub mod metric_labels;
 pub mod openmetrics;
 pub mod pprof;
 pub mod prometheus_api;
+pub mod prompts;
 pub mod series_set;
 pub mod tracemalloc_pickle;
 pub mod tsdb_dump;
@@ -66,6 +68,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &kube_describe::KubeDescribe,
     &tracemalloc_pickle::TracemallocPickle,
     &kube_objects::KubeObjects,
+    &kube_tables::KubeTables,
     &pprof::Pprof,
     &v8_heapsnapshot::V8HeapSnapshot,
     &v8_heapsnapshot::V8HeapTimeline,

@@ -98,6 +98,8 @@ pub struct PodState {
     pub annotations: BTreeMap<String, String>,
     /// RESTARTS as printed, where containers are not listed.
     pub restart_count: Option<u64>,
+    /// `(3m ago)` beside RESTARTS: when the latest container ended.
+    pub last_restart: RawTime,
     /// Pod-level `spec.resources` (1.32 and later).
     pub limits: Resources,
     pub requests: Resources,

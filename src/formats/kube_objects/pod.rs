@@ -51,6 +51,7 @@ pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>) {
         labels: meta.get("labels").string_map(),
         annotations: annotations(meta),
         restart_count: None,
+        last_restart: RawTime::Absent,
         limits: resources(spec.at(&["resources", "limits"])),
         requests: resources(spec.at(&["resources", "requests"])),
         containers,

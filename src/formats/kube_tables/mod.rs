@@ -1,0 +1,147 @@
+//! Tables that kubectl prints: `get pods|nodes|events|deployments|…` (plain, wide, all namespaces, with labels, without
+//! headers, several kinds after one another), `kubectl events` and `top` (server-side printers in
+//! kubernetes/pkg/printers/internalversion; kubectl's `pkg/cmd/events` and `pkg/cmd/top`).
+//! With a header the columns say what a cell is; without one only shapes that nothing else has are read.
+//! Custom columns are claimed only as far as their names are kubectl's own.
+
+mod rows;
+mod shapes;
+
+use super::columns::Columns;
+use super::lines::{Line, for_each_line};
+use super::prompts;
+use super::{Format, Head, Input, Match};
+use crate::model::Facts;
+use rows::Found;
+
+/// What a table lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Pods,
+    Nodes,
+    Events,
+    Top,
+    Workload(&'static str),
+    /// A header of kubectl's whose rows hold nothing that bears on memory.
+    Other,
+}
+
+pub struct KubeTables;
+
+impl Format for KubeTables {
+    fn name(&self) -> &'static str {
+        "kube-table"
+    }
+
+    fn sniff(&self, head: &Head<'_>) -> Match {
+        let mut lines: Vec<&[u8]> = head.lines().collect();
+        if !head.complete {
+            lines.pop();
+        }
+        let text: Vec<_> = lines.iter().map(|l| String::from_utf8_lossy(l)).filter(|l| !l.trim().is_empty()).take(40).collect();
+        if text.iter().take(12).any(|l| header(l.trim_end()).is_some_and(|(k, _)| k != Kind::Other)) {
+            return Match::Certain;
+        }
+        let rows = text.iter().take(12).filter(|l| shapes::row(l.trim_end()).is_some()).count();
+        if rows > 0 && rows * 4 >= text.len().min(12) * 3 { Match::Likely } else { Match::No }
+    }
+
+    fn parse(&self, input: &Input<'_>, out: &mut Facts) {
+        let reader = match input.reader() {
+            Ok(r) => r,
+            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
+        };
+        let mut table = Table { header: None, out, seen: false };
+        let read = for_each_line(reader, |l| table.line(&l));
+        if let Err(e) = read {
+            out.error("unreadable", None, || format!("reading stopped early: {e}"));
+        }
+    }
+}
+
+/// A header line, if it is one of kubectl's.
+fn header(line: &str) -> Option<(Kind, Columns<'_>)> {
+    if line.is_empty() || line.chars().any(char::is_lowercase) && !line.contains("(cores)") && !line.contains("(bytes)") {
+        return None;
+    }
+    let columns = Columns::of(line);
+    let has = |name: &str| columns.has(name);
+    if columns.len() < 3 || !(has("NAME") || has("POD") || has("LAST SEEN") || has("LASTSEEN")) {
+        return None;
+    }
+    let kind = if (has("LAST SEEN") || has("LASTSEEN")) && has("REASON") {
+        Kind::Events
+    } else if has("CPU(cores)") || has("MEMORY(bytes)") {
+        Kind::Top
+    } else if has("READY") && has("STATUS") && has("RESTARTS") {
+        Kind::Pods
+    } else if has("STATUS") && has("ROLES") && has("VERSION") {
+        Kind::Nodes
+    } else if has("UP-TO-DATE") && has("NODE SELECTOR") {
+        Kind::Workload("DaemonSet")
+    } else if has("UP-TO-DATE") && has("READY") {
+        Kind::Workload("Deployment")
+    } else if has("DESIRED") && has("CURRENT") && has("READY") {
+        Kind::Workload("ReplicaSet")
+    } else if has("COMPLETIONS") && has("AGE") {
+        Kind::Workload("Job")
+    } else if has("NAME") && has("READY") && has("AGE") && columns.len() <= 6 {
+        Kind::Workload("StatefulSet")
+    } else if has("AGE") {
+        Kind::Other
+    } else {
+        return None;
+    };
+    Some((kind, columns))
+}
+
+struct Table<'o> {
+    /// Header in force: its kind and its line.
+    header: Option<(Kind, String)>,
+    out: &'o mut Facts,
+    seen: bool,
+}
+
+impl Table<'_> {
+    fn line(&mut self, l: &Line<'_>) {
+        let text = String::from_utf8_lossy(l.text);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let row = text.trim_end();
+        if row.is_empty() {
+            // Several kinds in one answer are set apart by a blank line; the next table has its own header.
+            self.header = None;
+            return;
+        }
+        if !l.ended {
+            return self.out.warn("truncated", Some(l.number), Some(l.offset), || "the last line is not ended; it is left out".into());
+        }
+        if let Some((kind, _)) = header(row) {
+            self.header = Some((kind, row.to_owned()));
+            self.seen = true;
+            return;
+        }
+        if prompts::command(row).is_some() {
+            self.header = None;
+            return;
+        }
+        let found = match &self.header {
+            Some((Kind::Other, _)) => return,
+            Some((kind, line)) => rows::read(*kind, &Columns::of(line), text),
+            None => shapes::row(row),
+        };
+        match found {
+            Some(f) => self.push(f, l),
+            None if self.header.is_some() => {
+                self.out.note("bad-row", Some(l.number), Some(l.offset), || {
+                    "a row that does not fit its table's header; it is left out".into()
+                });
+            }
+            None => {}
+        }
+    }
+
+    fn push(&mut self, found: Found, l: &Line<'_>) {
+        let cite = self.out.cite(l.offset, Some(l.number), l.text);
+        found.push(cite, self.out);
+    }
+}
