@@ -10,9 +10,11 @@
 //!
 //! A format never uses another format, never opens files, never makes a `When` of a `RawTime`, never reads the clock.
 
+pub mod cgroup_path;
 pub mod columns;
 pub mod decimal;
 pub mod input;
+pub mod kernel_log;
 pub mod kube_describe;
 pub mod kube_objects;
 pub mod kube_tables;
@@ -61,6 +63,8 @@ pub trait Format: Sync {
 
 /// Every format; the highest match wins, a tie takes list order.
 pub static FORMATS: &[&dyn Format] = &[
+    &kernel_log::KernelLog,
+    &kernel_log::ServiceLog,
     &prometheus_api::VictoriaExport,
     &prometheus_api::PrometheusApi,
     &openmetrics::OpenMetrics,

@@ -58,13 +58,14 @@ pub struct ProcessReading {
     pub values: BTreeMap<String, u64>,
 }
 
-/// Two clocks read at one moment on one boot: uptime beside wall time, or a known pair of stamps.
+/// Two clocks read at one moment. The observation's `at` is the artifact's own clock (uptime of a boot, or a stamp
+/// without year or zone); `wall` is the same moment on a better one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BootAnchor {
-    pub boot: u32,
     pub boot_id: Option<String>,
-    pub uptime_ns: i64,
     pub wall: RawTime,
+    /// How far the two readings may lie apart, in ns: the wall clock was read up to so much after the own clock.
+    pub late_ns: i64,
 }
 
 /// Evidence about the moment at which the bundle (or one artifact) was captured.

@@ -111,6 +111,90 @@ pub struct Task {
     pub oom_score_adj: Option<i32>,
 }
 
+/// Pod UID (with dashes) and container id (64 hex digits) of a cgroup path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CgroupIdentity {
+    pub pod_uid: Option<Box<str>>,
+    pub container_id: Option<Box<str>>,
+}
+
+/// What filled the limit, read from the report's own statistics. Bytes; the residual is what the parts leave over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Budget {
+    pub limit_bytes: Bytes,
+    pub usage_bytes: Bytes,
+    /// Anonymous memory: heaps and stacks.
+    pub anon_bytes: Bytes,
+    /// Page cache without shmem: can be reclaimed unless dirty or locked.
+    pub file_bytes: Bytes,
+    /// tmpfs, shared memory: charged to who wrote it, not freed when a process dies.
+    pub shmem_bytes: Bytes,
+    pub slab_bytes: Bytes,
+    pub kernel_stack_bytes: Bytes,
+    pub pagetables_bytes: Bytes,
+    pub sock_bytes: Bytes,
+    /// Kernel memory that is none of slab, stacks, page tables (percpu, vmalloc, …).
+    pub other_kernel_bytes: Bytes,
+    /// Usage less all parts; negative when the statistics are older than the usage.
+    pub residual_bytes: i64,
+}
+
+impl OomKill {
+    /// Kind as the report alone tells it: no other witness was heard.
+    pub fn kind(&self) -> KillKind {
+        if self.group_kill && self.victims.len() > 1 {
+            return KillKind::OomGroup;
+        }
+        match self.limit_level {
+            Some(LimitLevel::Pod) => KillKind::MemcgPod,
+            Some(LimitLevel::Service) => KillKind::MemcgService,
+            Some(LimitLevel::Node | LimitLevel::Kubepods) => KillKind::NodeOom,
+            Some(LimitLevel::Container) | None => KillKind::MemcgContainer,
+        }
+    }
+
+    /// What the charge consisted of; `None` without limit or statistics. Reads v2 keys, and v1's where v2's are absent.
+    pub fn budget(&self) -> Option<Budget> {
+        let (limit, usage) = (self.limit_bytes?, self.usage_bytes?);
+        if self.memcg_stats.is_empty() {
+            return None;
+        }
+        let get = |key: &str| self.memcg_stats.get(key).copied();
+        let v1 = get("anon").is_none();
+        // v1 prints a cgroup's own pages and, as `total_…`, those of its children too.
+        let old = |key: &str| get(&format!("total_{key}")).or_else(|| get(key)).unwrap_or(0);
+        let (anon, cache) = if v1 { (old("rss"), old("cache")) } else { (get("anon").unwrap_or(0), get("file").unwrap_or(0)) };
+        let shmem = if v1 { old("shmem") } else { get("shmem").unwrap_or(0) };
+        let slab =
+            get("slab").unwrap_or_else(|| get("slab_reclaimable").unwrap_or(0).saturating_add(get("slab_unreclaimable").unwrap_or(0)));
+        let stack = get("kernel_stack").unwrap_or(0);
+        let tables = get("pagetables").unwrap_or(0).saturating_add(get("sec_pagetables").unwrap_or(0));
+        let named = slab.saturating_add(stack).saturating_add(tables);
+        let other = match get("kernel") {
+            Some(k) => k.saturating_sub(named),
+            None => get("percpu").unwrap_or(0).saturating_add(get("vmalloc").unwrap_or(0)),
+        };
+        let sock = get("sock").unwrap_or(0);
+        // `file` (and v1's `cache`) counts shmem as well.
+        let file = cache.saturating_sub(shmem);
+        let parts = [anon, file, shmem, slab, stack, tables, sock, other].iter().fold(0u64, |a, b| a.saturating_add(*b));
+        let residual = i64::try_from(i128::from(usage) - i128::from(parts)).unwrap_or(i64::MIN);
+        Some(Budget {
+            limit_bytes: limit,
+            usage_bytes: usage,
+            anon_bytes: anon,
+            file_bytes: file,
+            shmem_bytes: shmem,
+            slab_bytes: slab,
+            kernel_stack_bytes: stack,
+            pagetables_bytes: tables,
+            sock_bytes: sock,
+            other_kernel_bytes: other,
+            residual_bytes: residual,
+        })
+    }
+}
+
 /// One out-of-memory report of the kernel. `victims` is empty when no killable process was found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OomKill {
@@ -136,6 +220,17 @@ pub struct OomKill {
     pub kernel: Option<String>,
     /// QoS class read from the cgroup path.
     pub qos: Option<&'static str>,
+    /// Strong keys read from the cgroup path.
+    pub identity: CgroupIdentity,
+    /// Container runtime and cgroup driver that the path's naming shows.
+    pub runtime: Option<&'static str>,
+    pub cgroup_driver: Option<&'static str>,
+    /// Process that the old selection chose (`Kill process P … or sacrifice child`) where a child died in its stead.
+    pub selected_pid: Option<u32>,
+    /// Only the kernel's last line was there: the report itself was rate-limited or lost.
+    pub report_lost: bool,
+    /// Base page size in bytes by which page counts were turned into bytes.
+    pub page_size: Option<u64>,
     pub tasks: Vec<Task>,
     /// memory.stat as printed; sizes in bytes, counters as counts.
     pub memcg_stats: BTreeMap<String, u64>,
@@ -144,6 +239,8 @@ pub struct OomKill {
     pub uptime_seconds: Option<f64>,
     /// Reports folded into this one (a storm), at least 1.
     pub count: u64,
+    /// Time of the last folded report, where there are several.
+    pub last: super::RawTime,
     /// Manual kill by SysRq f.
     pub sysrq: bool,
 }

@@ -19,9 +19,11 @@ impl Boots {
     pub fn learn(facts: &Facts, calendar: impl Fn(&RawTime, &Cite) -> When) -> Self {
         let mut zero: BTreeMap<(ArtifactId, u32), Vec<When>> = BTreeMap::new();
         for b in &facts.boots {
-            let wall = calendar(&b.what.wall, &b.cite);
+            let RawTime::SinceBoot { boot, ns, .. } = b.at else { continue };
+            let mut wall = calendar(&b.what.wall, &b.cite);
             if wall.is_known() {
-                zero.entry((b.cite.span.artifact, b.what.boot)).or_default().push(shift(wall, b.what.uptime_ns));
+                wall.earliest = wall.earliest.saturating_sub(b.what.late_ns);
+                zero.entry((b.cite.span.artifact, boot)).or_default().push(shift(wall, ns));
             }
         }
         Boots { zero: zero.into_iter().filter_map(|(k, list)| Some((k, agree(&list)?))).collect() }

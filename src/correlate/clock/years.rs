@@ -56,6 +56,7 @@ impl Years {
                 raw(&e.what.last, e.cite.span.artifact);
             }
             for b in &facts.boots {
+                raw(&b.at, b.cite.span.artifact);
                 raw(&b.what.wall, b.cite.span.artifact);
             }
         }
