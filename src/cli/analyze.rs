@@ -2,22 +2,32 @@
 
 use super::input::InputArgs;
 use super::output::{self, Target};
+use super::shown::ShownArgs;
 use postmem::report::document::ReportDoc;
+use postmem::report::{html, json, markdown, terminal};
 use postmem::{Error, pipeline};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Kinds of output `-o` can ask for.
-const KINDS: &[&str] = &["json"];
+const KINDS: &[&str] = &["html", "md", "json", "txt"];
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Directories, archives or loose files; `-` reads one from standard input
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
-    /// Write a report; its kind is told by the ending (.html, .md, .json) or a prefix (json:-). Repeatable
-    #[arg(short, value_name = "FILE")]
+    /// Write a report; its kind is told by the ending (.html, .md, .json, .txt) or a prefix (json:-). Repeatable
+    #[arg(short, long, value_name = "FILE")]
     output: Vec<String>,
+    /// Report on one namespace, pod or workload only: NS or NS/NAME
+    #[arg(long, value_name = "NS/NAME")]
+    focus: Option<String>,
+    /// Most bytes of a Markdown report; sections of least value are left out and named
+    #[arg(long, value_name = "N", default_value_t = markdown::MAX_BYTES)]
+    max_bytes: usize,
+    #[command(flatten)]
+    shown: ShownArgs,
     #[command(flatten)]
     input: InputArgs,
 }
@@ -25,16 +35,27 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode, Error> {
     // A target that cannot be meant is a usage error before any work is done.
     let targets = args.output.iter().map(|o| output::target(o, KINDS)).collect::<Result<Vec<Target>, Error>>()?;
-    let analysis = pipeline::analyze(&args.inputs, &args.input.options()?)?;
+    let options = pipeline::Options { focus: args.focus.clone(), ..args.input.options()? };
+    let progress = args.shown.progress("reading");
+    let outcome = pipeline::analyze(&args.inputs, &options);
+    progress.finish_and_clear();
+    let pipeline::Analysis { mut document, diagnostics, unreadable } = outcome?;
+    args.shown.redactor().document(&mut document);
+    args.shown.warn(diagnostics.iter().map(|(p, d)| (p.as_str(), d)));
     for t in &targets {
-        t.write(&render(&t.kind, &analysis.document)?)?;
+        t.write(render(&t.kind, &document, args.max_bytes).as_bytes())?;
     }
-    analysis.unreadable.map_or(Ok(ExitCode::SUCCESS), Err)
+    if !args.shown.quiet() && targets.iter().all(|t| t.path.is_some()) {
+        Target { kind: "txt".into(), path: None }.write(terminal::page(&document, args.shown.color()).as_bytes())?;
+    }
+    unreadable.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-fn render(kind: &str, doc: &ReportDoc) -> Result<Vec<u8>, Error> {
+fn render(kind: &str, doc: &ReportDoc, max_bytes: usize) -> String {
     match kind {
-        "json" => serde_json::to_vec_pretty(doc).map_err(|e| Error::Internal(e.to_string())),
-        other => Err(Error::Internal(format!("no writer for {other}"))),
+        "html" => html::page(doc),
+        "md" => markdown::page(doc, max_bytes),
+        "txt" => terminal::page(doc, false),
+        _ => json::document(doc),
     }
 }

@@ -6,6 +6,7 @@ mod input;
 mod inspect;
 mod output;
 mod rows;
+mod shown;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;

@@ -155,3 +155,14 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     pub not_evaluated: Vec<NotEvaluated>,
 }
+
+impl Verdict {
+    /// Keeps the findings of one namespace (`NS`) or of one pod or workload in it (`NS/NAME`).
+    pub fn focus(&mut self, focus: &str) {
+        let (ns, name) = focus.split_once('/').map_or((focus, None), |(ns, name)| (ns, Some(name)));
+        self.findings.retain(|f| {
+            let o = &f.owner;
+            o.namespace.as_deref() == Some(ns) && name.is_none_or(|n| [&o.pod, &o.workload].into_iter().flatten().any(|have| have == n))
+        });
+    }
+}

@@ -7,9 +7,9 @@ use crate::bundle::{self, Bundle, Limits};
 use crate::correlate;
 use crate::correlate::compare::{Refusal, Snapshot};
 use crate::error::Error;
-use crate::model::Incident;
 use crate::model::delta::{Delta, RowOptions};
 use crate::model::incident::InputInfo;
+use crate::model::{Diagnostic, Incident};
 use crate::report::document::ReportDoc;
 use crate::{diagnosis, report};
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub struct Options {
     pub rows: RowOptions,
     /// Worker threads; as many as there are processors if absent. Results never depend on it.
     pub threads: Option<usize>,
+    /// Report on this namespace, or this pod or workload of a namespace, only: `NS` or `NS/NAME`.
+    pub focus: Option<String>,
     /// Leave out the inputs' digests, where no document shows them.
     pub skip_digests: bool,
 }
@@ -51,6 +53,8 @@ pub fn inspect(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error>
 /// The main job's outcome: the report, and the error to exit with when nothing in the input could be read.
 pub struct Analysis {
     pub document: ReportDoc,
+    /// Everything that could not be read whole, with its artifact's path.
+    pub diagnostics: Vec<(String, Diagnostic)>,
     pub unreadable: Option<Error>,
 }
 
@@ -58,8 +62,12 @@ pub struct Analysis {
 pub fn analyze(inputs: &[PathBuf], options: &Options) -> Result<Analysis, Error> {
     in_pool(options, || {
         let incident = read_here(inputs, options)?;
-        let verdict = diagnosis::diagnose(&incident);
-        Ok(Analysis { document: report::compose::report(&incident, &verdict), unreadable: unreadable(&incident) })
+        let mut verdict = diagnosis::diagnose(&incident);
+        if let Some(focus) = &options.focus {
+            verdict.focus(focus);
+        }
+        let diagnostics = incident.artifacts.iter().flat_map(|a| a.diagnostics.iter().map(|d| (a.path.clone(), d.clone()))).collect();
+        Ok(Analysis { document: report::compose::report(&incident, &verdict), diagnostics, unreadable: unreadable(&incident) })
     })
 }
 
