@@ -13,6 +13,8 @@
 pub mod cgroup_path;
 pub mod columns;
 pub mod decimal;
+pub mod goroutine_text;
+pub mod heap_text;
 pub mod input;
 pub mod kernel_log;
 pub mod kube_describe;
@@ -25,6 +27,7 @@ pub mod pprof;
 pub mod prometheus_api;
 pub mod prompts;
 pub mod series_set;
+pub mod stack_builder;
 pub mod tracemalloc_pickle;
 pub mod tsdb_dump;
 pub mod v8_heapsnapshot;
@@ -76,6 +79,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &pprof::Pprof,
     &v8_heapsnapshot::V8HeapSnapshot,
     &v8_heapsnapshot::V8HeapTimeline,
+    &heap_text::HeapText,
+    &goroutine_text::GoroutineText,
 ];
 
 /// The format that claims `head` most strongly.
