@@ -94,8 +94,9 @@ fn spread(g: &GraphColumns, d: &mut Distances, queue: &mut Vec<u32>, pending: &m
     }
 }
 
-/// Totals by class. Objects of size 0 do not count. Of two classes with one key the one met last counts, as in DevTools.
-pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Option<&[i32]>) -> Vec<ClassTotals> {
+/// Totals by class, and the classes left out. Objects of size 0 do not count. Of two classes with one key the one met last
+/// counts, as in DevTools; the others are hidden.
+pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Option<&[i32]>) -> (Vec<ClassTotals>, Vec<u32>) {
     #[derive(Clone, Copy)]
     struct Sum {
         first: u32,
@@ -124,10 +125,14 @@ pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Optio
             }
         }
     }
+    let mut hidden = Vec::new();
     let mut winner: BTreeMap<String, (u32, usize)> = BTreeMap::new();
     for (c, s) in sums.iter().enumerate().filter(|(_, s)| s.count > 0) {
         let Some(class) = g.classes.get(c) else { continue };
         let slot = winner.entry(class.key()).or_insert((s.first, c));
+        if slot.1 != c {
+            hidden.push(if s.first > slot.0 { slot.1 } else { c } as u32);
+        }
         if s.first > slot.0 {
             *slot = (s.first, c);
         }
@@ -148,7 +153,7 @@ pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Optio
     rows.sort_by(|a, b| {
         b.retained_bytes.cmp(&a.retained_bytes).then(b.bytes.cmp(&a.bytes)).then_with(|| a.class.key().cmp(&b.class.key()))
     });
-    rows
+    (rows, hidden)
 }
 
 /// Retained size by class without counting what an object of the same class already retains: in preorder of the dominator

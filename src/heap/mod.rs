@@ -1,7 +1,10 @@
 //! Heap graphs: dominators, retained sizes, distances, differences, growth; and sums over allocation sites. Plain functions
 //! over neutral columns; knows no format.
 
+pub mod borrow;
 pub mod dominators;
+pub mod fold;
+pub mod growth;
 pub mod measure;
 pub mod settle;
 pub mod shapes;

@@ -1,8 +1,8 @@
 //! What happens to a graph between reading and comparing: figures are computed, asked-for objects answered, and the columns
 //! dropped, so that never more than one graph is held.
 
-use super::{dominators, measure, shapes};
-use crate::model::graph::{GraphColumns, HeapGraph, NodeAnswer};
+use super::{borrow, dominators, fold, growth, measure, shapes};
+use crate::model::graph::{Fold, GraphColumns, HeapGraph, NodeAnswer};
 
 /// What is wanted of a graph beside its totals.
 #[derive(Clone, Copy, Default)]
@@ -14,15 +14,25 @@ pub struct Ask<'a> {
 }
 
 /// Computes the figures of a freshly read graph, with those settled before it at hand, and drops its columns.
-pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, _earlier: &[&HeapGraph]) {
+pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
     let Some(mut g) = graph.columns.take() else { return };
-    let shapes = std::mem::take(&mut g.shapes);
+    let mut shapes = std::mem::take(&mut g.shapes);
+    if graph.names_lost {
+        borrow::names(&mut g, earlier.iter().filter_map(|e| e.fold.as_deref()));
+    }
+    let plain = ask.compare.then(|| g.class.clone());
     let mut class = std::mem::take(&mut g.class);
     shapes::assign(&shapes, &shapes.interfaces, &mut class, &mut g.classes);
     g.class = class;
     if graph.edges_lost {
-        graph.rows = measure::by_class(&g, None, None);
+        let (rows, hidden) = measure::by_class(&g, None, None);
+        graph.rows = rows;
         answer(graph, &g, ask.ids, None);
+        if let Some(plain) = plain {
+            let mut fold = fold::fold(&g, &plain, shapes, &fold::by_id(&g), None, &[]);
+            fold.hidden = hidden;
+            graph.fold = Some(Box::new(fold));
+        }
         return;
     }
     let ((tree, retained), distances) = rayon::join(
@@ -31,12 +41,37 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, _earlier: &[&HeapGraph]) {
             let retained = measure::retained(&g, &tree);
             (tree, retained)
         },
-        || measure::distances(&g, false),
+        || measure::distances(&g, ask.compare),
     );
-    graph.rows = measure::by_class(&g, Some((&tree, &retained)), Some(&distances.of));
+    let (rows, hidden) = measure::by_class(&g, Some((&tree, &retained)), Some(&distances.of));
+    graph.rows = rows;
     if !ask.ids.is_empty() {
         answer(graph, &g, ask.ids, Some((&tree, &retained, &distances.of)));
     }
+    let Some(plain) = plain else { return };
+    let order = fold::by_id(&g);
+    let elements = fold::elements(&g, &tree);
+    let interfaces = std::mem::take(&mut shapes.interfaces);
+    let folds = earlier.iter().filter_map(|e| e.fold.as_deref()).filter(|f| !f.retained.is_empty());
+    let column = measure::by_node(&tree, &retained);
+    let mut own = fold::fold(&g, &plain, shapes, &order, Some(&column), &elements);
+    drop((plain, column));
+    own.hidden = hidden;
+    let same: Vec<&Fold> = folds.filter(|f| fold::same_process(f, &own) == Some(true)).collect();
+    if !same.is_empty() {
+        let now = growth::Now {
+            g: &g,
+            tree: &tree,
+            retained: &retained,
+            distances: &distances,
+            order: &order,
+            elements: &elements,
+            interfaces: &interfaces,
+        };
+        graph.growth = growth::find(&now, &same);
+    }
+    own.shapes.interfaces = interfaces;
+    graph.fold = Some(Box::new(own));
 }
 
 /// Answers for single objects by id.

@@ -312,6 +312,8 @@ pub struct GraphColumns {
     pub shapes: Shapes,
     /// Classes whose own name was lost with the file's end; an earlier snapshot may know them.
     pub nameless: u32,
+    /// Ids are addresses that change as objects move (HPROF): they say nothing across files.
+    pub moving_ids: bool,
     /// Bytes that belong to the process and to no node.
     pub extra_bytes: u64,
     /// Bounds of object ids and their times in µs, for files that recorded allocations: (last id, time).
@@ -385,8 +387,10 @@ pub struct Fold {
     pub elements: Vec<u32>,
     pub classes: Vec<Class>,
     pub shapes: Shapes,
-    /// (kind, own name) of each row, for telling one process from another and for giving names back to a cut file.
-    pub raw: Vec<u64>,
+    /// Classes that another class of the same key hides, as in DevTools.
+    pub hidden: Vec<u32>,
+    /// Every eighth object by id, with a hash of what it is: (id, hash), sorted. Tells one process from another.
+    pub marks: Vec<(u64, u32)>,
 }
 
 impl Fold {
@@ -421,6 +425,8 @@ pub struct Gain {
     pub count: i64,
     /// Shallow bytes gained.
     pub bytes: i64,
+    /// What the gained objects retain, bytes; what they retain of one another counts once.
+    pub retained_bytes: u64,
 }
 
 /// A surviving object whose retained size grew by objects of its own, not by those of another survivor beneath it.

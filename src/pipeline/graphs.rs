@@ -4,14 +4,19 @@
 use crate::heap::settle::{Ask, settle};
 use crate::model::Facts;
 use crate::model::graph::HeapGraph;
-use crate::model::profile::ProfileBody;
+use crate::model::profile::{HeapProfile, ProfileBody};
 
-/// The graphs that an artifact's facts hold.
-pub fn of(facts: &Facts) -> impl Iterator<Item = &HeapGraph> {
-    facts.profiles.iter().filter_map(|p| match &p.what.body {
+/// The graphs among profiles.
+pub fn among<'a>(profiles: impl Iterator<Item = &'a HeapProfile>) -> impl Iterator<Item = &'a HeapGraph> {
+    profiles.filter_map(|p| match &p.body {
         ProfileBody::Graph(g) => Some(&**g),
         _ => None,
     })
+}
+
+/// The graphs that an artifact's facts hold.
+pub fn of(facts: &Facts) -> impl Iterator<Item = &HeapGraph> {
+    among(facts.profiles.iter().map(|p| &p.what))
 }
 
 /// Settles what `facts` brought, in the light of those before.

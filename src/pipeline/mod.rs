@@ -8,6 +8,7 @@ use crate::correlate;
 use crate::correlate::compare::{Refusal, Snapshot};
 use crate::error::Error;
 use crate::model::delta::{Delta, RowOptions};
+use crate::model::graph::HeapGraph;
 use crate::model::incident::InputInfo;
 use crate::model::{Diagnostic, Incident};
 use crate::report::document::ReportDoc;
@@ -34,9 +35,15 @@ pub fn read(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
 }
 
 fn read_here(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
+    read_after(inputs, options, None)
+}
+
+/// Reads inputs whose heap graphs are to be compared with those of `earlier` runs, if any are given.
+fn read_after(inputs: &[PathBuf], options: &Options, earlier: Option<&[Incident]>) -> Result<Incident, Error> {
+    let graphs: Vec<&HeapGraph> = earlier.into_iter().flatten().flat_map(|i| graphs::among(i.profiles.iter().map(|p| &p.what))).collect();
+    let wants = schedule::Wants { digests: !options.skip_digests, ids: &options.rows.nodes, compare: earlier.is_some(), earlier: &graphs };
     let bundle = bundle::walk::open(inputs, &options.limits, &options.correlate.map)?;
-    let parsed =
-        schedule::parse(&bundle.entries, &schedule::Wants { digests: !options.skip_digests, ids: &options.rows.nodes, earlier: &[] });
+    let parsed = schedule::parse(&bundle.entries, &wants);
     let infos = inputs_info(bundle, &parsed);
     let mut incident = correlate::correlate(parsed.facts, parsed.artifacts, &options.correlate);
     incident.inputs = infos;
@@ -112,7 +119,8 @@ fn inputs_info(bundle: Bundle, parsed: &schedule::Parsed) -> Vec<InputInfo> {
 pub fn diff(inputs: &[PathBuf], options: &Options) -> Result<Delta, Error> {
     let mut incidents = Vec::new();
     for input in inputs {
-        incidents.push(read(std::slice::from_ref(input), options)?);
+        let incident = in_pool(options, || read_after(std::slice::from_ref(input), options, Some(&incidents)))?;
+        incidents.push(incident);
     }
     let mut snapshots = Vec::new();
     for (input, incident) in inputs.iter().zip(&incidents) {

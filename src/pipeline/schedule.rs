@@ -9,6 +9,7 @@ use crate::formats::{self, Format, Head, Input, Lane, Open};
 use crate::heap::settle::Ask;
 use crate::model::diagnostic::{Diagnostics, Severity};
 use crate::model::facts::SubArtifact;
+use crate::model::graph::HeapGraph;
 use crate::model::incident::ArtifactInfo;
 use crate::model::{ArtifactId, Facts};
 use rayon::prelude::*;
@@ -76,8 +77,10 @@ pub struct Wants<'a> {
     pub digests: bool,
     /// Heap objects to answer for.
     pub ids: &'a [u64],
-    /// Facts of earlier runs whose heap graphs these entries' are compared with.
-    pub earlier: &'a [&'a Facts],
+    /// Heap graphs are kept for comparison even where there is only one.
+    pub compare: bool,
+    /// Heap graphs of earlier runs that these entries' are compared with.
+    pub earlier: &'a [&'a HeapGraph],
 }
 
 /// Sniffs and parses every entry.
@@ -120,12 +123,12 @@ fn round(entries: &[Entry], wants: &Wants<'_>, parsed: &mut Parsed) {
     // With the whole pool, one after the other: fanned out, waiting workers would open further ones. In order of their
     // paths, which is the order of time for snapshots of one process; each is settled before the next is read.
     let parallel: Vec<usize> = (0..entries.len()).filter(|&i| lane(i) == Lane::Parallel).collect();
-    let ask = Ask { ids: wants.ids, compare: parallel.len() > 1 || !wants.earlier.is_empty() };
+    let ask = Ask { ids: wants.ids, compare: parallel.len() > 1 || wants.compare };
     for &i in &parallel {
         let Some(mut one) = parse(i) else { continue };
         let settled = parallel.iter().take_while(|&&k| k != i).filter_map(|&k| slots.get(k)?.get());
-        let before = wants.earlier.iter().copied().chain(settled.map(|o| &o.facts));
-        graphs::settle_all(&mut one.facts, ask, before.flat_map(graphs::of));
+        let before = wants.earlier.iter().copied().chain(settled.flat_map(|o| graphs::of(&o.facts)));
+        graphs::settle_all(&mut one.facts, ask, before);
         if let Some(slot) = slots.get(i) {
             let _ = slot.set(one);
         }
@@ -133,7 +136,8 @@ fn round(entries: &[Entry], wants: &Wants<'_>, parsed: &mut Parsed) {
     for slot in slots {
         let mut one = slot.into_inner().unwrap_or_default();
         // Graphs of formats of the serial lane, which are small.
-        graphs::settle_all(&mut one.facts, ask, parsed.facts.iter().flat_map(graphs::of));
+        let before = wants.earlier.iter().copied().chain(parsed.facts.iter().flat_map(graphs::of));
+        graphs::settle_all(&mut one.facts, ask, before);
         parsed.facts.push(one.facts);
         parsed.artifacts.push(one.info);
         parsed.digests.push(one.digest);

@@ -1,0 +1,234 @@
+//! A graph reduced to sorted columns, and what can be said from two such folds: are they of one process, which objects
+//! came and went by class.
+
+use crate::model::graph::{Class, Fold, GraphColumns, Interface, NodeKind, Shapes, WideColumn};
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Nodes in order of their ids.
+pub fn by_id(g: &GraphColumns) -> Vec<u32> {
+    if g.id.wide.is_empty() {
+        let mut keys: Vec<u64> = g.id.low.iter().enumerate().map(|(i, &id)| u64::from(id) << 32 | i as u64).collect();
+        keys.par_sort_unstable();
+        return keys.into_iter().map(|k| k as u32).collect();
+    }
+    let mut keys: Vec<(u64, u32)> = g.id.iter().zip(0..).collect();
+    keys.par_sort_unstable();
+    keys.into_iter().map(|k| k.1).collect()
+}
+
+/// Folds a graph. `class` and `shapes` are as the format gave them, before interfaces were applied.
+pub fn fold(g: &GraphColumns, class: &[u32], mut shapes: Shapes, order: &[u32], retained: Option<&WideColumn>, elements: &[u32]) -> Fold {
+    let pick = |c: &WideColumn| {
+        let mut out = WideColumn { low: Vec::with_capacity(order.len()), wide: Vec::new() };
+        order.iter().for_each(|&n| out.push(c.get(n as usize)));
+        out
+    };
+    let pick32 = |c: &[u32]| order.iter().map(|&n| c.get(n as usize).copied().unwrap_or(0)).collect::<Vec<u32>>();
+    let ((id, self_size), (retained, (class, elements))) = rayon::join(
+        || (pick(&g.id), pick(&g.self_size)),
+        || (retained.map(pick).unwrap_or_default(), (pick32(class), if elements.is_empty() { Vec::new() } else { pick32(elements) })),
+    );
+    if !shapes.records.is_empty() {
+        let mut row = vec![0u32; order.len()];
+        for (r, &n) in order.iter().enumerate() {
+            if let Some(slot) = row.get_mut(n as usize) {
+                *slot = r as u32;
+            }
+        }
+        for r in &mut shapes.records {
+            r.0 = row.get(r.0 as usize).copied().unwrap_or(0);
+        }
+        shapes.records.sort_unstable();
+    }
+    Fold { marks: marks(g, order), id, class, self_size, retained, elements, classes: g.classes.clone(), shapes, hidden: Vec::new() }
+}
+
+/// How many objects each node refers to, counted through its own arrays and tables.
+pub fn elements(g: &GraphColumns, tree: &super::dominators::Tree) -> Vec<u32> {
+    let part: Vec<bool> = g.kinds.iter().map(|k| matches!(k, NodeKind::Hidden | NodeKind::Array)).collect();
+    let own: Vec<bool> = g
+        .kinds
+        .iter()
+        .map(|k| {
+            matches!(k, NodeKind::Object | NodeKind::Closure | NodeKind::String | NodeKind::RegExp | NodeKind::Number | NodeKind::Native)
+        })
+        .collect();
+    let is = |set: &[bool], n: u32| g.kind.get(n as usize).and_then(|&k| set.get(usize::from(k))) == Some(&true);
+    let mut count: Vec<u32> = (0..g.nodes() as u32)
+        .into_par_iter()
+        .map(|n| {
+            let edges = g.to.get(g.edges(n)).unwrap_or(&[]);
+            edges.iter().filter(|t| **t & crate::model::graph::FAR == 0 && is(&own, **t & crate::model::graph::NODE)).count() as u32
+        })
+        .collect();
+    for i in (1..tree.order.len()).rev() {
+        let Some((&n, &up)) = tree.order.get(i).zip(tree.idom.get(i).and_then(|&d| tree.order.get(d as usize))) else { continue };
+        if is(&part, n) {
+            let own = count.get(n as usize).copied().unwrap_or(0);
+            if let Some(c) = count.get_mut(up as usize) {
+                *c = c.saturating_add(own);
+            }
+        }
+    }
+    count
+}
+
+/// FNV-1a over a name and a kind, the same on every machine.
+fn hash(name: &str, kind: u8) -> u32 {
+    name.bytes().chain([kind]).fold(0x811c_9dc5, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193))
+}
+
+fn marks(g: &GraphColumns, order: &[u32]) -> Vec<(u64, u32)> {
+    if g.moving_ids {
+        return Vec::new();
+    }
+    order
+        .iter()
+        .filter_map(|&n| {
+            let id = g.id.get(n as usize);
+            (id >> 1 & 7 == 0).then(|| {
+                let kind = g.node_kind(n);
+                (id, hash(g.node_name(n), kind as u8))
+            })
+        })
+        .collect()
+}
+
+/// Whether two folds are of one process: objects with one id are the same thing in both. Measured: 100 % of common ids
+/// within a process, 18 to 45 % across processes, for ids are handed out in order of start-up.
+pub fn same_process(a: &Fold, b: &Fold) -> Option<bool> {
+    let (mut i, mut k, mut common, mut equal) = (0, 0, 0u64, 0u64);
+    while let (Some(x), Some(y)) = (a.marks.get(i), b.marks.get(k)) {
+        if x.0 == y.0 {
+            common += 1;
+            equal += u64::from(x.1 == y.1);
+            i += 1;
+            k += 1;
+        } else if x.0 < y.0 {
+            i += 1;
+        } else {
+            k += 1;
+        }
+    }
+    match common {
+        0 if a.marks.len() > 100 && b.marks.len() > 100 => Some(false),
+        0..50 => None,
+        _ => Some(equal * 10 >= common * 9),
+    }
+}
+
+/// The class of every row when `interfaces` are applied to its records, and the class table that goes with it.
+pub fn classes<'a>(f: &'a Fold, interfaces: &[Interface]) -> (Cow<'a, [u32]>, Cow<'a, [Class]>) {
+    if f.shapes.records.is_empty() {
+        return (Cow::Borrowed(&f.class), Cow::Borrowed(&f.classes));
+    }
+    let (mut class, mut table) = (f.class.clone(), f.classes.clone());
+    super::shapes::assign(&f.shapes, interfaces, &mut class, &mut table);
+    (Cow::Owned(class), Cow::Owned(table))
+}
+
+/// Objects of a class that came and went between two folds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Turnover {
+    pub added_count: u64,
+    pub removed_count: u64,
+    pub added_bytes: u64,
+    pub removed_bytes: u64,
+}
+
+/// Class tables of two folds under common numbers: key → number, and each fold's own index → number.
+pub struct Common {
+    pub classes: Vec<Class>,
+    /// Per fold: number of each of its classes; `None` for hidden ones.
+    pub number: Vec<Vec<Option<u32>>>,
+}
+
+/// Numbers the classes of several folds by key.
+pub fn common(folds: &[(&Fold, &[Class])]) -> Common {
+    let mut known: BTreeMap<String, u32> = BTreeMap::new();
+    let mut classes = Vec::new();
+    let number = folds
+        .iter()
+        .map(|(f, table)| {
+            table
+                .iter()
+                .enumerate()
+                .map(|(i, c)| {
+                    (!f.hidden.contains(&(i as u32))).then(|| {
+                        *known.entry(c.key()).or_insert_with(|| {
+                            classes.push(c.clone());
+                            (classes.len() - 1) as u32
+                        })
+                    })
+                })
+                .collect()
+        })
+        .collect();
+    Common { classes, number }
+}
+
+/// Turnover by common class number between two folds of one process. Objects without a size do not count; an object whose
+/// class changed went and came.
+pub fn turnover(a: (&Fold, &[u32], &[Option<u32>]), b: (&Fold, &[u32], &[Option<u32>]), classes: usize) -> Vec<Turnover> {
+    let mut out = vec![Turnover::default(); classes];
+    let class = |side: &(&Fold, &[u32], &[Option<u32>]), row: usize| -> Option<(u32, u64)> {
+        let size = side.0.self_size.get(row);
+        let c = side.2.get(*side.1.get(row)? as usize).copied().flatten()?;
+        (size > 0).then_some((c, size))
+    };
+    let removed = |row: usize, out: &mut Vec<Turnover>| {
+        if let Some((c, size)) = class(&a, row)
+            && let Some(t) = out.get_mut(c as usize)
+        {
+            t.removed_count += 1;
+            t.removed_bytes = t.removed_bytes.saturating_add(size);
+        }
+    };
+    let added = |row: usize, out: &mut Vec<Turnover>| {
+        if let Some((c, size)) = class(&b, row)
+            && let Some(t) = out.get_mut(c as usize)
+        {
+            t.added_count += 1;
+            t.added_bytes = t.added_bytes.saturating_add(size);
+        }
+    };
+    let (mut i, mut k) = (0, 0);
+    while i < a.0.len() || k < b.0.len() {
+        let (x, y) = ((i < a.0.len()).then(|| a.0.id.get(i)), (k < b.0.len()).then(|| b.0.id.get(k)));
+        match (x, y) {
+            (Some(x), Some(y)) if x == y => {
+                let (p, q) = (class(&a, i), class(&b, k));
+                if p.map(|p| p.0) != q.map(|q| q.0) {
+                    removed(i, &mut out);
+                    added(k, &mut out);
+                }
+                i += 1;
+                k += 1;
+            }
+            (Some(x), y) if y.is_none_or(|y| x < y) => {
+                removed(i, &mut out);
+                i += 1;
+            }
+            _ => {
+                added(k, &mut out);
+                k += 1;
+            }
+        }
+    }
+    out
+}
+
+/// Objects and bytes by common class number.
+pub fn totals(f: &Fold, class: &[u32], number: &[Option<u32>], classes: usize) -> Vec<(u64, u64)> {
+    let mut out = vec![(0u64, 0u64); classes];
+    for (row, &c) in class.iter().enumerate() {
+        let size = f.self_size.get(row);
+        if let Some(slot) = number.get(c as usize).copied().flatten().and_then(|n| out.get_mut(n as usize)).filter(|_| size > 0) {
+            slot.0 += 1;
+            slot.1 = slot.1.saturating_add(size);
+        }
+    }
+    out
+}
