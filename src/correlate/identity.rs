@@ -62,7 +62,10 @@ impl Names {
     }
 
     fn learn_workload(&mut self, w: &WorkloadState) {
-        if let (Some(ns), Some(owner)) = (&w.namespace, &w.controlled_by) {
+        // A ReplicaSet may belong to anything that rolls out; a Deployment or Job that an operator's object made is itself
+        // what people call the workload.
+        let climbs = |owner: &str| matches!(w.kind.as_str(), "ReplicaSet" | "ReplicationController" | "") || owner.starts_with("CronJob/");
+        if let (Some(ns), Some(owner)) = (&w.namespace, w.controlled_by.as_ref().filter(|o| climbs(o))) {
             self.controllers.insert((ns.clone(), w.name.clone()), bare(owner).to_owned());
         }
     }

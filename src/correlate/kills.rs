@@ -212,7 +212,7 @@ fn killed_end(c: &ContainerState) -> Option<Timestamp> {
 fn container_endings(incident: &Incident, kills: &mut Vec<Kill>) {
     for p in &incident.pods {
         for c in &p.what.containers {
-            for run in [c.last.as_ref(), Some(&c.now)].into_iter().flatten() {
+            for run in [c.last.as_ref(), Some(&c.now)].into_iter().flatten().chain(&c.past) {
                 if run.state.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("terminated")) || run.finished.is_some() {
                     container_ending(incident, kills, p, c, run);
                 }

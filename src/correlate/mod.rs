@@ -7,6 +7,7 @@ pub mod histories;
 pub mod identity;
 pub mod kills;
 pub mod paths;
+pub mod pods;
 pub mod profiles;
 pub mod timeline;
 pub mod trends;
@@ -84,6 +85,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.joins = joins.into_iter().collect();
     incident.capture = clock.capture();
     incident.contradictions.extend(clock.contradictions().iter().cloned());
+    pods::merge(&mut incident);
     kills::endings(&mut incident);
     trends::compute(&mut incident);
     adopt::orphans(&mut incident);

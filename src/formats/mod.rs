@@ -11,6 +11,8 @@
 //! A format never uses another format, never opens files, never makes a `When` of a `RawTime`, never reads the clock.
 
 pub mod cgroup_path;
+pub mod collection_stamp;
+pub mod collector_errors;
 pub mod columns;
 pub mod decimal;
 pub mod goroutine_text;
@@ -29,6 +31,7 @@ pub mod prompts;
 pub mod series_set;
 pub mod stack_builder;
 pub mod tracemalloc_pickle;
+pub mod transcript;
 pub mod tsdb_dump;
 pub mod v8_heapsnapshot;
 
@@ -66,6 +69,9 @@ pub trait Format: Sync {
 
 /// Every format; the highest match wins, a tie takes list order.
 pub static FORMATS: &[&dyn Format] = &[
+    &transcript::Transcript,
+    &collector_errors::CollectorErrors,
+    &collection_stamp::CollectionStamp,
     &kernel_log::KernelLog,
     &kernel_log::ServiceLog,
     &prometheus_api::VictoriaExport,

@@ -44,6 +44,8 @@ pub struct ContainerState {
     pub image: Option<String>,
     pub now: ContainerRun,
     pub last: Option<ContainerRun>,
+    /// Earlier endings that only older copies of the pod show, earliest first.
+    pub past: Vec<ContainerRun>,
     pub ready: Option<bool>,
     pub restart_count: Option<u64>,
     pub limits: Resources,
