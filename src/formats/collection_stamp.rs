@@ -16,8 +16,8 @@ impl Format for CollectionStamp {
 
     fn sniff(&self, head: &Head<'_>) -> Match {
         let named = matches!(head.file_name(), "timestamp" | "gather-timestamp");
-        let stamps = head.lines().filter(|l| !l.is_empty());
-        let all = stamps.clone().count() <= 4 && stamps.clone().all(|l| parse_rfc3339(l).is_some());
+        let stamps: Vec<&[u8]> = head.lines().filter(|l| !l.is_empty()).take(5).collect();
+        let all = stamps.len() <= 4 && stamps.iter().all(|l| parse_rfc3339(l).is_some());
         if named && head.complete && all && !head.bytes.is_empty() { Match::Certain } else { Match::No }
     }
 

@@ -98,7 +98,9 @@ fn is_error(line: &str) -> bool {
         "error retrieving",
     ];
     let line = line.trim_start();
-    line == "-- No entries --" || STARTS.iter().any(|s| line.starts_with(s)) || line.contains("the server could not find the requested resource")
+    line == "-- No entries --"
+        || STARTS.iter().any(|s| line.starts_with(s))
+        || line.contains("the server could not find the requested resource")
 }
 
 /// What an error text itself says is missing.
