@@ -9,6 +9,8 @@ pub struct Boundary {
     /// Unix ms of the last sample before and the first after.
     pub last: i64,
     pub first: i64,
+    /// Unix ms between which a restart counter rose.
+    pub counted: Option<(i64, i64)>,
 }
 
 /// Prometheus repeats the last value for this long when a series ends without a marker (default look-back), in ms.

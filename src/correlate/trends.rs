@@ -267,7 +267,7 @@ fn container(incident: &Incident, group: &Group) -> Option<Trend> {
         load_factor: found.load_factor,
         cache_growth: found.cache_growth,
         margin: found.judged.iter().map(|j| j.verdict.margin).max_by(f64::total_cmp).filter(|m| m.is_finite()),
-        collection_period_seconds: found.judged.iter().rev().find_map(|j| j.saw.map(|s| s.period)),
+        collection_period_seconds: found.judged.iter().rev().find_map(|j| j.saw.as_ref().map(|s| s.period)),
         cite: first.cite.clone(),
         series: group.roles.get(&main).cloned().unwrap_or_default(),
         ..Trend::default()
@@ -322,16 +322,19 @@ fn project(history: &History, found: &Found, trend: &mut Trend) {
         .collect();
 }
 
-/// A run ended after its last sample, at latest when the next began: half a step after the last sample is the best guess.
+/// A run ended after its last sample, at latest when the next began: half a step after the last sample is the best guess,
+/// unless a restart counter that rose within a few steps narrows it further.
 fn boundary_time(b: &Boundary, step: i64) -> Timestamp {
-    stamp(b.last + (step / 2).min((b.first - b.last) / 2).max(0))
+    let guess = b.last + (step / 2).min((b.first - b.last) / 2).max(0);
+    let narrowed = b.counted.map(|(t0, t1)| (t0.max(b.last), t1.min(b.first.max(t0)))).filter(|&(a, z)| a <= z && z - b.last <= 12 * step);
+    stamp(narrowed.map_or(guess, |(a, z)| a + (z - a) / 2))
 }
 
 /// Where one run ends and the next begins: by incarnation id, restart counter, start time, or a kill that other evidence saw.
 fn boundaries(incident: &Incident, group: &Group, joined: &Joined, step: i64, owner: &Owner) -> Vec<Boundary> {
     let at = |i: usize| joined.times.get(i).copied();
     let mut found: Vec<Boundary> =
-        joined.changes.iter().filter_map(|&i| Some(Boundary { last: at(i.checked_sub(1)?)?, first: at(i)? })).collect();
+        joined.changes.iter().filter_map(|&i| Some(Boundary { last: at(i.checked_sub(1)?)?, first: at(i)?, counted: None })).collect();
     let slack = (3 * step).max(30_000);
     let known = |found: &[Boundary], a: i64, b: i64| found.iter().any(|k| a <= k.first + slack && b >= k.last - slack);
     // The sample within [a, b] before which memory fell most is the first of the new run.
@@ -340,32 +343,52 @@ fn boundaries(incident: &Incident, group: &Group, joined: &Joined, step: i64, ow
         let to = joined.times.partition_point(|&t| t <= b + step);
         let fall = |i: usize| joined.values.get(i - 1).zip(joined.values.get(i)).map_or(0.0, |(x, y)| x - y);
         let i = (from..to).max_by(|&x, &y| fall(x).total_cmp(&fall(y)).then(y.cmp(&x)))?;
-        Some(Boundary { last: at(i - 1)?, first: at(i)? })
+        Some(Boundary { last: at(i - 1)?, first: at(i)?, counted: None })
     };
     let (start, end) = (at(0).unwrap_or(0), at(joined.times.len().saturating_sub(1)).unwrap_or(0));
-    let mut more: Vec<(i64, i64)> = Vec::new();
+    // Restart counters and start times count for sure; a program's own counters begin anew with it.
+    let mut counted: Vec<(i64, i64)> = Vec::new();
     for s in group.series(incident, Role::Restarts) {
-        more.extend(increases(s).into_iter().map(|(a, b, _)| (a, b)));
+        counted.extend(increases(s).into_iter().map(|(a, b, _)| (a, b)));
     }
+    let mut hinted: Vec<(i64, i64)> = Vec::new();
     for s in group.series(incident, Role::Started) {
         // Seconds; the value is the moment itself.
         let mut before = None;
         for (t, v) in s.finite().filter(|(t, _)| *t != NO_TIME) {
             if before.is_some_and(|(_, old)| v > old + 0.5) {
                 let ms = (v * 1000.0) as i64;
-                more.push((before.map_or(ms, |(t0, _)| t0).min(ms), t));
+                hinted.push((before.map_or(ms, |(t0, _)| t0).min(ms), t));
             }
             before = Some((t, v));
         }
     }
-    more.sort_unstable();
-    for (a, b) in more {
-        if b > start
-            && a < end
-            && !known(&found, a, b)
-            && let Some(p) = place(a, b)
-        {
-            found.push(p);
+    if counted.is_empty() && found.is_empty() {
+        for s in group.series(incident, Role::Load).into_iter().filter(|s| s.kind == SeriesKind::Counter) {
+            let mut before: Option<(i64, f64)> = None;
+            for (t, v) in s.finite().filter(|(t, _)| *t != NO_TIME) {
+                if let Some((t0, _)) = before.filter(|(_, v0)| v < *v0) {
+                    hinted.push((t0, t));
+                }
+                before = Some((t, v));
+            }
+        }
+    }
+    counted.sort_unstable();
+    counted.dedup();
+    hinted.sort_unstable();
+    for (list, sure) in [(counted, true), (hinted, false)] {
+        for (a, b) in list.into_iter().filter(|&(a, b)| b > start && a < end) {
+            if !known(&found, a, b)
+                && let Some(p) = place(a, b)
+            {
+                found.push(p);
+            }
+            // The nearest boundary is the one that was counted.
+            let near = |k: &Boundary| (k.first - b).abs().min((k.last - a).abs());
+            if let Some(k) = found.iter_mut().filter(|_| sure).min_by_key(|k| near(k)).filter(|k| near(k) <= slack.max(600_000)) {
+                k.counted.get_or_insert((a, b));
+            }
         }
     }
     // Kills seen elsewhere matter only where the series itself falls there.

@@ -3,7 +3,7 @@
 //! The low level is the live-set proxy of a collected heap: a block longer than the collector's period has its minimum
 //! near the live set. Which level a trend is read from depends on whether the series is a sawtooth at all.
 
-use super::stats::{quantile_sorted, select, spread};
+use super::stats::{correlation, quantile, quantile_sorted, select, spread};
 
 /// One run's samples: seconds from the window's start, ascending, finite values.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,12 @@ impl Samples {
         self.t.last().zip(self.t.first()).map_or(0.0, |(b, a)| b - a)
     }
 
+    /// The samples that `keep` marks.
+    pub fn only(&self, keep: &[bool]) -> Samples {
+        let pick = |list: &[f64]| list.iter().zip(keep).filter(|(_, k)| **k).map(|(x, _)| *x).collect();
+        Samples { t: pick(&self.t), v: pick(&self.v) }
+    }
+
     /// Median distance of samples in seconds.
     pub fn step(&self) -> f64 {
         let stride = self.len().div_ceil(2000).max(1);
@@ -34,45 +40,112 @@ impl Samples {
 }
 
 /// A garbage collector's mark on a series.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sawtooth {
     /// Usual seconds between collections (upper quartile).
     pub period: f64,
     /// Usual height of a drop.
     pub height: f64,
+    /// When memory dropped, seconds from the window's start.
+    pub drops: Vec<f64>,
 }
 
-/// Finds sudden drops that are not answered by equally sudden rises: allocation climbs, collection falls.
+impl Sawtooth {
+    /// Seconds since the last collection at each of `t`; before the first one the usual period is counted back.
+    pub fn ages(&self, t: &[f64]) -> Vec<f64> {
+        t.iter()
+            .map(|&t| {
+                let i = self.drops.partition_point(|&d| d <= t);
+                let before = match i.checked_sub(1) {
+                    Some(k) => self.drops.get(k).copied().unwrap_or(t),
+                    None => self.drops.first().map_or(t, |d| d - self.period * ((d - t) / self.period).ceil().max(1.0)),
+                };
+                t - before
+            })
+            .collect()
+    }
+}
+
+/// What the repeated sudden drops of a series are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Drops {
+    None,
+    /// A collector's: memory climbs steadily and falls at once, again and again.
+    Collections(Sawtooth),
+    /// The ends of batches: memory stands at a base and rises for a while. `base` marks the samples outside them.
+    Batches {
+        base: Vec<bool>,
+        height: f64,
+    },
+}
+
+/// Finds repeated sudden drops and tells collections from batches.
 ///
 /// A drop counts when it is larger than 6 sd of the sample-to-sample noise (a normal series passes that once in 10⁸) and
-/// at least 2 % of the level; rises of that size may be no more than half as many, else the series is spiky, not a sawtooth.
-pub fn sawtooth(s: &Samples) -> Option<Sawtooth> {
+/// at least 2 % of the level. Between the drops of a collector memory climbs with time (correlation 0.7: half of its
+/// variation is the climb) and its median is midway (a ramp's is at 0.5 of its range, a batch's near 0); else the drops are
+/// the ends of spikes.
+pub fn drops(s: &Samples) -> Drops {
     if s.len() < 60 {
-        return None;
+        return Drops::None;
     }
     let d: Vec<f64> = s.v.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
     let noise = spread(&d);
     let level = select(&mut s.v.clone(), 0.5).abs();
     let least = (6.0 * noise).max(0.02 * level);
-    let mut drops = Vec::new();
-    let mut at = Vec::new();
-    let mut rises = 0usize;
+    let mut heights = Vec::new();
+    let mut at: Vec<usize> = Vec::new();
     for (i, &x) in d.iter().enumerate() {
-        // A drop that two steps share is one drop.
+        // A drop that several steps share is one drop.
         if x < -least {
-            if at.last().is_none_or(|&(j, _)| i > j + 1) {
-                at.push((i, s.t.get(i).copied().unwrap_or(0.0)));
-                drops.push(-x);
+            if at.last().is_none_or(|&j| i > j + 2) {
+                heights.push(-x);
+                at.push(i);
+            } else if let (Some(h), Some(last)) = (heights.last_mut(), at.last_mut()) {
+                *h += -x;
+                *last = i;
             }
-        } else if x > least {
-            rises += 1;
         }
     }
-    if drops.len() < 5 || rises * 2 > drops.len() {
-        return None;
+    if at.len() < 4 {
+        return Drops::None;
     }
-    let mut gaps: Vec<f64> = at.windows(2).filter_map(|w| Some(w.get(1)?.1 - w.first()?.1)).collect();
-    Some(Sawtooth { period: select(&mut gaps, 0.75), height: select(&mut drops, 0.5) })
+    let (mut climbs, mut middles) = (Vec::new(), Vec::new());
+    let mut base = vec![true; s.len()];
+    let ends = at.iter().map(|&i| i + 1).chain([s.len()]);
+    let mut from = 0;
+    for to in ends {
+        let (t, v) = (s.t.get(from..to).unwrap_or(&[]), s.v.get(from..to).unwrap_or(&[]));
+        if v.len() >= 6 {
+            let mut sorted = v.to_vec();
+            sorted.sort_unstable_by(f64::total_cmp);
+            let (low, high) = (quantile_sorted(&sorted, 0.02), quantile_sorted(&sorted, 0.98));
+            if high > low && from > 0 && to < s.len() {
+                climbs.push(correlation(t, v));
+                middles.push((quantile_sorted(&sorted, 0.5) - low) / (high - low));
+            }
+            if high - low > least {
+                let cut = (low + high) / 2.0;
+                for (b, x) in base.iter_mut().skip(from).zip(v) {
+                    *b = *x <= cut;
+                }
+            }
+        }
+        from = to;
+    }
+    if climbs.len() * 2 < at.len() - 1 || climbs.is_empty() {
+        return Drops::None;
+    }
+    let height = select(&mut heights, 0.5);
+    let middle = select(&mut middles, 0.5);
+    if select(&mut climbs, 0.5) >= 0.7 && middle >= 0.25 {
+        let drops: Vec<f64> = at.iter().filter_map(|&i| s.t.get(i + 1).copied()).collect();
+        let mut gaps: Vec<f64> = drops.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
+        return Drops::Collections(Sawtooth { period: select(&mut gaps, 0.75).max(1.0), height, drops });
+    }
+    let kept = base.iter().filter(|b| **b).count();
+    // A base must be where the series mostly is.
+    if middle < 0.25 && kept * 2 > s.len() { Drops::Batches { base, height } } else { Drops::None }
 }
 
 /// Blocks of one run.
@@ -114,6 +187,41 @@ impl Blocks {
             from = to;
         }
         b
+    }
+
+    /// One block per collection: the level right after it, the best view of the live set there is.
+    pub fn after(s: &Samples, saw: &Sawtooth) -> Blocks {
+        let mut b = Blocks { width: saw.period, ..Blocks::default() };
+        for &d in &saw.drops {
+            let i = s.t.partition_point(|&t| t < d);
+            let mut near = s.v.get(i..(i + 3).min(s.len())).unwrap_or(&[]).to_vec();
+            if near.is_empty() {
+                continue;
+            }
+            let v = quantile(&mut near, 0.5);
+            b.t.push(d);
+            for list in [&mut b.low, &mut b.mid, &mut b.high, &mut b.top] {
+                list.push(v);
+            }
+        }
+        b
+    }
+
+    /// Leaves out blocks in which a drop happened: their middle is neither before nor after it.
+    pub fn drop_around(&mut self, drops: &[f64]) {
+        let half = self.width / 2.0;
+        let keep: Vec<bool> = self
+            .t
+            .iter()
+            .map(|&t| {
+                let i = drops.partition_point(|&d| d < t - half);
+                drops.get(i).is_none_or(|&d| d > t + half)
+            })
+            .collect();
+        for list in [&mut self.t, &mut self.low, &mut self.mid, &mut self.high, &mut self.top] {
+            let mut k = keep.iter();
+            list.retain(|_| k.next().copied().unwrap_or(false));
+        }
     }
 
     pub fn len(&self) -> usize {

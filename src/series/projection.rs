@@ -4,7 +4,7 @@
 use super::blocks::Samples;
 use super::regress::solve;
 use super::shape::season;
-use super::stats::{median, quantile, select};
+use super::stats::{median, quantile};
 use super::trend::{Ended, Found, History, Judged, working_fit};
 use crate::model::trend::Estimate;
 
@@ -68,14 +68,15 @@ fn by_fit(limit: f64, h: &History, found: &Found, j: &Judged) -> Option<Estimate
     let end = h.runs.last()?.memory.t.last().copied()?;
     let slope = found.slope?;
     // Peaks above the level that was fitted: collection cycles and batches count, sampling noise does not.
-    let noise = j.jitter;
-    let excess = peaks_above(j, noise);
     let load = h.load.as_ref().filter(|_| fit.uses_load).map(Load::of);
+    let excess = peaks_above(j, &h.runs.get(j.run)?.memory, load.as_ref());
     let k = fit.load_coefficient();
-    let anchor = anchor(j, end);
+    // What the last blocks lie off the curve fades: it is load and chance, not trend.
+    let anchor = anchor(j, load.as_ref());
+    let fading = |t: f64| anchor * (-(t - end) / (0.1 * fit.span)).exp();
     let level = |t: f64, scale: f64, shift: f64| {
         let trend = fit.trend(end) + (fit.trend(t) - fit.trend(end)) * scale;
-        trend + fit.seasonal(t) + load.as_ref().map_or(0.0, |l| k * l.at(t)) + excess + anchor + shift
+        trend + fit.seasonal(t) + load.as_ref().map_or(0.0, |l| k * l.at(t)) + excess + fading(t) + shift
     };
     let reach = HORIZON * fit.span.max(3600.0);
     let cross = |scale: f64, shift: f64| -> Option<f64> {
@@ -111,46 +112,43 @@ fn honest(e: Estimate, span: f64) -> Option<Estimate> {
     (!wide).then_some(e)
 }
 
-/// How far the last blocks lie above the fit, as far as such offsets last (their autocorrelation).
-fn anchor(j: &Judged, _end: f64) -> f64 {
+/// How far the last blocks lie above what the projection says for them.
+fn anchor(j: &Judged, load: Option<&Load>) -> f64 {
     let fit = working_fit(j);
-    let level = if j.saw.is_some() { &j.blocks.low } else { &j.blocks.mid };
+    let level = if j.low { &j.blocks.low } else { &j.blocks.mid };
     let n = level.len();
-    let from = n.saturating_sub(6);
+    let from = n.saturating_sub(6.min(n / 4));
     let mut off: Vec<f64> = (from..n)
         .filter_map(|i| {
             let t = *j.blocks.t.get(i)?;
-            let load = j.load.as_ref().and_then(|l| l.get(i)).copied().unwrap_or(0.0);
-            Some(level.get(i)? - fit.trend(t) - fit.seasonal(t) - fit.load_coefficient() * load)
+            let age = j.saw.as_ref().filter(|_| fit.uses_age).map_or(0.0, |s| s.ages(&[t]).first().copied().unwrap_or(0.0));
+            let load = load.map_or(0.0, |l| l.at(t)) * fit.load_coefficient();
+            Some(level.get(i)? - fit.trend(t) - fit.seasonal(t) - load - fit.climb() * age)
         })
         .collect();
-    if off.is_empty() { 0.0 } else { median(&mut off) * fit.memory }
+    if off.is_empty() { 0.0 } else { median(&mut off) }
 }
 
-fn peaks_above(j: &Judged, noise: f64) -> f64 {
+/// How far collections' peaks and batches reach above the level that was fitted.
+fn peaks_above(j: &Judged, run: &Samples, load: Option<&Load>) -> f64 {
     let fit = working_fit(j);
-    let base = |i: usize| -> Option<f64> {
-        let t = *j.blocks.t.get(i)?;
-        let load = j.load.as_ref().and_then(|l| l.get(i)).copied().unwrap_or(0.0);
-        Some(fit.trend(t) + fit.seasonal(t) + fit.load_coefficient() * load)
-    };
-    let n = j.blocks.len();
-    if j.saw.is_some() {
-        // Between its 10 % and 95 % quantiles a sawtooth covers 85 % of its height; the peak is 5 % above.
-        let from = n / 2;
-        let mut above: Vec<f64> = (from..n)
-            .filter_map(|i| {
-                let (low, high) = (j.blocks.low.get(i)?, j.blocks.high.get(i)?);
-                Some(high + (high - low) * 0.05 / 0.85 - base(i)?)
+    if let Some(saw) = &j.saw {
+        // The last sample before each drop, over the later half of the run; four in five stay below.
+        let half = fit.start + fit.span / 2.0;
+        let mut above: Vec<f64> = saw
+            .drops
+            .iter()
+            .filter(|d| **d >= half)
+            .filter_map(|&d| {
+                let i = run.t.partition_point(|&t| t < d).checked_sub(1)?;
+                let before = run.v.get(i.saturating_sub(2)..=i)?.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let base = fit.trend(d) + fit.seasonal(d) + load.map_or(0.0, |l| fit.load_coefficient() * l.at(d));
+                Some(before - base)
             })
             .collect();
-        return if above.is_empty() { 0.0 } else { (select(&mut above, 0.75) - 1.2 * noise).max(0.0) };
+        return if above.is_empty() { saw.height } else { quantile(&mut above, 0.8).max(0.0) };
     }
-    // Spikes: block maxima that stand far above the middle, beyond what noise reaches in a block.
-    let mut spikes: Vec<f64> =
-        (0..n).filter_map(|i| Some(j.blocks.top.get(i)? - j.blocks.mid.get(i)?)).filter(|x| *x > 6.0 * noise + 2.0 * fit.noise).collect();
-    // Three batches in a window are a habit, one is an event.
-    if spikes.len() < 3 { 0.0 } else { (quantile(&mut spikes, 0.75) - 2.0 * noise).max(0.0) }
+    j.batches
 }
 
 /// Every earlier run that ended at the limit is a labelled example: from the level reached now, how long did it take?

@@ -14,13 +14,33 @@ use super::stats::{kendall, lag1, median, spread, theil_sen};
 pub enum Curve {
     Flat,
     Steps(Vec<f64>),
-    Saturating { tau: f64 },
-    Logarithmic { tau: f64 },
-    RampThenFlat { until: f64 },
+    Saturating {
+        tau: f64,
+    },
+    Logarithmic {
+        tau: f64,
+    },
+    /// u / (u + half): a cache whose misses become rarer.
+    Hill {
+        half: f64,
+    },
+    /// u^power with a power well below a half.
+    Root {
+        power: f64,
+    },
+    RampThenFlat {
+        until: f64,
+    },
     Line,
-    WarmUpLine { tau: f64 },
-    Late { from: f64 },
-    Accelerating { kappa: f64 },
+    WarmUpLine {
+        tau: f64,
+    },
+    Late {
+        from: f64,
+    },
+    Accelerating {
+        kappa: f64,
+    },
 }
 
 impl Curve {
@@ -56,6 +76,8 @@ impl Curve {
             Curve::Steps(at) => f64::from(u8::from(at.get(k).is_some_and(|&a| u >= a))),
             Curve::Saturating { tau } => 1.0 - (-u / tau).exp(),
             Curve::Logarithmic { tau } => (1.0 + u.max(0.0) / tau).ln(),
+            Curve::Hill { half } => u.max(0.0) / (u.max(0.0) + half),
+            Curve::Root { power } => u.max(0.0).powf(*power),
             Curve::RampThenFlat { until } => u.min(*until),
             Curve::Line => u,
             Curve::WarmUpLine { tau } if k == 0 => 1.0 - (-u / tau).exp(),
@@ -79,7 +101,7 @@ pub struct Judgement {
     pub curve: Curve,
     /// Best curve that grows, whatever the verdict, for slopes of runs whose neighbours settle the verdict.
     pub margin: f64,
-    /// Coefficients: constant, load (if used), four seasonal (if used), curve terms.
+    /// Coefficients: constant, age (if used), load (if used), four seasonal (if used), curve terms.
     pub coefficients: Vec<f64>,
     /// Standard error of the last coefficient, autocorrelation included.
     pub last_error: f64,
@@ -93,6 +115,8 @@ pub struct Judgement {
     pub load_share: f64,
     pub start: f64,
     pub span: f64,
+    /// The time since the last collection is a term.
+    pub uses_age: bool,
 }
 
 const DAY: f64 = 86_400.0;
@@ -104,9 +128,15 @@ const SEASON_LEAST: f64 = 1.5 * DAY;
 /// strong" (odds of 150 to 1), which is what a fleet of mostly healthy containers needs.
 pub const MARGIN: f64 = 10.0;
 
-/// Saturation constants as parts of the run. Above half a run the curve has hardly bent and cannot be told from a line.
-const TAU: [f64; 8] = [0.02, 0.05, 0.1, 0.15, 0.22, 0.3, 0.4, 0.5];
-const TAU_LOG: [f64; 6] = [0.001, 0.003, 0.01, 0.03, 0.06, 0.1];
+/// Saturation constants as parts of the run, 15 % apart. Above half a run the curve has hardly bent and cannot be told
+/// from a line.
+const TAU: [f64; 22] = [
+    0.01, 0.015, 0.02, 0.026, 0.033, 0.042, 0.053, 0.065, 0.08, 0.095, 0.11, 0.127, 0.147, 0.17, 0.195, 0.225, 0.26, 0.3, 0.345, 0.4, 0.45,
+    0.5,
+];
+const TAU_LOG: [f64; 9] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1];
+const HALF: [f64; 12] = [0.01, 0.017, 0.025, 0.035, 0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.38, 0.5];
+const POWER: [f64; 3] = [0.2, 0.3, 0.4];
 const KAPPA: [f64; 6] = [1.0, 1.5, 2.2, 3.2, 4.5, 6.0];
 
 /// Four columns of the daily cycle: its two first harmonics.
@@ -167,6 +197,11 @@ impl Context {
             let Some((_, a)) = best else { break };
             at.push(a);
             design.push(&Curve::Steps(vec![a]).column(0, &self.u));
+            // One or two changes of level are deployments or configuration; three and more, up to the end, are growth in
+            // steps, unless the last third stood still.
+            if at.len() > 2 && at.iter().any(|&a| a > 0.65) {
+                continue;
+            }
             out.push(Candidate { curve: Curve::Steps(at.clone()), sse: design.sse() });
         }
         out
@@ -174,9 +209,9 @@ impl Context {
 }
 
 /// Judges one run from its blocks; `y` is the level to read (low for a sawtooth, middle else), `load` runs beside it.
-pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>) -> Option<Judgement> {
+pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64]>) -> Option<Judgement> {
     let n = y.len();
-    if n < 12 {
+    if n < 6 {
         return None;
     }
     let (&start, &end) = (blocks.t.first()?, blocks.t.last()?);
@@ -185,6 +220,9 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>) -> Option<Judgeme
     let seasonal: Option<Vec<Vec<f64>>> =
         (span >= SEASON_LEAST).then(|| (0..4).map(|k| blocks.t.iter().map(|&t| season(t)[k]).collect()).collect());
 
+    // A dozen points or fewer carry a curve, but no cycle, load and outliers beside it.
+    let few = n < 24;
+    let (load, seasonal) = if few { (None, None) } else { (load, seasonal) };
     // A flexible trend (five pieces) shows what load and the day explain beside any trend, and which blocks are outliers.
     let spline = |d: &mut Design| {
         d.push(&u);
@@ -195,6 +233,9 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>) -> Option<Judgeme
     let ones = vec![1.0; n];
     let rough = |with_load: bool, with_season: bool, w: &[f64]| {
         let mut d = Design::new(y, w);
+        if let Some(a) = age {
+            d.push(a);
+        }
         if let (true, Some(l)) = (with_load, load) {
             d.push(l);
         }
@@ -208,23 +249,27 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>) -> Option<Judgeme
     let sd = spread(first.residual()).max(1e-9);
     // Five sd of the blocks' own noise is no noise. More than one block in seven beyond it is structure, not outliers.
     let wild = first.residual().iter().filter(|r| r.abs() > 5.0 * sd).count();
-    let weights: Vec<f64> =
-        if wild * 7 <= n { first.residual().iter().map(|r| f64::from(u8::from(r.abs() <= 5.0 * sd))).collect() } else { ones.clone() };
+    let weights: Vec<f64> = if wild * 7 <= n && !few {
+        first.residual().iter().map(|r| f64::from(u8::from(r.abs() <= 5.0 * sd))).collect()
+    } else {
+        ones.clone()
+    };
 
-    // Load stays when it explains in the right direction: more requests, more memory.
-    let mut uses_load = false;
-    if let Some(l) = load {
-        let mut d = Design::new(y, &weights);
-        if let Some(s) = &seasonal {
-            s.iter().for_each(|c| _ = d.push(c));
+    // Load stays when it explains in the right direction (more requests, more memory): alone, or beside day and trend.
+    let load_share = load.map_or(0.0, |l| {
+        let d = Design::new(y, &weights);
+        d.gain(l).filter(|g| g.1 > 0.0).map_or(0.0, |g| g.0 / d.sse().max(1e-9))
+    });
+    let uses_load = load.is_some_and(|l| {
+        // Three tenths of the variation (r = 0.55) is past chance for any series of a day.
+        if load_share > 0.3 {
+            return true;
         }
-        let (plain, _) = d.gain(l).unwrap_or_default();
-        uses_load = plain > 0.0 && {
-            let alone = Design::new(y, &weights).gain(l).is_some_and(|g| g.1 > 0.0);
-            spline(&mut d);
-            alone && d.gain(l).is_none_or(|g| g.1 > 0.0) || d.gain(l).is_some_and(|g| g.1 > 0.0 && g.0 > 0.2 * d.sse())
-        };
-    }
+        let d = rough(false, true, &weights);
+        let rho = lag1(d.residual()).max(0.0);
+        let free = (n as f64 * (1.0 - rho) / (1.0 + rho)).max(8.0);
+        d.gain(l).is_some_and(|g| g.1 > 0.0 && free * (d.sse() / (d.sse() - g.0).max(1e-9)).ln() > free.ln() + 6.0)
+    });
     let mut uses_season = false;
     if seasonal.is_some() {
         let (with, without) = (rough(uses_load, true, &weights), rough(uses_load, false, &weights));
@@ -235,6 +280,10 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>) -> Option<Judgeme
 
     let mut design = Design::new(y, &weights);
     let mut columns = vec![ones.clone()];
+    if let Some(a) = age {
+        design.push(a);
+        columns.push(a.to_vec());
+    }
     if let (true, Some(l)) = (uses_load, load) {
         design.push(l);
         columns.push(l.to_vec());
@@ -243,19 +292,16 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>) -> Option<Judgeme
         s.iter().for_each(|c| _ = design.push(c));
         columns.extend(s);
     }
-    let load_share = load.map_or(0.0, |l| {
-        let d = Design::new(y, &weights);
-        d.gain(l).filter(|g| g.1 > 0.0).map_or(0.0, |g| g.0 / d.sse().max(1e-9))
-    });
-
     let context = Context { u, design };
     let mut bounded: Vec<Candidate> = context.steps();
     bounded.extend(context.try_curve(Curve::Flat));
     bounded.extend(TAU.iter().filter_map(|&tau| context.try_curve(Curve::Saturating { tau })));
     bounded.extend(TAU_LOG.iter().filter_map(|&tau| context.try_curve(Curve::Logarithmic { tau })));
+    bounded.extend(HALF.iter().filter_map(|&half| context.try_curve(Curve::Hill { half })));
+    bounded.extend(POWER.iter().filter_map(|&power| context.try_curve(Curve::Root { power })));
     bounded.extend((3..=16).filter_map(|i| context.try_curve(Curve::RampThenFlat { until: f64::from(i) / 20.0 })));
     let mut growing: Vec<Candidate> = context.try_curve(Curve::Line).into_iter().collect();
-    growing.extend(TAU.iter().take(5).filter_map(|&tau| context.try_curve(Curve::WarmUpLine { tau })));
+    growing.extend(TAU.iter().take(16).filter_map(|&tau| context.try_curve(Curve::WarmUpLine { tau })));
     growing.extend((5..=45).filter_map(|i| context.try_curve(Curve::Late { from: f64::from(i) / 50.0 })));
     growing.extend(KAPPA.iter().filter_map(|&kappa| context.try_curve(Curve::Accelerating { kappa })));
 
@@ -310,10 +356,23 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>) -> Option<Judgeme
             load_share,
             start,
             span,
+            uses_age: age.is_some(),
         }
     };
-    let Some(g) = g.filter(|_| margin > MARGIN) else { return Some(finish(&b.curve, false)) };
+    // Load that explains all but a twentieth of the variation needs no leak beside it, even where a line and a cycle could
+    // take its place: with a load that itself ramps up nobody can tell them apart, and the known cause goes first.
+    let load_alone = uses_load && load_share > 0.95;
+    let Some(g) = g.filter(|_| margin > MARGIN && !load_alone) else { return Some(finish(&b.curve, false)) };
     let judgement = finish(&g.curve, true);
+    // Growth that does not clear what is left unexplained by 3 sd is not worth the word.
+    let growth = judgement.trend(end) - judgement.trend(start + if let Curve::Late { from } = judgement.curve { from * span } else { 0.0 });
+    let own = match judgement.curve {
+        Curve::WarmUpLine { .. } => judgement.coefficients.last().copied().unwrap_or(0.0),
+        _ => growth,
+    };
+    if own < 3.0 * judgement.noise {
+        return Some(finish(&b.curve, false));
+    }
     // What is left of the data without load and day must itself still rise at the end.
     let bare: Vec<f64> = y
         .iter()
@@ -341,7 +400,7 @@ fn persists(u: &[f64], y: &[f64], j: &Judgement) -> bool {
     let (wu, wy) = cut(from, 1.0);
     let (Some(last), Some(whole)) = (theil_sen(&lu, &ly).or(Some(0.0)), theil_sen(&wu, &wy)) else { return false };
     if ly.len() < 4 {
-        return whole > 0.0;
+        return whole > 0.0 && kendall(&wy) >= 0.7;
     }
     // Successive eighths of the growth rise in nearly every pair; a wandering series does not keep that up.
     let eighths: Vec<f64> = (0..8)
@@ -361,7 +420,7 @@ impl Judgement {
     }
 
     fn fixed(&self) -> usize {
-        1 + usize::from(self.uses_load) + if self.uses_season { 4 } else { 0 }
+        1 + usize::from(self.uses_age) + usize::from(self.uses_load) + if self.uses_season { 4 } else { 0 }
     }
 
     /// Curve without load and season at `t`, constant included.
@@ -371,17 +430,23 @@ impl Judgement {
         c(0) + (0..self.curve.terms()).map(|k| c(self.fixed() + k) * self.curve.term(k, u)).sum::<f64>()
     }
 
+    /// Growth per second between collections, where that is a term.
+    pub fn climb(&self) -> f64 {
+        if self.uses_age { self.coefficients.get(1).copied().unwrap_or(0.0) } else { 0.0 }
+    }
+
     /// Seasonal part at `t`.
     pub fn seasonal(&self, t: f64) -> f64 {
         if !self.uses_season {
             return 0.0;
         }
-        let from = 1 + usize::from(self.uses_load);
+        let from = 1 + usize::from(self.uses_age) + usize::from(self.uses_load);
         season(t).iter().enumerate().map(|(k, s)| self.coefficients.get(from + k).copied().unwrap_or(0.0) * s).sum()
     }
 
     pub fn load_coefficient(&self) -> f64 {
-        if self.uses_load { self.coefficients.get(1).copied().unwrap_or(0.0) } else { 0.0 }
+        let at = 1 + usize::from(self.uses_age);
+        if self.uses_load { self.coefficients.get(at).copied().unwrap_or(0.0) } else { 0.0 }
     }
 
     /// Mean slope per second between `a` and `b`.

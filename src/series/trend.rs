@@ -3,9 +3,9 @@
 //! Runs are judged one by one (a restart starts a new curve) and their testimonies added up; the verdict is read from
 //! anonymous memory where that is known, so that file cache cannot look like a leak, slopes from the working set.
 
-use super::blocks::{Blocks, Samples, Sawtooth, load_of, sawtooth};
+use super::blocks::{Blocks, Drops, Samples, Sawtooth, drops, load_of};
 use super::shape::{Curve, Judgement, MARGIN, judge};
-use super::stats::{correlation, median, quantile, spread, theil_sen};
+use super::stats::{correlation, mean, median, quantile, spread, theil_sen};
 use crate::model::trend::{Estimate, TrendForm, TrendVerdict};
 
 /// How a run ended.
@@ -45,6 +45,10 @@ pub struct Judged {
     /// Fit of the same kind to the working set.
     pub memory: Judgement,
     pub saw: Option<Sawtooth>,
+    /// The fit reads the blocks' low ends (short collection cycles), else their middles.
+    pub low: bool,
+    /// Usual height of batches above the base that was judged, 0 without batches.
+    pub batches: f64,
     /// Noise of single samples about their neighbours.
     pub jitter: f64,
 }
@@ -78,32 +82,67 @@ fn judge_run(index: usize, run: &Run, total: f64, load: Option<&Samples>) -> Opt
     if s.len() < SAMPLES_LEAST {
         return None;
     }
-    let saw = sawtooth(s);
+    let kind = drops(s);
+    let (saw, base) = match &kind {
+        Drops::Collections(saw) => (Some(saw.clone()), None),
+        Drops::Batches { base, .. } => (None, Some(base)),
+        Drops::None => (None, None),
+    };
     let step = s.step();
     let mut width = (total / BLOCKS).max(4.0 * step);
     if s.span() / width < 30.0 {
         width = (s.span() / 30.0).max(3.0 * step);
     }
-    if let Some(saw) = &saw {
-        // A block that holds a whole collection cycle has its low end at the live set; at least 12 blocks must remain.
-        width = width.max((1.3 * saw.period).min(s.span() / 12.5));
+    // Blocks that hold whole collection cycles have their low end at the live set. Where that would leave too few blocks,
+    // blocks stay short and the time since the last collection explains the climb.
+    let short_cycles = saw.as_ref().is_some_and(|saw| 1.3 * saw.period <= s.span() / 40.0);
+    if let (Some(saw), true) = (&saw, short_cycles) {
+        width = width.max(1.3 * saw.period);
     }
-    let blocks = Blocks::cut(s, width);
+    let long_cycles = saw.as_ref().filter(|_| !short_cycles);
+    // Six collections and more: the levels right after them are the live set, sampled.
+    let after = long_cycles.filter(|saw| saw.drops.len() >= 6);
+    let long_cycles = long_cycles.filter(|_| after.is_none());
+    let cut = |s: &Samples| {
+        if let Some(saw) = after {
+            return Blocks::after(s, saw);
+        }
+        let mut b = match base.filter(|b| b.len() == s.len()) {
+            Some(base) => Blocks::cut(&s.only(base), width),
+            None => Blocks::cut(s, width),
+        };
+        if let Some(saw) = long_cycles {
+            b.drop_around(&saw.drops);
+        }
+        b
+    };
+    let blocks = cut(s);
     let load = load.and_then(|l| load_of(&blocks, l, 600.0));
-    let level = |b: &Blocks| if saw.is_some() { b.low.clone() } else { b.mid.clone() };
-    let memory = judge(&blocks, &level(&blocks), load.as_deref())?;
+    let age = |b: &Blocks| long_cycles.map(|saw| saw.ages(&b.t));
+    let level = |b: &Blocks| if short_cycles { b.low.clone() } else { b.mid.clone() };
+    let memory = judge(&blocks, &level(&blocks), load.as_deref(), age(&blocks).as_deref())?;
     let verdict = run
         .anonymous
         .as_ref()
         .and_then(|a| {
-            let b = Blocks::cut(a, width);
+            let b = cut(a);
             // Same grid as the working set's, so that the load beside it fits.
             let load = load.as_ref().filter(|l| l.len() == b.len());
-            judge(&b, &level(&b), load.map(Vec::as_slice))
+            judge(&b, &level(&b), load.map(Vec::as_slice), age(&b).as_deref())
         })
         .unwrap_or_else(|| memory.clone());
     let d: Vec<f64> = s.v.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
-    Some(Judged { run: index, blocks, load, verdict, memory, saw, jitter: spread(&d) / std::f64::consts::SQRT_2 })
+    Some(Judged {
+        run: index,
+        blocks,
+        load,
+        verdict,
+        memory,
+        saw,
+        low: short_cycles,
+        batches: if let Drops::Batches { height, .. } = kind { height } else { 0.0 },
+        jitter: spread(&d) / std::f64::consts::SQRT_2,
+    })
 }
 
 /// Analyses a container.
@@ -234,21 +273,48 @@ fn last_quarter(j: &Judged) -> (f64, f64) {
     (m.start + 0.75 * m.span, m.start + m.span)
 }
 
-/// Growth comes in jumps: between the few largest rises of the smoothed series nothing grows.
+/// Growth comes in jumps: between them, and outside batches, nothing grows.
+///
+/// Jumps are changes of three samples' median by more than 5 sd of the noise; they and the batches cut the run into pieces.
+/// The slope pooled within the pieces is a line's own slope for a line and near 0 for a staircase.
 fn staircase(run: Option<&Run>, j: &Judged) -> bool {
     let Some(run) = run else { return false };
+    let fit = working_fit(j);
     let s = &run.memory;
-    // Medians of five samples: batches' spikes and noise go, steps stay.
-    let smooth: Vec<f64> = s.v.chunks(5).map(|c| median(&mut c.to_vec())).collect();
-    let mut rises: Vec<f64> = smooth.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
-    let total = smooth.last().zip(smooth.first()).map_or(0.0, |(b, a)| b - a);
-    if rises.len() < 40 || total <= 0.0 {
-        return false;
+    let load = |t: f64| -> f64 {
+        let i = j.blocks.t.partition_point(|&b| b < t).min(j.blocks.len().saturating_sub(1));
+        j.load.as_ref().and_then(|l| l.get(i)).copied().unwrap_or(0.0)
+    };
+    let base = if let Drops::Batches { base, .. } = drops(s) { base } else { vec![true; s.len()] };
+    // Without what load and day explain, and after the warm-up.
+    let settled = fit.start + if let Curve::WarmUpLine { tau } = fit.curve { (4.0 * tau).min(0.5) * fit.span } else { 0.0 };
+    let first = s.t.partition_point(|&t| t < settled);
+    let bare: Vec<f64> = s.t.iter().zip(&s.v).map(|(&t, v)| v - fit.seasonal(t) - fit.load_coefficient() * load(t)).collect();
+    let (mut pieces, mut sxy, mut sxx) = (0usize, 0.0, 0.0);
+    let mut from = first;
+    let mut close = |from: usize, to: usize| {
+        let (t, v) = (s.t.get(from..to).unwrap_or(&[]), bare.get(from..to).unwrap_or(&[]));
+        if t.len() >= 8 {
+            let (mt, mv) = (mean(t), mean(v));
+            sxy += t.iter().zip(v).map(|(t, v)| (t - mt) * (v - mv)).sum::<f64>();
+            sxx += t.iter().map(|t| (t - mt) * (t - mt)).sum::<f64>();
+            pieces += 1;
+        }
+    };
+    let middle = |i: usize| median(&mut bare.get(i..i + 3).unwrap_or(&[]).to_vec());
+    for i in first + 1..s.len() {
+        let jump = i >= 3 && i + 3 <= s.len() && (middle(i) - middle(i - 3)).abs() > 5.0 * j.jitter;
+        let edge = base.get(i) != base.get(i - 1);
+        if jump || edge || base.get(i) == Some(&false) {
+            close(from, i);
+            from = i + usize::from(base.get(i) == Some(&false));
+        }
     }
-    rises.sort_unstable_by(f64::total_cmp);
-    let typical = quantile(&mut rises.clone(), 0.5);
-    // Without the tenth of the intervals that rose most, a staircase stands still; a line keeps nine tenths of its growth.
-    typical.abs() * rises.len() as f64 <= 0.35 * total && j.jitter > 0.0
+    close(from, s.len());
+    let (a, b) = last_quarter(j);
+    let whole = fit.slope(settled, b.max(a));
+    // Four pieces make three jumps: fewer are not a habit.
+    pieces >= 4 && sxx > 0.0 && whole > 0.0 && sxy / sxx < 0.4 * whole
 }
 
 fn settled(found: &mut Found) {
