@@ -7,7 +7,7 @@ use postmem::model::incident::{Kill, PlacedDelta};
 use postmem::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Victim};
 use postmem::model::pod::{ContainerKind, ContainerState, PodState, Volume};
 use postmem::model::time::HOUR;
-use postmem::model::trend::{Estimate, Percentiles, Run, Trend, TrendVerdict};
+use postmem::model::trend::{Companion, Estimate, Percentiles, Run, Trend, TrendVerdict};
 use postmem::model::{Cite, Claim, Incident, Owner, Placed, Timestamp, When};
 
 const MIB: f64 = 1_048_576.0;
@@ -160,20 +160,23 @@ fn a_plateau_at_the_limit_is_a_limit_too_low_and_gets_a_size() {
 
 #[test]
 fn heap_gauge_decides_between_managed_and_native() {
-    let mut managed = Story::new();
-    managed.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Leak, |_| {}).trend(
-        "nodejs_heap_size_used_bytes",
-        TrendVerdict::Leak,
-        |_| {},
-    );
-    assert!(expect(&managed, Cause::HeapLeak).confidence >= 0.8);
-    let mut native = Story::new();
-    native.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Leak, |_| {}).trend(
-        "jvm_memory_used_bytes",
-        TrendVerdict::Bounded,
-        |_| {},
-    );
-    expect(&native, Cause::NativeGrowth);
+    let beside = |metric: &str, mib_per_hour: f64| {
+        let mut s = Story::new();
+        s.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Leak, |t| {
+            t.companions.push(Companion {
+                metric: metric.into(),
+                unit: "bytes",
+                slope_per_hour: Some(mib_per_hour * MIB),
+                ..Companion::default()
+            });
+        });
+        s
+    };
+    assert!(expect(&beside("nodejs_heap_size_used_bytes", 22.0), Cause::HeapLeak).confidence >= 0.9);
+    expect(&beside("jvm_memory_used_bytes{area=\"heap\"}", 0.1), Cause::NativeGrowth);
+    // Half way between says nothing either way.
+    let unclear = expect(&beside("go_memstats_heap_inuse_bytes", 9.0), Cause::HeapLeak);
+    assert!(unclear.evidence.iter().all(|e| e.rule != "heap-or-native"));
 }
 
 #[test]
@@ -261,7 +264,10 @@ fn slab_fills_the_limit() {
 fn usage_at_the_limit_with_a_low_working_set_is_page_cache() {
     let mut s = Story::new();
     let low = Percentiles { p50_bytes: 100.0 * MIB, p95_bytes: 120.0 * MIB, max_bytes: 130.0 * MIB, ..Percentiles::default() };
-    s.trend(WS, TrendVerdict::Bounded, |t| t.percentiles = low).trend("container_memory_usage_bytes", TrendVerdict::Bounded, |_| {});
+    s.trend(WS, TrendVerdict::Bounded, |t| {
+        t.percentiles = low;
+        t.inactive_file_bytes = Some(390.0 * MIB);
+    });
     expect(&s, Cause::PageCache);
 }
 
@@ -283,6 +289,13 @@ fn a_probe_kill_at_forty_per_cent_is_not_a_memory_kill() {
     s.kill(KillKind::ProbeKill, 8, |_| {}).trend(WS, TrendVerdict::Bounded, |t| t.percentiles.max_bytes = 200.0 * MIB);
     let f = expect(&s, Cause::NotMemoryKill);
     assert!(f.confidence >= 0.8);
+}
+
+#[test]
+fn one_stop_on_request_is_not_worth_a_finding() {
+    let mut s = Story::new();
+    s.kill(KillKind::Sigterm, 8, |_| {}).trend(WS, TrendVerdict::Bounded, |t| t.percentiles.max_bytes = 200.0 * MIB);
+    expect(&s, Cause::NoProblem);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! restart counters, reasons and load are found beside them, and `series` judges. Nodes and their agents follow.
 
 use super::histories::{Boundary, Joined, increases, join, rate};
-use crate::model::incident::PlacedSeries;
+use crate::model::incident::{Kill, PlacedSeries};
 use crate::model::oom::KillKind;
 use crate::model::series::{NO_TIME, Series, SeriesKind};
 use crate::model::trend::{Companion, Percentiles, Run as RunFact, Trend, TrendVerdict, WhatIf};
@@ -394,9 +394,8 @@ fn boundaries(incident: &Incident, group: &Group, joined: &Joined, step: i64, ow
     // Kills seen elsewhere matter only where the series itself falls there.
     for k in &incident.kills {
         let Some(t) = k.at.and_then(|w| w.mid()).map(|t| t.0 / 1_000_000) else { continue };
-        let ended = !matches!(k.kind, KillKind::ChildProcess);
-        if ended
-            && k.owner.same_container(owner)
+        // A child's death frees its memory as a restart would.
+        if ended_here(k, owner)
             && t > start
             && t < end
             && !known(&found, t - slack, t + slack)
@@ -412,6 +411,12 @@ fn boundaries(incident: &Incident, group: &Group, joined: &Joined, step: i64, ow
     found.sort_unstable_by_key(|b| (b.first, b.last));
     found.dedup_by_key(|b| b.first);
     found
+}
+
+/// Whether a kill ended what the series measures: a container, or a node service in its own cgroup.
+fn ended_here(k: &Kill, owner: &Owner) -> bool {
+    let service = || owner.pod.is_none() && k.kind == KillKind::MemcgService && k.owner.node == owner.node;
+    k.owner.same_container(owner) || (service() && k.victims.iter().any(|v| v.comm == owner.container))
 }
 
 /// Which boundaries were out-of-memory kills: by the recorded reason, the OOM counter, a kill that other evidence saw, or
@@ -438,8 +443,9 @@ fn oom_flags(
             }
             let mid = boundary_time(b, step).0 / 1_000_000;
             let seen = incident.kills.iter().any(|k| {
-                matches!(k.kind, KillKind::MemcgContainer | KillKind::MemcgPod | KillKind::OomGroup | KillKind::NodeOom)
-                    && k.owner.same_container(owner)
+                k.kind.is_memory()
+                    && k.kind != KillKind::RuntimeAbort
+                    && ended_here(k, owner)
                     && k.at.and_then(|w| w.mid()).is_some_and(|t| (t.0 / 1_000_000 - mid).abs() <= slack)
             });
             if seen {

@@ -38,6 +38,12 @@ pub fn quantities(case: &Case<'_>, cause: Cause) -> (Numbers, Intervals) {
             i.insert("time_to_oom_seconds", (e.low, e.high));
         }
     }
+    if cause == Cause::TmpfsCharge
+        && !q.contains_key("growth_bytes_per_hour")
+        && let Some(slope) = case.headline().and_then(|t| t.cache_slope_bytes_per_hour).filter(|s| *s > 0.0)
+    {
+        q.insert("growth_bytes_per_hour", slope);
+    }
     if let Some(t) = case.headline() {
         q.insert("peak_bytes", t.percentiles.max_bytes);
         q.insert("p99_bytes", t.percentiles.p99_bytes);

@@ -11,8 +11,9 @@ use crate::model::trend::TrendVerdict;
 use crate::model::{Incident, Owner, Timestamp};
 use std::collections::BTreeMap;
 
-/// Log-odds of a cause before anything was said: one in twelve.
+/// Log-odds of a cause before anything was said: one in twelve; where memory killed, some cause of memory there must be.
 const PRIOR: f64 = -2.4;
+const PRIOR_KILLED: f64 = -1.2;
 
 /// Log-odds that one statement is worth: weak 2:1, moderate 4:1, strong 15:1, conclusive 100:1.
 fn weight(s: Strength) -> f64 {
@@ -37,11 +38,11 @@ const FLOOR: f64 = 0.35;
 const SECOND_FLOOR: f64 = 0.5;
 
 /// Sum of log-odds for one cause.
-fn log_odds(evidence: &[&Evidence]) -> f64 {
+fn log_odds(prior: f64, evidence: &[&Evidence]) -> f64 {
     let mut heard: BTreeMap<(&str, Stance), u32> = BTreeMap::new();
     let mut sorted: Vec<&&Evidence> = evidence.iter().collect();
     sorted.sort_by_key(|e| std::cmp::Reverse(e.strength));
-    PRIOR
+    prior
         + sorted
             .iter()
             .map(|e| {
@@ -143,10 +144,12 @@ fn judge(incident: &Incident, case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
     for e in &t.evidence {
         causes.entry(e.cause).or_default().push(e);
     }
+    let killed = case.kills.iter().any(|k| k.kind.is_memory());
+    let prior = |c: Cause| if killed && !matches!(c, Cause::NoProblem | Cause::NotMemoryKill) { PRIOR_KILLED } else { PRIOR };
     let mut scored: Vec<(f64, Cause)> = causes
         .iter()
         .filter(|(_, e)| e.iter().any(|e| e.stance == Stance::For))
-        .map(|(c, e)| (logistic(log_odds(e)).min(CEILING), *c))
+        .map(|(c, e)| (logistic(log_odds(prior(*c), e)).min(CEILING), *c))
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     let mut out = Vec::new();

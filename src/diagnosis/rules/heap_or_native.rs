@@ -6,18 +6,17 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human;
-use crate::model::trend::{Trend, TrendVerdict};
+use crate::model::trend::{Companion, Trend, TrendVerdict};
 
-/// Gauges of the live managed heap, by runtime.
+/// Gauges of the live managed heap, by runtime; a name may go on with `{area="heap"}`.
 const HEAP_GAUGES: &[&str] = &[
+    "jvm_gc_live_data_size_bytes",
+    "jvm_memory_used_bytes{area=\"heap\"}",
+    "jvm_memory_bytes_used{area=\"heap\"}",
     "nodejs_heap_size_used_bytes",
     "go_memstats_heap_inuse_bytes",
-    "go_memstats_alloc_bytes",
     "go_memstats_heap_alloc_bytes",
-    "jvm_memory_used_bytes",
-    "jvm_memory_bytes_used",
-    "jvm_gc_live_data_size_bytes",
-    "jvm_heap_used_after_gc_bytes",
+    "go_memstats_alloc_bytes",
 ];
 
 /// Daemons that manage their memory themselves.
@@ -50,7 +49,7 @@ impl Rule for HeapOrNative {
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(total) = case.headline().filter(|t| t.verdict == TrendVerdict::Leak) else { return };
         let Some(slope) = total.slope.map(|s| s.mid).filter(|s| *s > 0.0) else { return };
-        let heap = HEAP_GAUGES.iter().find_map(|m| case.trend(m));
+        let heap = HEAP_GAUGES.iter().find_map(|m| total.companions.iter().find(|c| c.metric == *m));
         if let Some(heap) = heap {
             judge(total, heap, slope, out);
             return;
@@ -64,22 +63,22 @@ impl Rule for HeapOrNative {
     }
 }
 
-fn judge(total: &Trend, heap: &Trend, slope: f64, out: &mut Witness<'_>) {
-    let heap_slope = if heap.verdict == TrendVerdict::Leak { heap.slope.map_or(0.0, |s| s.mid) } else { 0.0 };
+fn judge(total: &Trend, heap: &Companion, slope: f64, out: &mut Witness<'_>) {
+    let Some(heap_slope) = heap.slope_per_hour else { return };
     let share = heap_slope / slope;
-    let cites = vec![heap.cite.clone(), total.cite.clone()];
+    let cites = vec![total.cite.clone()];
     let says = format!(
-        "{} grows {}/h while the working set grows {}/h: {:.0} % of the growth is in the managed heap",
+        "{} moves by {}/h while the working set grows {}/h: {:.0} % of the growth is in the managed heap",
         heap.metric,
         human(heap_slope),
         human(slope),
         (share * 100.0).clamp(0.0, 100.0)
     );
     if share >= 0.5 {
-        out.supports(Cause::HeapLeak, Strength::Strong, "Prometheus", cites.clone(), says.clone());
-        out.contradicts(Cause::NativeGrowth, Strength::Strong, "Prometheus", cites, says);
-    } else if share < 0.2 {
-        out.supports(Cause::NativeGrowth, Strength::Strong, "Prometheus", cites.clone(), says.clone());
-        out.contradicts(Cause::HeapLeak, Strength::Strong, "Prometheus", cites, says);
+        out.supports(Cause::HeapLeak, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
+        out.contradicts(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", cites, says);
+    } else if share < 0.25 {
+        out.supports(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
+        out.contradicts(Cause::HeapLeak, Strength::Strong, "Runtime metrics", cites, says);
     }
 }

@@ -43,6 +43,10 @@ impl Rule for KillScope {
             let probe = others.iter().any(|k| k.kind == KillKind::ProbeKill);
             let cites = others.iter().flat_map(|k| k.evidence.iter().map(|(c, _)| c.clone())).take(4).collect();
             let what = if probe { "the kubelet restarted it after failed liveness probes" } else { "it was asked to stop (SIGTERM)" };
+            // One stop on request is how every rollout and every node drain ends; only repetition is worth a word.
+            if !probe && others.len() < 3 {
+                return;
+            }
             let strength = if probe { Strength::Strong } else { Strength::Moderate };
             out.supports(
                 Cause::NotMemoryKill,

@@ -20,19 +20,25 @@ impl Rule for PageCache {
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(limit) = case.limit() else { return };
-        if let (Some(usage), Some(ws)) = (case.trend("container_memory_usage_bytes"), case.headline()) {
-            let (u, w) = (usage.percentiles.p95_bytes / limit, ws.percentiles.p95_bytes / limit);
-            if u >= 0.9 && w <= 0.6 {
+        if let Some(ws) = case.headline()
+            && let Some(inactive) = ws.inactive_file_bytes
+        {
+            let settled = ws.percentiles.p95_bytes;
+            let usage = settled.min(ws.percentiles.p50_bytes) + inactive;
+            let (u, w) = (usage / limit, settled / limit);
+            // The working set leaves out what the kernel may drop; what is left below two thirds is no danger.
+            if u >= 0.85 && w <= 0.66 {
                 let says = format!(
-                    "usage stands at {} ({:.0} % of the limit) while the working set stays at {} ({:.0} %): the difference is inactive file cache, which the kernel can drop",
-                    human(usage.percentiles.p95_bytes),
+                    "usage stands at about {} ({:.0} % of the limit of {}) while the working set stays at {} ({:.0} %): the difference is inactive file cache, which the kernel can drop",
+                    human(usage),
                     u * 100.0,
-                    human(ws.percentiles.p95_bytes),
+                    human(limit),
+                    human(settled),
                     w * 100.0
                 );
-                let cites = vec![usage.cite.clone(), ws.cite.clone()];
+                let cites = vec![ws.cite.clone()];
                 out.supports(Cause::PageCache, Strength::Strong, "Prometheus", cites.clone(), says.clone());
-                for cause in [Cause::HeapLeak, Cause::NativeGrowth, Cause::LimitBelowNeed] {
+                for cause in [Cause::HeapLeak, Cause::NativeGrowth, Cause::LimitBelowNeed, Cause::NoProblem] {
                     out.contradicts(cause, Strength::Moderate, "Prometheus", cites.clone(), says.clone());
                 }
             }

@@ -5,7 +5,6 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::{human, human_bytes};
-use crate::model::trend::TrendVerdict;
 
 pub struct TmpfsCharge;
 
@@ -57,26 +56,15 @@ impl Rule for TmpfsCharge {
             );
             out.culprit(Cause::TmpfsCharge, "volume", &v.name, None, None);
         }
-        // Working set and cache grow together while RSS stays: inactive cache would not be in the working set.
-        let (Some(ws), Some(rss), Some(cache)) =
-            (case.headline(), case.trend("container_memory_rss"), case.trend("container_memory_cache"))
-        else {
-            return;
-        };
-        if memory_volumes.is_empty()
-            || ws.verdict != TrendVerdict::Leak
-            || rss.verdict == TrendVerdict::Leak
-            || cache.verdict != TrendVerdict::Leak
-        {
-            return;
-        }
-        let slope = cache.slope.map_or(0.0, |s| s.mid);
+        // Working set and cache grow together while anonymous memory stays: inactive cache would not be in the working set.
+        let Some(ws) = case.headline().filter(|t| t.cache_growth && !memory_volumes.is_empty()) else { return };
+        let slope = ws.cache_slope_bytes_per_hour.unwrap_or(0.0);
         out.supports(
             Cause::TmpfsCharge,
             Strength::Strong,
             "Prometheus",
-            vec![cache.cite.clone(), rss.cite.clone()],
-            format!("cache grows {}/h inside the working set while RSS does not grow", human(slope)),
+            vec![ws.cite.clone()],
+            format!("cache grows {}/h inside the working set while anonymous memory does not grow", human(slope)),
         );
     }
 }

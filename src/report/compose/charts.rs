@@ -47,19 +47,19 @@ pub fn charts(incident: &Incident, first: Option<&Finding>) -> Vec<Chart> {
 fn chart(incident: &Incident, t: &Trend, main: bool, columns: usize) -> Chart {
     let mut lines = Vec::new();
     let mut source = Vec::new();
-    let same: Vec<&Trend> = incident.trends.iter().filter(|o| o.owner == t.owner).collect();
     for (metric, name) in LINES {
-        let Some(trend) = same.iter().find(|o| o.metric == *metric).or_else(|| (t.metric == *metric).then_some(&t)) else { continue };
         // A small multiple shows the working set alone.
-        if main || trend.metric == t.metric {
-            lines.push(line(incident, trend, name, columns));
-            source.extend(
-                trend.series.iter().filter_map(|&i| incident.series.get(i)).map(|s| incident.path(s.cite.span.artifact).to_owned()),
-            );
+        if !main && t.metric != *metric {
+            continue;
+        }
+        let mine: Vec<usize> = if t.metric == *metric { t.series.clone() } else { beside(incident, t, metric) };
+        if !mine.is_empty() {
+            lines.push(line(incident, &mine, name, columns));
+            source.extend(mine.iter().filter_map(|&i| incident.series.get(i)).map(|s| incident.path(s.cite.span.artifact).to_owned()));
         }
     }
     if lines.is_empty() {
-        lines.push(line(incident, t, &t.metric, columns));
+        lines.push(line(incident, &t.series, &t.metric, columns));
     }
     source.sort();
     source.dedup();
@@ -89,9 +89,14 @@ fn chart(incident: &Incident, t: &Trend, main: bool, columns: usize) -> Chart {
     }
 }
 
-fn line(incident: &Incident, t: &Trend, name: &str, columns: usize) -> ChartLine {
-    let mut points: Vec<[f64; 2]> = t
-        .series
+/// Series of another metric of the same container.
+fn beside(incident: &Incident, t: &Trend, metric: &str) -> Vec<usize> {
+    let same = |o: &Owner| if t.owner.pod.is_some() { o.same_container(&t.owner) } else { *o == t.owner };
+    (0..incident.series.len()).filter(|&i| incident.series.get(i).is_some_and(|s| s.what.metric == metric && same(&s.owner))).collect()
+}
+
+fn line(incident: &Incident, series: &[usize], name: &str, columns: usize) -> ChartLine {
+    let mut points: Vec<[f64; 2]> = series
         .iter()
         .filter_map(|&i| incident.series.get(i))
         .flat_map(|s| s.what.finite().map(|(ms, v)| [ms as f64 / 1000.0, v]))
