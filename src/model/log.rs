@@ -29,6 +29,8 @@ pub enum LogPattern {
     UserspaceOomd,
     /// Probe failed, container will be restarted.
     ProbeFailed,
+    /// A supervisor in the container saw a child die by SIGKILL (gunicorn, nginx, PostgreSQL, a shell).
+    ChildKilled,
     /// Process was told to stop.
     Sigterm,
     /// GC of a runtime reports its heap (values in `numbers`).
@@ -59,6 +61,7 @@ impl LogPattern {
             LogPattern::UnitOomKilled => "unit-oom-killed",
             LogPattern::UserspaceOomd => "userspace-oomd",
             LogPattern::ProbeFailed => "probe-failed",
+            LogPattern::ChildKilled => "child-killed",
             LogPattern::Sigterm => "sigterm",
             LogPattern::GcReport => "gc-report",
             LogPattern::ServiceStarted => "service-started",

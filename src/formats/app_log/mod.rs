@@ -1,0 +1,201 @@
+//! Application logs: what `kubectl logs` and its collectors save, with or without `--timestamps` and `--prefix`, the
+//! runtimes' own files (CRI and Docker JSON) and the sections of `kubectl cluster-info dump`.
+//!
+//! Only words about memory and about being told to stop become facts: a runtime that gave up (V8, JVM, Go, Python,
+//! .NET, Ruby, PHP, Rust, C++), a child that was killed, SIGTERM. Everything else in a log is the application's own
+//! business. A word without a time of its own has the time of the last line before it that had one.
+
+mod gc;
+mod words;
+
+use super::lines::{self, Line};
+use super::log_line as stamp;
+use super::{Format, Head, Input, Match};
+use crate::model::facts::Facts;
+use crate::model::log::{LogPattern, LogWord};
+use crate::model::time::MINUTE;
+use crate::model::{Claim, Observation, RawTime};
+use std::collections::BTreeMap;
+
+pub struct AppLog;
+
+/// Words of one kind that are kept from one log; a crash loop repeats itself.
+const KEPT_MAX: u32 = 200;
+
+impl Format for AppLog {
+    fn name(&self) -> &'static str {
+        "app-log"
+    }
+
+    fn sniff(&self, head: &Head<'_>) -> Match {
+        let b = head.bytes;
+        if b.is_empty() || b.get(..b.len().min(4096)).unwrap_or(b).contains(&0) {
+            return Match::No;
+        }
+        if b.starts_with(b"==== START logs for container ") {
+            return Match::Certain;
+        }
+        let mut seen = 0u32;
+        let mut stamped = 0u32;
+        let mut prefixed = 0u32;
+        for l in head.lines().filter(|l| !l.is_empty()).take(40) {
+            seen += 1;
+            let p = stamp::Prefixed::of(l);
+            prefixed += u32::from(p.pod.is_some() || p.stream);
+            stamped += u32::from(!matches!(stamp::time(&p), RawTime::Absent));
+        }
+        if prefixed * 2 > seen {
+            return Match::Likely;
+        }
+        // A name is weak evidence, but a crashed program's log may hold nothing but its last words.
+        let named =
+            [".log", ".out", "stdout", "stderr", "logs.txt", "stdout.txt", "stderr.txt"].iter().any(|e| head.file_name().ends_with(e));
+        match stamped * 2 > seen || named || words::any(b) {
+            true => Match::Weak,
+            false => Match::No,
+        }
+    }
+
+    fn parse(&self, input: &Input<'_>, out: &mut Facts) {
+        read(input, out);
+    }
+}
+
+/// A JVM's garbage collection log: unified (`-Xlog:gc*`, JDK 9 and later, any decorations) or JDK 8's dialects. Often it
+/// shares standard output with the application, so it is read line by line just as an application log is.
+pub struct GcLog;
+
+impl Format for GcLog {
+    fn name(&self) -> &'static str {
+        "jvm-gc-log"
+    }
+
+    fn sniff(&self, head: &Head<'_>) -> Match {
+        let mut seen = 0u32;
+        let mut ours = 0u32;
+        for l in head.lines().filter(|l| !l.is_empty()).take(400) {
+            seen += 1;
+            ours += u32::from(gc::is_gc(stamp::Prefixed::of(l).text));
+        }
+        match ours {
+            0 => Match::No,
+            n if n * 2 > seen => Match::Certain,
+            _ => Match::Likely,
+        }
+    }
+
+    fn parse(&self, input: &Input<'_>, out: &mut Facts) {
+        read(input, out);
+    }
+}
+
+/// Reads a log of either kind.
+fn read(input: &Input<'_>, out: &mut Facts) {
+    let reader = match input.reader() {
+        Ok(r) => r,
+        Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
+    };
+    let mut log = Log::new(input);
+    if let Err(e) = lines::for_each_line(reader, |l| log.line(l, out)) {
+        out.error("unreadable", None, || format!("cannot be read to its end: {e}"));
+    }
+    for (pattern, n) in log.kept.iter().filter(|(_, n)| **n > KEPT_MAX) {
+        let more = n - KEPT_MAX;
+        out.note("folded", None, None, || format!("{more} further lines of the kind {} are only counted", pattern.word()));
+    }
+    log.collections.into_facts(out);
+}
+
+struct Log {
+    who: Claim,
+    last: RawTime,
+    /// Heap after the last full collection that V8 printed, in bytes.
+    v8_after: Option<f64>,
+    kept: BTreeMap<LogPattern, u32>,
+    /// Lines left in which the same breakdown of one program may go on.
+    breakdown: Option<(LogPattern, u32)>,
+    collections: gc::Collections,
+}
+
+/// Lines after a runtime's first word about running out of memory that belong to the same breakdown.
+const BREAKDOWN_LINES: u32 = 40;
+
+impl Log {
+    fn new(input: &Input<'_>) -> Self {
+        Log {
+            who: input.who.clone(),
+            last: RawTime::Absent,
+            v8_after: None,
+            kept: BTreeMap::new(),
+            breakdown: None,
+            collections: gc::Collections::new(input.who.clone()),
+        }
+    }
+
+    fn line(&mut self, line: Line<'_>, out: &mut Facts) {
+        if let Some(who) = stamp::section(line.text) {
+            self.who = who;
+            self.last = RawTime::Absent;
+            self.breakdown = None;
+            return;
+        }
+        let p = stamp::Prefixed::of(line.text);
+        let own = stamp::time(&p);
+        if own != RawTime::Absent {
+            self.last = own.clone();
+        }
+        if let Some((_, left)) = &mut self.breakdown {
+            *left = left.saturating_sub(1);
+        }
+        if let Some(after) = words::v8_collection(p.text) {
+            self.v8_after = Some(after);
+        }
+        if self.collections.line(p.text, &own, line, out) {
+            return;
+        }
+        let Some(word) = words::classify(p.text) else { return };
+        // V8 and the JVM say it several times over in one breakdown: the first line tells, unless a later one is
+        // of another kind.
+        if self.breakdown.is_some_and(|(w, left)| w == word.pattern && left > 0 && word.repeats) {
+            return;
+        }
+        self.breakdown = Some((word.pattern, BREAKDOWN_LINES));
+        let n = self.kept.entry(word.pattern).or_insert(0);
+        *n += 1;
+        if *n > KEPT_MAX {
+            return;
+        }
+        let mut numbers = word.numbers;
+        if word.pattern == LogPattern::V8HeapLimit
+            && let Some(after) = self.v8_after
+        {
+            numbers.push(("heap_after_gc_bytes", after));
+        }
+        let at = match own {
+            RawTime::Absent => near(&self.last),
+            t => t,
+        };
+        let who = match &p.pod {
+            Some((pod, container)) => Claim { inferred: false, ..named(&self.who, pod, container) },
+            None => self.who.clone(),
+        };
+        let text = String::from_utf8_lossy(p.text.get(..p.text.len().min(400)).unwrap_or(p.text)).trim().to_owned();
+        let cite = out.cite(line.offset, Some(line.number), line.text);
+        out.logs.push(Observation { at, who, cite, what: LogWord { pattern: word.pattern, text, numbers } });
+    }
+}
+
+/// The claim of a line that names its pod itself.
+fn named(who: &Claim, pod: &str, container: &str) -> Claim {
+    Claim { pod: Some(pod.into()), container: (!container.is_empty()).then(|| container.into()), ..who.clone() }
+}
+
+/// The time of a line before: the word came then or somewhat later.
+fn near(last: &RawTime) -> RawTime {
+    match last {
+        RawTime::Utc { at, precision } => RawTime::Utc { at: *at, precision: (*precision).max(MINUTE) },
+        RawTime::NoZone { civil, precision } => RawTime::NoZone { civil: *civil, precision: (*precision).max(MINUTE) },
+        RawTime::NoYear { civil, precision } => RawTime::NoYear { civil: *civil, precision: (*precision).max(MINUTE) },
+        other => other.clone(),
+    }
+}
