@@ -197,6 +197,9 @@ fn script(file: &str) -> Option<Origin> {
         return (!file.ends_with(".go") && !file.ends_with(".s")).then_some(Origin::Library);
     }
     let python = file.ends_with(".py") && (file.contains("/lib/python3") || file.contains("\\Lib\\"));
+    if python && (file.ends_with("/tracemalloc.py") || file.ends_with("\\tracemalloc.py")) {
+        return Some(Origin::Profiler);
+    }
     python.then_some(Origin::Standard)
 }
 

@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 const MOST: usize = 10;
 /// Growth below this share of the process's final total is not worth a name.
 const MATERIAL: f64 = 0.01;
+/// Nor is growth of fewer bytes than this, in a process of any size: a snapshot taken of an idle program grows by that.
+const LEAST_BYTES: f64 = 16_384.0;
 /// Nor is growth below this share of all growth.
 const OF_GROWTH: f64 = 0.02;
 
@@ -59,7 +61,7 @@ pub fn find(stacks: &[Stacks<'_>], snapshots: &[Snapshot<'_>], filter: &Filter, 
     for (key, b, j) in judged {
         let enough = j.growth >= MATERIAL * final_total && j.growth >= OF_GROWTH * all_growth;
         // Counts come and go by a few; a leak of goroutines does not stop at a handful.
-        let many = by_bytes || (j.growth >= 10.0 && j.growth >= 0.1 * first_total);
+        let many = (by_bytes && j.growth >= LEAST_BYTES) || (!by_bytes && j.growth >= 10.0 && j.growth >= 0.1 * first_total);
         if j.shape == Shape::Growing && enough && many && j.lower() > 0.0 {
             found.push((j.lower(), key, b, j));
         }
