@@ -10,9 +10,11 @@
 //!
 //! A format never uses another format, never opens files, never makes a `When` of a `RawTime`, never reads the clock.
 
+pub mod app_log;
 pub mod cgroup_path;
 pub mod collection_stamp;
 pub mod collector_errors;
+pub mod class_histogram;
 pub mod columns;
 pub mod decimal;
 pub mod goroutine_text;
@@ -23,7 +25,10 @@ pub mod kube_describe;
 pub mod kube_objects;
 pub mod kube_tables;
 pub mod lines;
+pub mod log_line;
+pub mod memray;
 pub mod metric_labels;
+pub mod nmt;
 pub mod openmetrics;
 pub mod pprof;
 pub mod prometheus_api;
@@ -32,6 +37,7 @@ pub mod series_set;
 pub mod stack_builder;
 pub mod tracemalloc_pickle;
 pub mod transcript;
+pub mod tracemalloc_text;
 pub mod tsdb_dump;
 pub mod v8_heapsnapshot;
 
@@ -87,6 +93,13 @@ pub static FORMATS: &[&dyn Format] = &[
     &v8_heapsnapshot::V8HeapTimeline,
     &heap_text::HeapText,
     &goroutine_text::GoroutineText,
+    &class_histogram::ClassHistogram,
+    &nmt::Nmt,
+    &tracemalloc_text::TracemallocText,
+    &memray::MemrayCsv,
+    &memray::MemrayStats,
+    &app_log::GcLog,
+    &app_log::AppLog,
 ];
 
 /// The format that claims `head` most strongly.

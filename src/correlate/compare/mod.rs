@@ -36,7 +36,7 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Result<Delta, Refu
     } else if bodies.iter().all(|b| matches!(b, ProfileBody::Graph(_))) {
         graphs::diff(snapshots, rows)
     } else if bodies.iter().all(|b| matches!(b, ProfileBody::Classes(_))) {
-        classes::diff(snapshots, rows)
+        classes::diff(snapshots, rows).map_err(Refusal::Asked)?
     } else {
         return Err(Refusal::Kinds);
     };

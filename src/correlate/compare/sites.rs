@@ -178,6 +178,7 @@ fn kind(by: GroupBy) -> &'static str {
         GroupBy::Traceback => "traceback",
         GroupBy::Address => "address",
         GroupBy::Package => "package",
+        GroupBy::Class => "class",
         _ => "function",
     }
 }
@@ -232,7 +233,8 @@ fn ends(steps: &[Value]) -> (Value, Value) {
     (steps.first().copied().unwrap_or_default(), steps.last().copied().unwrap_or_default())
 }
 
-fn row(t: Track, by: GroupBy, rows: &RowOptions, halves: &Halves, same_process: Option<bool>) -> DeltaRow {
+/// The document's row of one site or class.
+pub fn row(t: Track, by: GroupBy, rows: &RowOptions, halves: &Halves, same_process: Option<bool>) -> DeltaRow {
     let (a, b) = ends(&t.steps);
     let some = |half: &Option<String>, v: i64| half.as_ref().map(|_| v);
     let amount = |v: &Value| Amount { count: some(&halves.count, v.count), bytes: some(&halves.bytes, v.bytes), retained_bytes: None };

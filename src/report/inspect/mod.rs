@@ -1,6 +1,7 @@
 //! `postmem.inspect/1`: what was opened, parsed and resolved, one file per section.
 
 pub mod artifacts;
+mod class_rows;
 mod events;
 mod graph_rows;
 mod kills;

@@ -19,7 +19,9 @@ fn profile(incident: &Incident, placed: &Placed<HeapProfile>, rows: &RowOptions)
     let top = match &p.body {
         ProfileBody::Stacks(_) => super::stack_rows::rows(p),
         ProfileBody::Graph(g) => super::graph_rows::rows(g, rows.limit()),
-        _ => Vec::new(),
+        ProfileBody::Classes(c) => super::class_rows::rows(p, c, rows.limit()),
+        ProfileBody::Printed(r) => super::class_rows::printed(r, rows.limit()),
+        ProfileBody::Empty => Vec::new(),
     };
     let mut doc = json!({
         "artifact": incident.path(placed.cite.span.artifact),
