@@ -11,11 +11,13 @@
 //! A format never uses another format, never opens files, never makes a `When` of a `RawTime`, never reads the clock.
 
 pub mod app_log;
+pub mod cgroup_files;
 pub mod cgroup_path;
 pub mod collection_stamp;
 pub mod collector_errors;
 pub mod class_histogram;
 pub mod columns;
+pub mod crictl_tables;
 pub mod decimal;
 pub mod goroutine_text;
 pub mod heap_text;
@@ -31,8 +33,10 @@ pub mod metric_labels;
 pub mod nmt;
 pub mod openmetrics;
 pub mod pprof;
+pub mod proc_files;
 pub mod prometheus_api;
 pub mod prompts;
+pub mod ps_table;
 pub mod series_set;
 pub mod stack_builder;
 pub mod tracemalloc_pickle;
@@ -80,6 +84,10 @@ pub static FORMATS: &[&dyn Format] = &[
     &collection_stamp::CollectionStamp,
     &kernel_log::KernelLog,
     &kernel_log::ServiceLog,
+    &cgroup_files::CgroupFiles,
+    &proc_files::ProcFiles,
+    &ps_table::PsTable,
+    &crictl_tables::CrictlTables,
     &prometheus_api::VictoriaExport,
     &prometheus_api::PrometheusApi,
     &openmetrics::OpenMetrics,

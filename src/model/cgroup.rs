@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 pub struct CgroupReading {
     /// 1 or 2, where it can be told.
     pub version: Option<u8>,
+    /// cgroup path as found in the artifact's path or text, and the strong keys in it.
+    pub path: Option<String>,
+    pub identity: super::oom::CgroupIdentity,
     /// File name as found or inferred: `memory.current`, `memory.stat`, `memory.events`, …
     pub file: String,
     /// Single value of a one-number file.

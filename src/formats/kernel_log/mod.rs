@@ -117,6 +117,8 @@ fn survey(head: &Head<'_>) -> Survey {
                 Source::Kernel => s.kernel += 1,
                 // `name[pid]:` is syslog's; a bare `name:` may be any program's own form.
                 Source::Service(_) if line.get(p.text.saturating_sub(3)..p.text) == Some(&b"]: "[..]) => s.service += 1,
+                // Syslog's own stamp, without a year, settles it.
+                Source::Service(_) if matches!(p.stamp.wall, crate::model::RawTime::NoYear { .. }) => s.service += 1,
                 Source::Service(_) => {}
                 Source::Unknown => {
                     let text = line.get(p.text..).unwrap_or(&[]);

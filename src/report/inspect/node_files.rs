@@ -1,13 +1,44 @@
 //! `cgroup[]`, `processes[]` and `logs[]` of `postmem.inspect/1`.
 
 use crate::model::Incident;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+/// Readings of the memory controller. A one-number file states its value under the kernel's own key as well, `null` for
+/// `max`; pressure is grouped as the kernel prints it.
 pub fn cgroup(incident: &Incident) -> Vec<Value> {
     incident
         .cgroups
         .iter()
-        .map(|p| json!({"artifact": incident.path(p.cite.span.artifact), "time": p.at, "owner": p.owner, "file": p.what.file, "version": p.what.version, "value": p.what.value, "values": p.what.values, "pressure": p.what.pressure}))
+        .map(|p| {
+            let w = &p.what;
+            let mut values: Map<String, Value> = w.values.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+            if w.values.is_empty() && w.pressure.is_empty() {
+                values.insert(w.file.strip_prefix("memory.").unwrap_or(&w.file).to_owned(), json!(w.value));
+            }
+            let mut pressure = Map::new();
+            for (key, v) in &w.pressure {
+                let (group, name) = key.split_once('.').unwrap_or(("some", key));
+                if let Some(Value::Object(o)) = pressure.get_mut(group) {
+                    o.insert(name.to_owned(), json!(v));
+                } else {
+                    pressure.insert(group.to_owned(), json!({name: v}));
+                }
+            }
+            json!({"artifact": incident.path(p.cite.span.artifact), "line": p.cite.span.line, "time": p.at, "owner": p.owner, "path": w.path,
+                "pod_uid": w.identity.pod_uid, "container_id": w.identity.container_id, "file": w.file, "version": w.version,
+                "value": w.value, "values": values, "pressure": pressure})
+        })
+        .collect()
+}
+
+/// `/proc/meminfo` of nodes, for `nodes[]`.
+pub fn meminfo(incident: &Incident) -> Vec<Value> {
+    incident
+        .meminfo
+        .iter()
+        .map(|p| {
+            json!({"name": p.owner.node, "time": p.at, "artifact": incident.path(p.cite.span.artifact), "line": p.cite.span.line, "meminfo": p.what.values})
+        })
         .collect()
 }
 
