@@ -19,8 +19,19 @@ pub fn claim(path: &str, map: &[(String, Claim)]) -> Claim {
     };
     let mut c = names(dirs, file).unwrap_or_default();
     c.node = node(dirs, file).map(Into::into);
+    c.cgroup = cgroup(dirs).map(Into::into);
     c.inferred = !c.is_empty();
     c
+}
+
+/// The cgroup whose folder a file lies in: what stands below `/sys/fs/cgroup`, or from `kubepods` on.
+fn cgroup(dirs: &[&str]) -> Option<String> {
+    let below = dirs.windows(2).position(|w| w == ["fs", "cgroup"]).map(|i| i + 2);
+    let from = below.or_else(|| dirs.iter().position(|d| d.starts_with("kubepods")))?;
+    let path = dirs.get(from..)?;
+    // v1 mounts one tree per controller.
+    let path = path.strip_prefix(&["memory"][..]).unwrap_or(path);
+    Some(format!("/{}", path.join("/")))
 }
 
 /// Reads `GLOB=NS/POD/CONTAINER` (the container may be left out).

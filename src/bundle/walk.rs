@@ -39,7 +39,9 @@ pub fn open(inputs: &[PathBuf], limits: &Limits, map: &[(String, Claim)]) -> Res
             (1, member) => member.to_owned(),
             (_, member) => format!("{label}/{member}"),
         };
-        e.who = layout::claim(&e.path, map);
+        // A loose file's folders are no part of its name, but they are evidence of whose it is.
+        let given = inputs.get(e.input).filter(|_| e.member.is_empty()).map(|p| printable(&p.display().to_string()));
+        e.who = layout::claim(given.as_deref().unwrap_or(&e.path), map);
     }
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     distinguish(&mut entries);

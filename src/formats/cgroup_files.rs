@@ -217,7 +217,6 @@ impl Reading {
         let what = CgroupReading {
             version: (version > 0).then_some(version),
             file: format!("memory.{name}"),
-            identity: CgroupIdentity { pod_uid: marks.pod_uid.clone().map(Into::into), container_id: marks.container_id.map(Into::into) },
             path: (marks.level.is_some() || folder.contains("/sys/fs/cgroup")).then(|| cgroup.clone()),
             ..CgroupReading::default()
         };
@@ -254,8 +253,15 @@ fn finish(current: &mut Option<Reading>, input: &Input<'_>, out: &mut Facts) {
         r.what.version = Some(if r.what.values.contains_key("anon") { 2 } else { 1 });
     }
     let mut who = input.who.clone();
+    if r.what.path.is_none() {
+        r.what.path = who.cgroup.as_deref().map(str::to_owned);
+    }
     if let Some(p) = &r.what.path {
-        cgroup_path::parse(p).fill(&mut who);
+        let marks = cgroup_path::parse(p);
+        marks.fill(&mut who);
+        // The kernel's own folder names are no guess, unless names came with them.
+        who.inferred &= who.pod.is_some() || marks.level.is_none();
+        r.what.identity = CgroupIdentity { pod_uid: who.pod_uid.clone(), container_id: who.container_id.clone() };
         who.cgroup = Some(p.as_str().into());
     }
     let cite = out.cite(r.offset, Some(r.line), &r.first);

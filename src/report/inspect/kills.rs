@@ -1,32 +1,53 @@
-//! `kills[]` of `postmem.inspect/1`: the kernel's reports in full, in the order they happened.
+//! `kills[]` of `postmem.inspect/1`: every ending, the kernel's report in full where there is one, in the order they happened.
 
+use crate::model::incident::Kill;
 use crate::model::oom::{OomKill, Victim};
 use crate::model::{Incident, Placed};
 use serde_json::{Map, Value, json};
 
 pub fn section(incident: &Incident) -> Vec<Value> {
-    let mut reports: Vec<&Placed<OomKill>> = incident.oom_reports.iter().collect();
+    let mut kills: Vec<(&Kill, Option<&Placed<OomKill>>)> =
+        incident.kills.iter().map(|k| (k, k.report.and_then(|i| incident.oom_reports.get(i)))).collect();
     // Reports of one artifact stay in its order, also where their clocks are not known.
-    reports.sort_by_key(|r| (r.at.earliest, r.cite.span.artifact, r.cite.span.offset));
-    let sortable = reports.iter().all(|r| r.at.is_known());
-    if !sortable {
-        reports.sort_by_key(|r| (r.cite.span.artifact, r.cite.span.offset));
+    let place = |r: Option<&Placed<OomKill>>| r.map_or((u32::MAX, u64::MAX), |r| (r.cite.span.artifact.0, r.cite.span.offset));
+    if kills.iter().all(|(k, _)| k.at.is_some_and(|w| w.is_known())) {
+        kills.sort_by_key(|(k, r)| (k.at.map(|w| w.earliest), place(*r)));
+    } else {
+        kills.sort_by_key(|(k, r)| (place(*r), k.at.map(|w| w.earliest)));
     }
-    reports.into_iter().map(|r| kill(incident, r)).collect()
+    kills.into_iter().map(|(k, r)| kill(incident, k, r)).collect()
 }
 
-fn kill(incident: &Incident, r: &Placed<OomKill>) -> Value {
-    let k = &r.what;
-    let joined = incident.kills.iter().find(|j| j.report.and_then(|i| incident.oom_reports.get(i)).is_some_and(|o| o.cite == r.cite));
-    let path = k.task_memcg.as_deref().or(k.oom_memcg.as_deref()).unwrap_or("");
-    let evidence = json!({
-        "artifact": incident.path(r.cite.span.artifact),
-        "line": r.cite.span.line,
-        "byte_offset": r.cite.span.offset,
-        "byte_len": r.cite.span.len,
-        "excerpt": r.cite.excerpt,
-        "says": says(k),
+fn kill(incident: &Incident, k: &Kill, report: Option<&Placed<OomKill>>) -> Value {
+    let mut out = json!({
+        "time": k.at,
+        "kind": k.kind.word(),
+        "owner": k.owner,
+        "victim": k.victims.first().map(victim),
+        "limit_level": k.limit_level.map(|l| l.word()),
+        "limit_bytes": k.limit_bytes,
+        "usage_bytes": k.usage_bytes,
+        "victims": k.victims.iter().map(victim).collect::<Vec<_>>(),
+        "count": k.count,
+        "exit_code": k.exit_code,
+        "witnesses": k.witnesses,
+        "evidence": k.evidence.iter().map(|(cite, says)| json!({
+            "artifact": incident.path(cite.span.artifact),
+            "line": cite.span.line,
+            "byte_offset": cite.span.offset,
+            "byte_len": cite.span.len,
+            "excerpt": cite.excerpt,
+            "says": says,
+        })).collect::<Vec<_>>(),
     });
+    if let (Some(r), Some(map)) = (report, out.as_object_mut()) {
+        map.extend(details(&r.what));
+    }
+    out
+}
+
+/// What only the kernel's report tells.
+fn details(k: &OomKill) -> Map<String, Value> {
     let tasks: Vec<Value> = k
         .tasks
         .iter()
@@ -40,17 +61,7 @@ fn kill(incident: &Incident, r: &Placed<OomKill>) -> Value {
         })
         .collect();
     let stats: Map<String, Value> = k.memcg_stats.iter().map(|(key, v)| (key.clone(), json!(v))).collect();
-    json!({
-        "time": r.at,
-        "kind": joined.map_or_else(|| k.kind(), |j| j.kind).word(),
-        "owner": r.owner,
-        "victim": k.victims.first().map(victim),
-        "limit_level": k.limit_level.map(|l| l.word()),
-        "limit_bytes": k.limit_bytes,
-        "usage_bytes": k.usage_bytes,
-        "victims": k.victims.iter().map(victim).collect::<Vec<_>>(),
-        "count": k.count,
-        "evidence": [evidence],
+    let fields = json!({
         "constraint": k.constraint,
         "kernel": k.kernel,
         "oom_memcg": k.oom_memcg,
@@ -69,11 +80,14 @@ fn kill(incident: &Incident, r: &Placed<OomKill>) -> Value {
         "page_size": k.page_size,
         "boot": k.boot,
         "uptime_seconds": k.uptime_seconds,
-        "cgroup": path,
         "budget": k.budget(),
         "tasks": tasks,
         "memcg_stats": stats,
-    })
+    });
+    match fields {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
 }
 
 fn victim(v: &Victim) -> Value {
@@ -82,14 +96,4 @@ fn victim(v: &Victim) -> Value {
         "file_rss_bytes": v.file_rss_bytes, "shmem_rss_bytes": v.shmem_rss_bytes, "pgtables_bytes": v.pgtables_bytes,
         "oom_score_adj": v.oom_score_adj,
     })
-}
-
-/// What the cited line shows.
-fn says(k: &OomKill) -> String {
-    let name = k.victims.first().and_then(|v| v.comm.as_deref()).unwrap_or("a process");
-    let pid = k.victims.first().and_then(|v| v.pid).map_or(String::new(), |p| format!(" ({p})"));
-    match k.victims.len() {
-        0 | 1 => format!("the kernel killed {name}{pid}"),
-        n => format!("the kernel killed {name}{pid} and {} more of its group", n - 1),
-    }
 }
