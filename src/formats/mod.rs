@@ -13,9 +13,9 @@
 pub mod app_log;
 pub mod cgroup_files;
 pub mod cgroup_path;
+pub mod class_histogram;
 pub mod collection_stamp;
 pub mod collector_errors;
-pub mod class_histogram;
 pub mod columns;
 pub mod crictl_tables;
 pub mod decimal;
@@ -40,8 +40,8 @@ pub mod ps_table;
 pub mod series_set;
 pub mod stack_builder;
 pub mod tracemalloc_pickle;
-pub mod transcript;
 pub mod tracemalloc_text;
+pub mod transcript;
 pub mod tsdb_dump;
 pub mod v8_heapsnapshot;
 
