@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// Two witnesses of one ending may differ by this much: kubelet notices late, `dmesg -T` drifts.
 const SAME_ENDING: i64 = 2 * MINUTE;
 
+/// From this many restarts on, stops on request are worth an entry.
+const REPEATED: u64 = 3;
+
 /// Fills [`Incident::kills`], earliest first, those without a time last.
 pub fn endings(incident: &mut Incident) {
     let mut kills = kernel_kills(incident);
@@ -243,7 +246,7 @@ fn container_ending(incident: &Incident, kills: &mut Vec<Kill>, p: &Placed<PodSt
         witness(k, "container status", cite, says);
         return;
     }
-    let Some(kind) = status_kind(incident, &owner, run, at) else { return };
+    let Some(kind) = status_kind(incident, &owner, c, run, at) else { return };
     let limit = c.limits_in_force.as_ref().and_then(|l| l.memory_bytes).or(c.limits.memory_bytes);
     kills.push(Kill {
         at,
@@ -262,7 +265,7 @@ fn container_ending(incident: &Incident, kills: &mut Vec<Kill>, p: &Placed<PodSt
 }
 
 /// What a terminated state means where no kernel report is near. `None`: an ordinary end, or one that cannot be told.
-fn status_kind(incident: &Incident, owner: &Owner, run: &ContainerRun, at: Option<When>) -> Option<KillKind> {
+fn status_kind(incident: &Incident, owner: &Owner, c: &ContainerState, run: &ContainerRun, at: Option<When>) -> Option<KillKind> {
     let code = run.exit_code?;
     if run.reason.as_deref() == Some("OOMKilled") {
         return Some(if code == 137 { KillKind::MemcgContainer } else { KillKind::ChildProcess });
@@ -279,7 +282,8 @@ fn status_kind(incident: &Incident, owner: &Owner, run: &ContainerRun, at: Optio
     });
     match code {
         134 | 133 | 3 | 1 | 2 if words => Some(KillKind::RuntimeAbort),
-        143 => Some(KillKind::Sigterm),
+        // One stop on request is how every rollout ends; a container that keeps being stopped is another matter.
+        143 if c.restart_count.is_some_and(|n| n >= REPEATED) => Some(KillKind::Sigterm),
         _ => None,
     }
 }

@@ -88,6 +88,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     pods::merge(&mut incident);
     kills::endings(&mut incident);
     trends::compute(&mut incident);
+    kills::from_restart_counters(&mut incident);
     adopt::orphans(&mut incident);
     profiles::compare(&mut incident, &options.rows);
     timeline::assemble(&mut incident);

@@ -210,6 +210,12 @@ fn stamp(ms: i64) -> Timestamp {
 fn container(incident: &Incident, group: &Group) -> Option<Trend> {
     // Some exports hold only RSS or usage: better than nothing, and the metric is named.
     let main = [Role::WorkingSet, Role::Usage, Role::Rss].into_iter().find(|r| group.roles.contains_key(r))?;
+    let owner = group.placed(incident, main).first()?.owner.clone();
+    restarted(incident, group, main, owner)
+}
+
+/// The trend of one role's series, cut into runs where what it measures ended and began anew.
+fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner) -> Option<Trend> {
     let placed = group.placed(incident, main);
     let first = placed.first()?;
     let joined = join(&group.series(incident, main));
@@ -218,11 +224,11 @@ fn container(incident: &Incident, group: &Group) -> Option<Trend> {
     }
     let (start, end) = (*joined.times.first()?, *joined.times.last()?);
     let step = joined.step().max(1);
-    let boundaries = boundaries(incident, group, &joined, step, &first.owner);
+    let boundaries = boundaries(incident, group, &joined, step, &owner);
     let anonymous = anonymous(incident, group, main, &joined);
-    let limit = group.latest(incident, Role::Limit).or_else(|| spec(incident, &first.owner, true));
-    let request = group.latest(incident, Role::Request).or_else(|| spec(incident, &first.owner, false));
-    let ooms = oom_flags(incident, group, &boundaries, &joined, limit, step, &first.owner);
+    let limit = group.latest(incident, Role::Limit).or_else(|| spec(incident, &owner, true));
+    let request = group.latest(incident, Role::Request).or_else(|| spec(incident, &owner, false));
+    let ooms = oom_flags(incident, group, &boundaries, &joined, limit, step, &owner);
 
     let mut runs = Vec::with_capacity(boundaries.len() + 1);
     let mut from = 0;
@@ -249,7 +255,7 @@ fn container(incident: &Incident, group: &Group) -> Option<Trend> {
     let found = analyse(&history);
 
     let mut trend = Trend {
-        owner: first.owner.clone(),
+        owner,
         metric: first.what.metric.clone(),
         verdict: found.verdict,
         form: found.form,
@@ -501,6 +507,10 @@ fn anonymous(incident: &Incident, group: &Group, main: Role, joined: &Joined) ->
 
 /// Limit or request from the pod's own description.
 fn spec(incident: &Incident, owner: &Owner, limit: bool) -> Option<f64> {
+    if owner.pod.is_none() {
+        // A service's limit shows nowhere but in the kernel's report.
+        return incident.kills.iter().rev().find(|k| limit && ended_here(k, owner)).and_then(|k| k.limit_bytes).map(|b| b as f64);
+    }
     // The latest description stands last.
     let pods = incident.pods.iter().rev().filter(|p| p.owner.same_pod(owner));
     pods.flat_map(|p| &p.what.containers)
@@ -634,14 +644,13 @@ fn sum(list: &[&Series]) -> Joined {
 fn single(incident: &Incident, list: &[usize]) -> Option<Trend> {
     let placed: Vec<&PlacedSeries> = list.iter().filter_map(|&i| incident.series.get(i)).collect();
     let first = placed.first()?;
-    let joined = join(&placed.iter().map(|p| &p.what).collect::<Vec<_>>());
     let mut owner = first.owner.clone();
     owner.node = owner.node.or_else(|| {
         let instance = first.what.label("instance")?;
         Some(instance.rsplit_once(':').map_or(instance, |(host, _)| host).to_owned())
     });
     owner.container = owner.container.or_else(|| first.what.label("job").map(str::to_owned));
-    plain(joined, owner, first, list.to_vec(), None)
+    restarted(incident, &Group { roles: BTreeMap::from([(Role::Rss, list.to_vec())]) }, Role::Rss, owner)
 }
 
 /// A trend without restarts, load or parts.

@@ -35,8 +35,14 @@ impl Rule for WorkingSetGrowth {
                     t.runs.len().max(1),
                     if t.runs.len() > 1 { "s" } else { "" }
                 );
-                // The same slope after every restart is what only a leak does.
-                let strength = if runs >= 2 || !case.kills.is_empty() { Strength::Strong } else { Strength::Moderate };
+                // Slow growth with no limit in sight is how many healthy processes age; a kill, or a date for one, makes it a case.
+                let killed = case.kills.iter().any(|k| k.kind.is_memory());
+                let near = t.time_to_oom.is_some_and(|e| e.mid <= 14.0 * 86_400.0);
+                let strength = match (killed, near) {
+                    (true, _) => Strength::Strong,
+                    (false, true) if runs >= 1 || t.runs.is_empty() => Strength::Strong,
+                    _ => Strength::Moderate,
+                };
                 out.supports(Cause::HeapLeak, strength, "Prometheus", cites.clone(), says.clone());
                 out.supports(Cause::NativeGrowth, Strength::Moderate, "Prometheus", cites.clone(), says.clone());
                 for cause in [Cause::LimitBelowNeed, Cause::NoProblem, Cause::LoadSpike, Cause::LoadGrowth] {
