@@ -1,20 +1,28 @@
 //! `postmem diff BEFORE AFTER [LATER…]`
 
 use super::input::InputArgs;
+use super::output::{Target, target};
 use super::rows::RowArgs;
-use postmem::{Error, pipeline};
+use postmem::pipeline::{self, Comparison, Wants};
+use postmem::{Error, report};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// What `diff` writes; a name ends in one of these, or one stands before a colon.
+const KINDS: &[&str] = &["json", "html", "md", "txt", "svg", "pb.gz"];
+/// Rows of the table on the terminal unless `--top` says otherwise.
+const TABLE_ROWS: usize = 20;
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Two or more snapshots or profiles of one kind, earliest first
     #[arg(required = true, num_args = 2..)]
     inputs: Vec<PathBuf>,
-    /// Write the JSON document here
-    #[arg(short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    /// Write an output, by ending or KIND: prefix: .json .html .md .txt, .svg (differential flame graph), .pb.gz
+    /// (the difference for any pprof viewer); `json:-` is stdout; repeatable
+    #[arg(short, long, value_name = "FILE")]
+    output: Vec<String>,
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
@@ -22,14 +30,37 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Error> {
-    let options = pipeline::Options { rows: args.rows.options()?, skip_digests: true, ..args.input.options()? };
-    let delta = pipeline::diff(&args.inputs, &options)?;
-    let text = serde_json::to_string_pretty(&delta).map_err(|e| Error::Internal(e.to_string()))?;
-    match args.output {
-        Some(path) => std::fs::write(&path, text).map_err(|source| Error::Write { path, source })?,
-        None => {
-            let _ = writeln!(std::io::stdout(), "{text}");
-        }
+    let targets = args.output.iter().map(|o| target(o, KINDS)).collect::<Result<Vec<Target>, Error>>()?;
+    let rows = args.rows.options()?;
+    let shown = rows.top.map_or(TABLE_ROWS, |_| rows.limit());
+    let options = pipeline::Options { rows, skip_digests: true, ..args.input.options()? };
+    let any = |kinds: &[&str]| targets.iter().any(|t| kinds.contains(&t.kind.as_str()));
+    let wants = Wants { tree: any(&["svg", "html"]), difference: any(&["pb.gz"]) };
+    let compared = pipeline::compare(&args.inputs, &options, wants)?;
+    if targets.is_empty() {
+        let page = report::diff::terminal(&compared.delta, shown);
+        // A closed pipe is the reader's choice.
+        let _ = std::io::stdout().write_all(page.as_bytes());
+    }
+    for t in &targets {
+        t.write(&written(&t.kind, &compared, shown)?)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The bytes of one output.
+fn written(kind: &str, c: &Comparison, shown: usize) -> Result<Vec<u8>, Error> {
+    let stacks = || Error::Usage(format!("-o .{kind}: needs profiles of call stacks, and {} has none", c.delta.format));
+    Ok(match kind {
+        "json" => {
+            let mut text = serde_json::to_string_pretty(&c.delta).map_err(|e| Error::Internal(e.to_string()))?;
+            text.push('\n');
+            text.into_bytes()
+        }
+        "html" => report::diff::html(&c.delta).into_bytes(),
+        "md" => report::diff::markdown(&c.delta).into_bytes(),
+        "svg" => report::flamegraph::differential(c.tree.as_ref().ok_or_else(stacks)?).into_bytes(),
+        "pb.gz" => c.growth_file().ok_or_else(stacks)?,
+        _ => report::diff::terminal(&c.delta, shown).into_bytes(),
+    })
 }

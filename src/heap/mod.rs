@@ -2,10 +2,12 @@
 //! over neutral columns; knows no format.
 
 pub mod borrow;
+pub mod calltree;
 pub mod dominators;
 pub mod fold;
 pub mod growth;
 pub mod measure;
+pub mod merge;
 pub mod settle;
 pub mod shapes;
 pub mod sites;

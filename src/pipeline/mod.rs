@@ -7,9 +7,11 @@ use crate::bundle::{self, Bundle, Limits};
 use crate::correlate;
 use crate::correlate::compare::{Refusal, Snapshot};
 use crate::error::Error;
+use crate::model::calltree::CallTree;
 use crate::model::delta::{Delta, RowOptions};
 use crate::model::graph::HeapGraph;
 use crate::model::incident::InputInfo;
+use crate::model::profile::HeapProfile;
 use crate::model::{Diagnostic, Incident};
 use crate::report::document::ReportDoc;
 use crate::{diagnosis, report};
@@ -115,8 +117,38 @@ fn inputs_info(bundle: Bundle, parsed: &schedule::Parsed) -> Vec<InputInfo> {
         .collect()
 }
 
+/// What a comparison is to give beside its rows and suspects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The call tree of the first and the last profile.
+    pub tree: bool,
+    /// Their difference as a profile.
+    pub difference: bool,
+}
+
+/// A comparison with what was asked for of it.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    pub delta: Delta,
+    /// Absent where the inputs are not profiles of call stacks.
+    pub tree: Option<CallTree>,
+    pub difference: Option<HeapProfile>,
+}
+
+impl Comparison {
+    /// The difference as a gzipped pprof file.
+    pub fn growth_file(&self) -> Option<Vec<u8>> {
+        crate::formats::pprof::write::gzipped(self.difference.as_ref()?)
+    }
+}
+
 /// Compares one profile per input, in the order given.
 pub fn diff(inputs: &[PathBuf], options: &Options) -> Result<Delta, Error> {
+    compare(inputs, options, Wants::default()).map(|c| c.delta)
+}
+
+/// As [`diff`], with the call tree and the difference if they are wanted.
+pub fn compare(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<Comparison, Error> {
     let mut incidents = Vec::new();
     for input in inputs {
         let incident = in_pool(options, || read_after(std::slice::from_ref(input), options, Some(&incidents)))?;
@@ -129,8 +161,11 @@ pub fn diff(inputs: &[PathBuf], options: &Options) -> Result<Delta, Error> {
         };
         snapshots.push(Snapshot { path: incident.path(p.cite.span.artifact), time: p.at.mid(), profile: &p.what });
     }
-    correlate::compare::diff(&snapshots, &options.rows).map_err(|refusal| match refusal {
+    let delta = correlate::compare::diff(&snapshots, &options.rows).map_err(|refusal| match refusal {
         Refusal::Kinds => Error::Unreadable("the inputs hold profiles of different kinds, which do not compare".into()),
         Refusal::Asked(why) => Error::Usage(why),
-    })
+    })?;
+    let tree = wants.tree.then(|| correlate::compare::sites::tree(&snapshots, &options.rows)).flatten();
+    let difference = wants.difference.then(|| correlate::compare::sites::difference(&snapshots, &delta.measure)).flatten();
+    Ok(Comparison { delta, tree, difference })
 }

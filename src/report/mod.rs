@@ -9,6 +9,7 @@ pub mod compose;
 pub mod diff;
 pub mod document;
 pub mod escape;
+pub mod flamegraph;
 pub mod html;
 pub mod inspect;
 pub mod json;

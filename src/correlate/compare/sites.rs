@@ -7,8 +7,11 @@
 use super::growth;
 use super::suspects;
 use super::{Snapshot, infos};
+use crate::heap::calltree::{self, Side};
+use crate::heap::merge;
 use crate::heap::sites::{self, Filter, Sampling, Spread};
 use crate::model::Placed;
+use crate::model::calltree::CallTree;
 use crate::model::delta::{Amount, Delta, DeltaRow, GroupBy, RowOptions, Step};
 use crate::model::profile::{HeapProfile, ProfileBody, StackTable};
 use std::collections::HashMap;
@@ -221,6 +224,37 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Result<Delta, Stri
     all.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.key.cmp(&b.key)).then_with(|| a.name.cmp(&b.name)));
     all.truncate(rows.limit());
     Ok(Delta { rows: all.into_iter().map(|t| row(t, by, rows, &halves, same_process)).collect(), ..delta })
+}
+
+/// First and last snapshot with their stack tables.
+fn outer<'a>(snapshots: &[Snapshot<'a>]) -> Option<(Stacks<'a>, Stacks<'a>)> {
+    let stacks = |s: Option<&Snapshot<'a>>| match s.map(|s| (s.profile, &s.profile.body)) {
+        Some((p, ProfileBody::Stacks(t))) => Some((p, &**t)),
+        _ => None,
+    };
+    stacks(snapshots.first()).zip(stacks(snapshots.last()))
+}
+
+/// The call tree of the first and the last snapshot, for the measure and the stacks that the row flags choose.
+pub fn tree(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Option<CallTree> {
+    let (before, after) = outer(snapshots)?;
+    let filter = Filter::new(rows).ok()?;
+    let measure = after.0.measures.get(sites::measure_index(after.0, rows.measure.as_deref())?)?;
+    let factors = rows.normalize.then(|| factors(after.0, before.0));
+    let side = |p: Stacks<'_>| p.0.measures.iter().position(|m| m.name == measure.name);
+    calltree::build(
+        Some(&Side { table: before.1, measure: side(before)?, scale: None, passing: filter.passing(before.1) }),
+        &Side { table: after.1, measure: side(after)?, scale: factors.as_deref(), passing: filter.passing(after.1) },
+        &measure.name,
+        if measure.unit == "bytes" { "bytes" } else { "count" },
+    )
+    .into()
+}
+
+/// Last minus first snapshot as a profile of its own.
+pub fn difference(snapshots: &[Snapshot<'_>], measure: &str) -> Option<HeapProfile> {
+    let (before, after) = outer(snapshots)?;
+    Some(merge::difference(before, after, measure))
 }
 
 /// Last minus first.

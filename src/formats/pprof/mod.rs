@@ -4,10 +4,14 @@
 //! Reads front to back with one block in memory, keeps what is whole of a damaged file and says what was lost. Labels
 //! other than text ones and Go's block size are not kept. Does not symbolize, does not merge, does not scale.
 
+#[allow(clippy::all, missing_docs)]
+#[rustfmt::skip]
+pub mod proto;
 pub mod prune;
 mod readahead;
 mod tables;
 mod wire;
+pub mod write;
 
 use super::{Format, Head, Input, Match};
 use crate::model::profile::{HeapProfile, ProfileBody};

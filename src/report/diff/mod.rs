@@ -1,11 +1,13 @@
 //! The pages of `postmem diff`: one comparison, without an incident around it.
 
 mod html;
+mod terminal;
 
 use crate::model::delta::Delta;
 use crate::report::{escape, markdown, when};
 
 pub use html::html;
+pub use terminal::terminal;
 
 /// Rows of the Markdown table; the JSON document has all.
 const ROWS: usize = 50;
