@@ -189,9 +189,6 @@ fn place(name: &str, file: &str, goroot: Option<&str>) -> Origin {
 
 /// Python and JavaScript, by file.
 fn script(file: &str) -> Option<Origin> {
-    if file.ends_with("/tracemalloc.py") || file.ends_with("/memory_profiler.py") {
-        return Some(Origin::Profiler);
-    }
     if file.starts_with("<frozen") || file.starts_with("node:") {
         return Some(Origin::Standard);
     }
