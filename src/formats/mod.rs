@@ -42,6 +42,7 @@ pub mod stack_builder;
 pub mod tracemalloc_pickle;
 pub mod tracemalloc_text;
 pub mod transcript;
+pub mod tsdb_block;
 pub mod tsdb_dump;
 pub mod v8_heapsnapshot;
 
@@ -92,6 +93,9 @@ pub static FORMATS: &[&dyn Format] = &[
     &prometheus_api::PrometheusApi,
     &openmetrics::OpenMetrics,
     &tsdb_dump::TsdbDump,
+    &tsdb_block::TsdbBlock,
+    &tsdb_block::TsdbPart,
+    &tsdb_block::TsdbWal,
     &kube_describe::KubeDescribe,
     &tracemalloc_pickle::TracemallocPickle,
     &kube_objects::KubeObjects,
