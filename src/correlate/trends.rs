@@ -307,7 +307,7 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner) -> Op
     if found.verdict == TrendVerdict::Leak {
         project(&history, &found, &mut trend);
     }
-    sizing::recommend(&history, &mut trend);
+    sizing::recommend(&history, &found.run_slopes, &mut trend);
     Some(trend)
 }
 
