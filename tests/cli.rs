@@ -1,0 +1,132 @@
+//! The program as a user meets it: commands, streams, exit codes, the page on the terminal.
+
+use assert_cmd::Command;
+use std::fs;
+use tempfile::TempDir;
+
+/// A kernel report as `journalctl -k -o short-iso` prints it: the least that makes a verdict.
+const KERNEL: &str = "\
+2026-11-02T10:00:00+00:00 n1 kernel: app invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=984
+2026-11-02T10:00:00+00:00 n1 kernel: memory: usage 262144kB, limit 262144kB, failcnt 12
+2026-11-02T10:00:00+00:00 n1 kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/kubepods/burstable/podc3807ab1-5e04-47fd-bab9-34488d03f0ad/0a24adbf0ad2274ef0ab1c630aeb39564982c2e980618dc3ec60e6f36c926270,task_memcg=/kubepods/burstable/podc3807ab1-5e04-47fd-bab9-34488d03f0ad/0a24adbf0ad2274ef0ab1c630aeb39564982c2e980618dc3ec60e6f36c926270,task=app,pid=4711,uid=0
+2026-11-02T10:00:00+00:00 n1 kernel: Memory cgroup out of memory: Killed process 4711 (app) total-vm:900000kB, anon-rss:250000kB, file-rss:1000kB, shmem-rss:0kB, UID:0 pgtables:800kB oom_score_adj:984
+";
+
+fn postmem() -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_postmem"));
+    c.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    c
+}
+
+fn bundle() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("kern.log"), KERNEL).unwrap();
+    dir
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn bare_form_is_analyze_and_the_page_fits_a_terminal() {
+    let dir = bundle();
+    let bare = postmem().arg(dir.path()).assert().code(0);
+    let full = postmem().arg("analyze").arg(dir.path()).assert().code(0);
+    assert_eq!(bare.get_output().stdout, full.get_output().stdout);
+    let page = text(&bare.get_output().stdout);
+    assert!(page.lines().count() <= 24, "{page}");
+    assert!(page.lines().all(|l| l.chars().count() <= 80), "{page}");
+    assert!(page.to_lowercase().contains("inconclusive"), "{page}");
+    assert!(!page.contains('\u{1b}'), "no colour without a terminal");
+    assert!(bare.get_output().stderr.is_empty(), "no progress without a terminal");
+}
+
+#[test]
+fn every_output_of_one_run() {
+    let dir = bundle();
+    let out = TempDir::new().unwrap();
+    let path = |name: &str| out.path().join(name);
+    let mut c = postmem();
+    c.arg("analyze").arg(dir.path()).arg("-q");
+    for name in ["r.html", "r.md", "r.json", "r.txt"] {
+        c.arg("-o").arg(path(name));
+    }
+    assert!(c.assert().code(0).get_output().stdout.is_empty(), "--quiet prints nothing");
+    let doc: serde_json::Value = serde_json::from_slice(&fs::read(path("r.json")).unwrap()).unwrap();
+    assert_eq!(doc["schema"], "postmem.report/1");
+    assert_eq!(doc["kills"][0]["kind"], "memcg-container");
+    assert_eq!(doc["kills"][0]["victim"]["pid"], 4711);
+    assert_eq!(doc["kills"][0]["limit_bytes"], 262_144u64 * 1024);
+    assert!(fs::read_to_string(path("r.html")).unwrap().starts_with("<!DOCTYPE html>"));
+    assert!(fs::read_to_string(path("r.md")).unwrap().starts_with("# "));
+}
+
+#[test]
+fn standard_input_and_standard_output() {
+    let run = postmem().args(["analyze", "-", "-o", "json:-"]).write_stdin(KERNEL).assert().code(0);
+    let doc: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    assert_eq!(doc["kills"].as_array().map(Vec::len), Some(1), "only the document is on standard output");
+}
+
+#[test]
+fn exit_codes_of_the_contract() {
+    let dir = bundle();
+    postmem().arg("analyze").arg(dir.path().join("missing")).assert().code(66);
+    postmem().args(["analyze", "--no-such-flag"]).assert().code(2);
+    postmem().arg("analyze").arg(dir.path()).args(["-o", "report.docx"]).assert().code(2);
+    postmem().arg("analyze").arg(dir.path()).args(["-o", "/no/such/folder/r.json"]).assert().code(74);
+    let junk = TempDir::new().unwrap();
+    fs::write(junk.path().join("noise.bin"), [0u8, 159, 146, 150, 7, 7, 7]).unwrap();
+    let out = junk.path().join("r.json");
+    let run = postmem().arg("analyze").arg(junk.path().join("noise.bin")).arg("-o").arg(&out).assert().code(65);
+    assert!(out.exists(), "the report is written all the same, and says why");
+    assert!(text(&run.get_output().stderr).contains("could be read"));
+}
+
+#[test]
+fn a_broken_neighbour_costs_nothing() {
+    let dir = bundle();
+    fs::write(dir.path().join("cut.zip"), b"PK\x03\x04 and then nothing").unwrap();
+    fs::write(dir.path().join("empty.json"), b"").unwrap();
+    let run = postmem().args(["analyze", "-o", "json:-"]).arg(dir.path()).assert().code(0);
+    let doc: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+    assert_eq!(doc["kills"].as_array().map(Vec::len), Some(1));
+    let told: Vec<&str> = doc["coverage"].as_array().unwrap().iter().filter_map(|c| c["source"].as_str()).collect();
+    assert!(told.iter().any(|s| s.contains("cut.zip")), "{told:?}");
+}
+
+#[test]
+fn help_lists_what_is_built_and_nothing_else() {
+    let help = text(&postmem().arg("--help").assert().code(0).get_output().stdout);
+    for command in ["analyze", "diff", "inspect", "completions", "man"] {
+        assert!(help.contains(command), "{help}");
+    }
+    for later in ["check", "batch", "collect", "explain"] {
+        assert!(!help.lines().any(|l| l.trim_start().starts_with(later)), "{later} is not built");
+    }
+    postmem().args(["completions", "bash"]).assert().code(0);
+    assert!(text(&postmem().arg("man").assert().code(0).get_output().stdout).contains(".TH"));
+}
+
+#[test]
+fn secrets_in_logs_and_specifications_stay_inside() {
+    let dir = bundle();
+    let pod = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "api-0", "namespace": "shop", "uid": "c3807ab1-5e04-47fd-bab9-34488d03f0ad"},
+        "spec": {"nodeName": "n1", "containers": [{"name": "app", "image": "x", "env": [{"name": "DB_PASSWORD", "value": "hunter2-very-secret"}, {"name": "NODE_OPTIONS", "value": "--max-old-space-size=384"}],
+            "resources": {"limits": {"memory": "256Mi"}}}]},
+        "status": {"phase": "Running", "containerStatuses": [{"name": "app", "restartCount": 1, "ready": true, "state": {"running": {"startedAt": "2026-11-02T10:00:02Z"}},
+            "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "startedAt": "2026-11-02T04:00:00Z", "finishedAt": "2026-11-02T10:00:00Z"}}}]}});
+    fs::write(dir.path().join("pod.json"), serde_json::to_vec_pretty(&pod).unwrap()).unwrap();
+    for kind in ["json", "html", "md", "txt"] {
+        let run = postmem().args(["analyze", "-o", &format!("{kind}:-")]).arg(dir.path()).assert().code(0);
+        let page = text(&run.get_output().stdout);
+        assert!(!page.contains("hunter2-very-secret"), "{kind}");
+        if kind == "json" {
+            assert!(page.contains("--max-old-space-size=384"), "sizing flags stay readable");
+            let doc: serde_json::Value = serde_json::from_str(&page).unwrap();
+            assert_eq!(doc["kills"].as_array().map(Vec::len), Some(1), "kernel and status tell of one kill");
+            assert_eq!(doc["kills"][0]["owner"]["pod"], "api-0");
+        }
+    }
+}
