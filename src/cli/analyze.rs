@@ -4,13 +4,13 @@ use super::input::InputArgs;
 use super::output::{self, Target};
 use super::shown::ShownArgs;
 use postmem::report::document::ReportDoc;
-use postmem::report::{html, json, markdown, terminal};
+use postmem::report::{html, json, markdown, rules_yaml, terminal};
 use postmem::{Error, pipeline};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Kinds of output `-o` can ask for.
-const KINDS: &[&str] = &["html", "md", "json", "txt"];
+const KINDS: &[&str] = &["html", "md", "json", "txt", "rules"];
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -56,6 +56,7 @@ fn render(kind: &str, doc: &ReportDoc, max_bytes: usize) -> String {
         "html" => html::page(doc),
         "md" => markdown::page(doc, max_bytes),
         "txt" => terminal::page(doc, false),
+        "rules" => rules_yaml::manifest(doc),
         _ => json::document(doc),
     }
 }

@@ -16,6 +16,7 @@ pub mod json;
 pub mod markdown;
 mod outline;
 pub mod redact;
+pub mod rules_yaml;
 mod sparkline;
 pub mod terminal;
 mod when;
