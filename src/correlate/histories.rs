@@ -84,7 +84,7 @@ pub fn join(list: &[&Series]) -> Joined {
     parts.sort_by(|a, b| (a.first, std::cmp::Reverse(a.finite), a.id).cmp(&(b.first, std::cmp::Reverse(b.finite), b.id)));
     let mut out = Joined::default();
     let mut id = None;
-    for (i, p) in parts.iter().enumerate() {
+    for p in &parts {
         let reached = out.times.last().copied();
         if p.id == id || id.is_none() && p.id.is_none() {
             // A replica or another exporter of the same thing: only what the samples so far do not cover.
@@ -93,12 +93,13 @@ pub fn join(list: &[&Series]) -> Joined {
             continue;
         }
         if let Some(reached) = reached {
-            if p.last <= reached {
+            // The old incarnation's tail after the new one's beginning is look-back fill; a longer overlap is another
+            // container of the same name, and the one that came first stays.
+            if reached - p.first > 2 * LOOK_BACK && p.last <= reached {
                 continue;
             }
-            // The old incarnation's tail after the new one's beginning is look-back fill.
-            let keep = out.times.partition_point(|&t| t < p.first);
             if reached - p.first <= 2 * LOOK_BACK {
+                let keep = out.times.partition_point(|&t| t < p.first);
                 out.times.truncate(keep);
                 out.values.truncate(keep);
             }
@@ -107,7 +108,6 @@ pub fn join(list: &[&Series]) -> Joined {
         if !out.times.is_empty() {
             out.changes.push(out.times.len());
         }
-        let _ = i;
         let from = out.times.last().map_or(i64::MIN, |&t| t + 1);
         append(&mut out, p.series, from, i64::MAX);
         id = p.id;
@@ -216,8 +216,8 @@ mod tests {
 
     #[test]
     fn rates_add_up_and_survive_resets() {
-        let a = series("", &[(0, 0.0), (60_000, 60.0), (120_000, 30.0), (180_000, 90.0)]);
+        let a = series("", &[(0, 0.0), (60_000, 60.0), (120_000, 30.0), (180_000, 90.0), (240_000, 90.0)]);
         let r = rate(&[&a, &a], 60_000, 0).map(|s| s.v);
-        assert_eq!(r, Some(vec![2.0, 1.0, 2.0]));
+        assert_eq!(r, Some(vec![2.0, 1.0, 2.0, 0.0]));
     }
 }

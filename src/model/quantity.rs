@@ -43,7 +43,7 @@ fn milli(text: &str) -> Option<f64> {
 /// A memory quantity in bytes, rounded up as the API server does. `None` when it is not a quantity or negative.
 pub fn parse_bytes(text: &str) -> Option<Bytes> {
     let m = milli(text)?;
-    (m >= 0.0 && m < u64::MAX as f64).then(|| (m / 1000.0).ceil() as u64)
+    (m >= 0.0 && m / 1000.0 < u64::MAX as f64).then(|| (m / 1000.0).ceil() as u64)
 }
 
 /// A CPU quantity in millicores.
