@@ -2,7 +2,7 @@
 
 use super::compare::{self, Snapshot};
 use crate::model::delta::RowOptions;
-use crate::model::incident::PlacedDelta;
+use crate::model::incident::{PlacedDelta, PlacedTree};
 use crate::model::time::Basis;
 use crate::model::{Incident, Owner, When};
 use std::collections::BTreeMap;
@@ -20,15 +20,26 @@ pub fn compare(incident: &mut Incident, rows: &RowOptions) {
         let measures = p.what.measures.iter().map(|m| m.name.clone()).collect();
         groups.entry((p.owner.clone(), folder, p.what.format, measures, p.what.process.clone())).or_default().push(i);
     }
-    let mut deltas = Vec::new();
+    let (mut deltas, mut trees) = (Vec::new(), Vec::new());
     for ((owner, ..), mut members) in groups {
-        if members.len() < 2 {
-            continue;
-        }
         members.sort_by_key(|&i| incident.profiles.get(i).map(|p| (p.at.mid().unwrap_or_default(), p.cite.span.artifact)));
         let placed: Vec<_> = members.iter().filter_map(|&i| incident.profiles.get(i)).collect();
         let snapshots: Vec<Snapshot> =
             placed.iter().map(|p| Snapshot { path: incident.path(p.cite.span.artifact), time: p.at.mid(), profile: &p.what }).collect();
+        if let (Some(last), Some(tree)) = (placed.last(), placed.last().and_then(|p| compare::sites::plain_tree(&p.what))) {
+            let title = format!("{} in {}", tree.measure, incident.path(last.cite.span.artifact));
+            trees.push(PlacedTree { owner: owner.clone(), title, tree });
+        }
+        if members.len() < 2 {
+            continue;
+        }
+        if let (Some(first), Some(last), Some(tree)) = (snapshots.first(), snapshots.last(), compare::sites::tree(&snapshots, rows)) {
+            trees.push(PlacedTree {
+                owner: owner.clone(),
+                title: format!("growth of {} from {} to {}", tree.measure, first.path, last.path),
+                tree,
+            });
+        }
         let Ok(delta) = compare::diff(&snapshots, rows) else { continue };
         let total = |s: Option<&crate::model::delta::SnapshotInfo>| s.and_then(|s| s.total_bytes);
         let growth = total(delta.snapshots.last()).zip(total(delta.snapshots.first())).map(|(l, f)| l - f);
@@ -46,4 +57,5 @@ pub fn compare(incident: &mut Incident, rows: &RowOptions) {
         });
     }
     incident.deltas = deltas;
+    incident.trees = trees;
 }

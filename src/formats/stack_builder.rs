@@ -5,6 +5,9 @@
 use crate::model::profile::{Frame, Function, Mapping, StackTable};
 use std::collections::HashMap;
 
+/// Locations, block size and labels: what makes two samples one.
+type SampleKey = (Vec<u32>, i64, Vec<(u32, u32)>);
+
 /// A table that grows. Values are kept per sample and turned into columns at the end.
 #[derive(Default)]
 pub struct StackBuilder {
@@ -16,7 +19,7 @@ pub struct StackBuilder {
     /// By frames and address.
     locations: HashMap<(Vec<Frame>, u64), u32>,
     /// By stack, block size and labels.
-    samples: HashMap<(Vec<u32>, i64, Vec<(u32, u32)>), u32>,
+    samples: HashMap<SampleKey, u32>,
     sized: bool,
 }
 

@@ -1,6 +1,7 @@
 //! One incident: every fact with its time and owner, what correlation derived, and the inventory. Rules and reports read this.
 
 use super::Owner;
+use super::calltree::CallTree;
 use super::cgroup::CgroupReading;
 use super::delta::Delta;
 use super::diagnostic::Diagnostics;
@@ -91,6 +92,14 @@ pub struct PlacedDelta {
     pub total_growth_bytes: Option<i64>,
 }
 
+/// A call tree to draw: of one profile, or of the growth between the first and the last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacedTree {
+    pub owner: Owner,
+    pub title: String,
+    pub tree: CallTree,
+}
+
 /// A line of the one timeline.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimelineEntry {
@@ -143,6 +152,7 @@ pub struct Incident {
     pub missing: Vec<Placed<MissingEvidence>>,
     pub trends: Vec<Trend>,
     pub deltas: Vec<PlacedDelta>,
+    pub trees: Vec<PlacedTree>,
     pub timeline: Vec<TimelineEntry>,
     pub ledger: Vec<LedgerRow>,
     pub joins: Vec<Join>,

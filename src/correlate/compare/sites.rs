@@ -251,6 +251,15 @@ pub fn tree(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Option<CallTree> {
     .into()
 }
 
+/// The call tree of one profile, for the measure it shows by default.
+pub fn plain_tree(profile: &HeapProfile) -> Option<CallTree> {
+    let ProfileBody::Stacks(table) = &profile.body else { return None };
+    let index = sites::measure_index(profile, None)?;
+    let measure = profile.measures.get(index)?;
+    let side = Side { table, measure: index, scale: None, passing: None };
+    Some(calltree::build(None, &side, &measure.name, if measure.unit == "bytes" { "bytes" } else { "count" }))
+}
+
 /// Last minus first snapshot as a profile of its own.
 pub fn difference(snapshots: &[Snapshot<'_>], measure: &str) -> Option<HeapProfile> {
     let (before, after) = outer(snapshots)?;

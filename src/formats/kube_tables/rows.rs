@@ -58,7 +58,8 @@ impl Found {
 }
 
 fn owned(v: &str) -> Option<String> {
-    (!v.is_empty() && !(v.starts_with('<') && v.ends_with('>'))).then(|| v.to_owned())
+    let placeholder = v.starts_with('<') && v.ends_with('>');
+    (!v.is_empty() && !placeholder).then(|| v.to_owned())
 }
 
 /// `get all` writes the kind before the name: `pod/api-0`, `deployment.apps/api`.

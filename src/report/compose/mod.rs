@@ -7,9 +7,9 @@ mod headline;
 mod trends;
 
 use super::document::*;
-use super::inspect;
+use super::{flamegraph, inspect};
 use crate::model::finding::{Evidence, Finding, Stance, Verdict};
-use crate::model::incident::Kill;
+use crate::model::incident::{Kill, PlacedTree};
 use crate::model::{Incident, Timestamp, When};
 use evidence::Numbering;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
         joins: incident.joins.iter().map(|j| JoinDoc { left: j.left.clone(), right: j.right.clone(), reason: j.reason.clone() }).collect(),
         contradictions: incident.contradictions.iter().map(|(says, cite)| numbering.unnumbered(cite, says)).collect(),
         charts: charts::charts(incident, verdict.findings.first()),
-        flames: Vec::new(),
+        flames: flames(incident, verdict.findings.first()),
         excerpts: Vec::new(),
         redactions: 0,
     };
@@ -156,6 +156,46 @@ fn kill(incident: &Incident, k: &Kill, numbering: &mut Numbering<'_>) -> KillDoc
         evidence: k.evidence.iter().map(|(c, says)| numbering.unnumbered(c, says)).collect(),
         budget: k.report.and_then(|r| incident.oom_reports.get(r)).map(|r| budget(&r.what)).unwrap_or_default(),
     }
+}
+
+/// Flame graphs of the main finding's profiles, growth before state; others only where there are none.
+fn flames(incident: &Incident, first: Option<&Finding>) -> Vec<Flame> {
+    const MOST: usize = 4;
+    let mine = |t: &&PlacedTree| first.is_none_or(|f| t.owner.same_container(&f.owner));
+    let mut trees: Vec<&PlacedTree> = incident.trees.iter().filter(mine).collect();
+    if trees.is_empty() {
+        trees = incident.trees.iter().collect();
+    }
+    // A tree without a frame shows nothing.
+    trees.retain(|t| t.tree.nodes.len() > 1);
+    trees.sort_by_key(|t| !t.tree.compared);
+    trees
+        .into_iter()
+        .take(MOST)
+        .enumerate()
+        .map(|(i, t)| Flame {
+            id: format!("flame-{}", i + 1),
+            title: t.title.clone(),
+            kind: if t.tree.compared { "diff" } else { "plain" }.into(),
+            unit: t.tree.unit.clone(),
+            nodes: t
+                .tree
+                .nodes
+                .iter()
+                .map(|n| FlameNode { depth: n.depth, name: n.name.clone(), before: n.before, after: n.after })
+                .collect(),
+            svg: if t.tree.compared { Some(flamegraph::differential(&t.tree)) } else { flamegraph::plain(&t.tree, &t.title) },
+            dropped: if t.tree.pruned == 0 {
+                String::new()
+            } else {
+                format!("{} frames left out, each below {}", t.tree.pruned, amount(t.tree.pruned_below, &t.tree.unit))
+            },
+        })
+        .collect()
+}
+
+fn amount(n: i64, unit: &str) -> String {
+    if unit == "bytes" { crate::model::quantity::human(n as f64) } else { n.to_string() }
 }
 
 /// What the charge was made of at the kill; what no counter explains is named as such.

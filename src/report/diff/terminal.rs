@@ -19,9 +19,8 @@ pub fn terminal(delta: &Delta, rows: usize) -> String {
         let room = WIDTH.saturating_sub(head.chars().count());
         let _ = writeln!(out, "{head}{}", escape::middle(&escape::line(&path), room));
     }
-    match delta.same_process {
-        Some(false) => out.push_str("  not all of one process: objects of one are not objects of another\n"),
-        Some(true) | None => {}
+    if delta.same_process == Some(false) {
+        out.push_str("  not all of one process: objects of one are not objects of another\n");
     }
     if delta.suspects.is_empty() {
         out.push_str("\nno suspects: nothing grows beyond what noise, warm-up or up and down explain\n");
