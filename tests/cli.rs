@@ -130,3 +130,17 @@ fn secrets_in_logs_and_specifications_stay_inside() {
         }
     }
 }
+
+#[test]
+fn a_window_leaves_out_what_lies_outside() {
+    let dir = bundle();
+    let kills = |flag: &str, time: &str| {
+        let run = postmem().args(["analyze", "-o", "json:-", flag, time]).arg(dir.path()).assert().code(0);
+        let doc: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+        doc["kills"].as_array().map(Vec::len)
+    };
+    assert_eq!(kills("--since", "2026-11-02T09:00:00Z"), Some(1));
+    assert_eq!(kills("--since", "2026-11-03"), Some(0));
+    assert_eq!(kills("--until", "2026-11-02T09:00:00Z"), Some(0));
+    postmem().args(["analyze", "--since", "yesterday"]).arg(dir.path()).assert().code(2);
+}

@@ -3,7 +3,7 @@
 use clap::Args;
 use postmem::bundle::{Limits, layout};
 use postmem::correlate;
-use postmem::model::quantity;
+use postmem::model::{Timestamp, quantity, time};
 use postmem::{Error, pipeline};
 
 #[derive(Args, Default)]
@@ -14,6 +14,12 @@ pub struct InputArgs {
     /// Zone of times that state none (IANA name or offset); UTC by default
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
+    /// Leave out what happened before this time (RFC 3339, UTC if no zone is given)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
+    /// Leave out what happened after this time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Timestamp>,
     /// Say whose an artifact is: GLOB=NAMESPACE/POD/CONTAINER, repeatable
     #[arg(long, value_name = "GLOB=NS/POD/CONTAINER")]
     map: Vec<String>,
@@ -32,6 +38,15 @@ pub struct InputArgs {
     /// Most unpacked bytes of one member, as 16Gi
     #[arg(long, value_name = "SIZE", help_heading = "Limits")]
     max_member: Option<String>,
+}
+
+/// `2026-11-21T06:00:00Z`; a date alone is its midnight.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    match time::parse_rfc3339(full.as_bytes()) {
+        Some((t, read)) if read == full.len() => Ok(t),
+        _ => Err("expected a time like 2026-11-21T06:00:00Z".into()),
+    }
 }
 
 impl InputArgs {
@@ -54,7 +69,7 @@ impl InputArgs {
             .iter()
             .map(|m| layout::parse_map(m).ok_or_else(|| Error::Usage(format!("--map: expected GLOB=NAMESPACE/POD/CONTAINER, found {m}"))))
             .collect::<Result<Vec<_>, Error>>()?;
-        let correlate = correlate::Options { tz: self.tz.clone(), map, ..Default::default() };
+        let correlate = correlate::Options { tz: self.tz.clone(), map, since: self.since, until: self.until, ..Default::default() };
         Ok(pipeline::Options { limits, correlate, threads: self.threads.map(usize::from), ..Default::default() })
     }
 }

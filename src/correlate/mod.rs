@@ -11,12 +11,13 @@ pub mod pods;
 pub mod profiles;
 pub mod timeline;
 pub mod trends;
+pub mod window;
 
 use crate::model::delta::RowOptions;
 use crate::model::facts::Facts;
 use crate::model::incident::ArtifactInfo;
 use crate::model::incident::Join;
-use crate::model::{Incident, Observation, Placed, When};
+use crate::model::{Incident, Observation, Placed, Timestamp, When};
 use std::collections::BTreeSet;
 
 /// What the user says about clocks and names.
@@ -28,6 +29,9 @@ pub struct Options {
     pub map: Vec<(String, crate::model::Claim)>,
     /// How rows of profile comparisons are grouped.
     pub rows: RowOptions,
+    /// Leave out what happened before or after.
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
 }
 
 /// Joins the facts of all artifacts (given in artifact order) into one incident.
@@ -86,6 +90,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.capture = clock.capture();
     incident.contradictions.extend(clock.contradictions().iter().cloned());
     pods::merge(&mut incident);
+    window::restrict(&mut incident, options.since, options.until);
     kills::endings(&mut incident);
     trends::compute(&mut incident);
     kills::from_restart_counters(&mut incident);

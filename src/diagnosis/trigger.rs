@@ -1,19 +1,25 @@
 //! What set it off: a rollout just before the growth began, or the load that rose.
 
 use super::case::Case;
+use crate::model::Timestamp;
 use crate::model::finding::{Cause, Trigger};
 use crate::model::time::{DAY, HOUR};
-use crate::model::{Incident, Timestamp};
 
 /// The trigger of a finding, if the bundle shows one.
-pub fn find(incident: &Incident, case: &Case<'_>, cause: Cause) -> Option<Trigger> {
+pub fn find(case: &Case<'_>, cause: Cause) -> Option<Trigger> {
     match cause {
         Cause::HeapLeak | Cause::NativeGrowth | Cause::LimitBelowNeed | Cause::RuntimeCapAboveLimit | Cause::TmpfsCharge => rollout(case),
-        _ => {
-            let _ = incident;
-            None
-        }
+        Cause::LoadSpike => burst(case),
+        _ => None,
     }
+}
+
+/// The first kill marks the burst at the latest: load itself is dated no better than its samples.
+fn burst(case: &Case<'_>) -> Option<Trigger> {
+    let t = case.headline()?;
+    let first = case.kill_times().first().copied()?;
+    let factor = t.load_factor?;
+    Some(Trigger { kind: "load".into(), time: first, detail: format!("request rate at {factor:.1} times its usual level") })
 }
 
 /// The youngest ReplicaSet of the workload, if it was created inside the window that the series cover and another revision

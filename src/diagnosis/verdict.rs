@@ -6,7 +6,7 @@ use super::rule::Testimony;
 use super::{advice, sentences, trigger};
 use crate::model::finding::{Cause, Culprit, Evidence, Finding, Stance, Strength};
 use crate::model::oom::KillKind;
-use crate::model::time::{DAY, HOUR};
+use crate::model::time::DAY;
 use crate::model::trend::TrendVerdict;
 use crate::model::{Incident, Owner, Timestamp};
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ pub fn weigh(incident: &Incident, cases: &[Case<'_>], testimonies: Vec<Testimony
     let mut ranked: Vec<(f64, Finding)> = Vec::new();
     for (case, t) in cases.iter().zip(testimonies) {
         let impact = impact(incident, case);
-        for f in judge(incident, case, &t) {
+        for f in judge(case, &t) {
             ranked.push((impact * f.confidence * urgency(f.cause), f));
         }
     }
@@ -139,7 +139,7 @@ pub fn newest(incident: &Incident) -> Timestamp {
 }
 
 /// The best cause of a case, and a second one if it stands on its own.
-fn judge(incident: &Incident, case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
+fn judge(case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
     let mut causes: BTreeMap<Cause, Vec<&Evidence>> = BTreeMap::new();
     for e in &t.evidence {
         causes.entry(e.cause).or_default().push(e);
@@ -168,10 +168,10 @@ fn judge(incident: &Incident, case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
         } else {
             p * 0.6
         };
-        out.push(finding(incident, case, t, *cause, confidence));
+        out.push(finding(case, t, *cause, confidence));
     }
     if out.is_empty() && killed {
-        out.push(finding(incident, case, t, Cause::Inconclusive, 0.5));
+        out.push(finding(case, t, Cause::Inconclusive, 0.5));
     }
     out
 }
@@ -186,7 +186,7 @@ fn akin(a: Cause, b: Cause) -> bool {
         || pair(Cause::LimitBelowNeed, Cause::StartupPeak)
 }
 
-fn finding(incident: &Incident, case: &Case<'_>, t: &Testimony, cause: Cause, confidence: f64) -> Finding {
+fn finding(case: &Case<'_>, t: &Testimony, cause: Cause, confidence: f64) -> Finding {
     // What was said about other causes stays with the finding: it is the evidence of what it is not.
     let mut evidence: Vec<Evidence> = t.evidence.clone();
     if cause == Cause::Inconclusive {
@@ -205,7 +205,7 @@ fn finding(incident: &Incident, case: &Case<'_>, t: &Testimony, cause: Cause, co
         culprits.extend(killed_process(case));
     }
     let (quantities, intervals) = sentences::quantities(case, cause);
-    let trigger = trigger::find(incident, case, cause);
+    let trigger = trigger::find(case, cause);
     let owner = owner_of(case, cause);
     let mut f = Finding {
         cause,
@@ -326,6 +326,3 @@ fn inconclusive_overall(incident: &Incident) -> Option<Finding> {
     f.advice = advice::collect_anything();
     Some(f)
 }
-
-/// Kills counted as one burst when they lie within this of each other.
-pub const BURST: i64 = 2 * HOUR;
