@@ -6,6 +6,7 @@ pub mod compare;
 pub mod histories;
 pub mod identity;
 pub mod kills;
+pub mod ledger;
 pub mod paths;
 pub mod pods;
 pub mod profiles;
@@ -96,6 +97,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     kills::from_restart_counters(&mut incident);
     adopt::orphans(&mut incident);
     profiles::compare(&mut incident, &options.rows);
+    ledger::balance(&mut incident);
     timeline::assemble(&mut incident);
     incident
 }

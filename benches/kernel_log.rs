@@ -1,0 +1,123 @@
+//! Kernel logs at the size of real ones: a journal in which reports are rare, and nothing but reports. The inputs are
+//! generated; throughput is printed in bytes per second.
+//!
+//! To measure a whole run's memory instead, write the same inputs to disk: `cargo bench --bench kernel_log -- --write DIR`.
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use postmem::formats::{FORMATS, Input, Open};
+use postmem::model::{ArtifactId, Claim, Facts};
+use std::borrow::Cow;
+use std::io::{self, Read, Write};
+
+struct Bytes<'b>(&'b [u8]);
+
+impl Open for Bytes<'_> {
+    fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(self.0))
+    }
+
+    fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
+        Ok(Cow::Borrowed(self.0))
+    }
+}
+
+/// One report of a memory cgroup, as 6.x prints it, for process `pid` at `uptime` seconds behind `prefix`.
+fn report(out: &mut Vec<u8>, prefix: &str, pid: usize, uptime: f64) {
+    let pod = format!("/kubepods/burstable/pod3f1c2b7a-9d4e-4a55-8c66-{:012x}/{:064x}", pid % 97, pid % 97);
+    let mut line = |text: String| {
+        let stamp = if prefix.is_empty() { format!("[{uptime:12.6}] ") } else { prefix.to_owned() };
+        let _ = writeln!(out, "{stamp}{text}");
+    };
+    line("worker invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=985".into());
+    line(format!("CPU: 1 UID: 0 PID: {pid} Comm: worker Not tainted 6.12.9-cloud #1"));
+    line("Call Trace:".into());
+    for f in 0..24 {
+        line(format!(" frame_{f}+0x1fd/0x4c0"));
+    }
+    line("memory: usage 65536kB, limit 65536kB, failcnt 33".into());
+    line("swap: usage 0kB, limit 9007199254740988kB, failcnt 0".into());
+    line(format!("Memory cgroup stats for {pod}:"));
+    for (i, key) in
+        ["anon", "file", "kernel", "kernel_stack", "pagetables", "sock", "shmem", "slab", "pgfault", "pgmajfault"].iter().enumerate()
+    {
+        line(format!("{key} {}", 4096 * (i + pid)));
+    }
+    line("Tasks state (memory values in pages):".into());
+    line("[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes swapents oom_score_adj name".into());
+    line(format!("[{pid:7}]     0 {pid:5}    55339    17941    16288     1653         0   196608        0           985 worker"));
+    line(format!(
+        "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg={pod},task_memcg={pod},task=worker,pid={pid},uid=0"
+    ));
+    line(format!(
+        "Memory cgroup out of memory: Killed process {pid} (worker) total-vm:221356kB, anon-rss:65152kB, file-rss:6612kB, shmem-rss:0kB, UID:0 pgtables:192kB oom_score_adj:985"
+    ));
+}
+
+/// A journal of `size` bytes with about 380 reports.
+fn journal(size: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(size + 8192);
+    let mut kills = 0;
+    while out.len() < size {
+        if out.len() >= kills * (size / 380) {
+            report(&mut out, "Nov 06 22:20:08 node-a kernel: ", 1000 + kills, 0.0);
+            kills += 1;
+        }
+        for i in 0..200 {
+            let _ = match i % 4 {
+                0 => writeln!(out, "Nov 06 22:20:08 node-a kernel: IPv4: martian source 10.16.80.{i} from 10.53.210.158, on dev eth0"),
+                1 => writeln!(
+                    out,
+                    "Nov 06 22:20:09 node-a kubelet[1234]: I1106 22:20:09.123456    1234 reconciler.go:224] \"operationExecutor.VerifyControllerAttachedVolume started for volume\" pod=\"shop/cart-{i}\""
+                ),
+                2 => writeln!(
+                    out,
+                    "Nov 06 22:20:10 node-a containerd[1189]: time=\"2026-11-06T21:20:10.717672109Z\" level=info msg=\"shim disconnected\" namespace=k8s.io"
+                ),
+                _ => writeln!(out, "Nov 06 22:20:11 node-a systemd[1]: Started Session {i} of User root."),
+            };
+        }
+    }
+    out
+}
+
+/// Nothing but reports.
+fn dense(size: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(size + 8192);
+    let mut n = 0;
+    while out.len() < size {
+        report(&mut out, "", 1000 + n, 10.0 + n as f64);
+        n += 1;
+    }
+    out
+}
+
+fn parse(bytes: &[u8]) -> usize {
+    let mut out = Facts::new(ArtifactId(0));
+    let source = Bytes(bytes);
+    let input = Input { artifact: ArtifactId(0), path: "journal.log", len: None, modified: None, who: Claim::default(), source: &source };
+    if let Some(format) = FORMATS.iter().find(|f| f.name() == "kernel-log") {
+        format.parse(&input, &mut out);
+    }
+    out.kills.iter().map(|k| k.what.count as usize).sum()
+}
+
+fn main() {
+    let mut args = std::env::args().skip_while(|a| a != "--write");
+    if let (Some(_), Some(dir)) = (args.next(), args.next()) {
+        for (name, bytes) in [("journal.log", journal(200_000_000)), ("dense.log", dense(200_000_000))] {
+            let path = std::path::Path::new(&dir).join(name);
+            if let Err(e) = std::fs::write(&path, bytes) {
+                eprintln!("{}: {e}", path.display());
+            }
+        }
+        return;
+    }
+    let mut criterion = Criterion::default().configure_from_args().sample_size(10);
+    let mut group = criterion.benchmark_group("kernel-log");
+    for (name, bytes) in [("journal", journal(20_000_000)), ("dense", dense(20_000_000))] {
+        group.throughput(Throughput::Bytes(bytes.len() as u64));
+        group.bench_with_input(BenchmarkId::new("parse", name), &bytes, |b, bytes| b.iter(|| parse(bytes)));
+    }
+    group.finish();
+    criterion.final_summary();
+}

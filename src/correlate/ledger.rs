@@ -1,0 +1,307 @@
+//! The kill ledger: what each witness counted for one container, pod, service or node, and why they differ.
+//!
+//! The kernel log names processes; `memory.events` counts every kill in the cgroup (the first victim of a group kill
+//! twice, as measured on 5.10 to 6.12); the runtime may lose, double or delay its notice; Kubernetes keeps only the last
+//! termination and sees nothing while the container's first process lives. Refuses to call a difference a loss where a
+//! counter began anew with the container.
+
+use crate::model::incident::{Kill, LedgerRow};
+use crate::model::log::LogPattern;
+use crate::model::oom::KillKind;
+use crate::model::{Cite, Incident, Owner};
+use std::collections::BTreeMap;
+
+/// What was counted for one owner.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Kernel reports.
+    kernel: u64,
+    /// Processes they name; a group kill's first victim twice, as the counter takes it.
+    processes: u64,
+    children: u64,
+    groups: u64,
+    lost_reports: u64,
+    folded: u64,
+    /// `oom_kill` of memory.events (v2) or memory.oom_control (v1), by container id.
+    counter: Option<u64>,
+    v1: bool,
+    /// The counter's cgroup is of another container than some kernel kills: it began anew.
+    other_instance: u64,
+    task_oom: u64,
+    status: u64,
+    events: u64,
+    metric: Option<u64>,
+    restarts: Option<u64>,
+    cites: Vec<Cite>,
+}
+
+const CITES: usize = 6;
+
+impl Tally {
+    fn cite(&mut self, c: &Cite) {
+        if self.cites.len() < CITES {
+            self.cites.push(c.clone());
+        }
+    }
+}
+
+/// Fills [`Incident::ledger`] with one row per owner that any witness saw killed, in owner order.
+pub fn balance(incident: &mut Incident) {
+    let mut rows: BTreeMap<Owner, Tally> = BTreeMap::new();
+    for k in &incident.kills {
+        count_kill(incident, k, &mut rows);
+    }
+    counters(incident, &mut rows);
+    for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::TaskOom && l.owner.pod.is_some()) {
+        let t = rows.entry(subject(&l.owner)).or_default();
+        t.task_oom += 1;
+        t.cite(&l.cite);
+    }
+    metrics(incident, &mut rows);
+    restarts(incident, &mut rows);
+    let unseen = unseen(incident);
+    let ledger: Vec<LedgerRow> = rows.into_iter().filter_map(|(owner, t)| row(owner, t, &unseen)).collect();
+    incident.ledger = ledger;
+}
+
+/// Node names do not tell containers of one pod apart; everything else of the owner does.
+fn subject(owner: &Owner) -> Owner {
+    if owner.pod.is_some() { Owner { node: None, workload: None, ..owner.clone() } } else { owner.clone() }
+}
+
+fn count_kill(incident: &Incident, k: &Kill, rows: &mut BTreeMap<Owner, Tally>) {
+    if !k.kind.is_memory() || matches!(k.kind, KillKind::RuntimeAbort | KillKind::Eviction) {
+        return;
+    }
+    let t = rows.entry(subject(&k.owner)).or_default();
+    if let Some(r) = k.report.and_then(|i| incident.oom_reports.get(i)) {
+        t.kernel += k.count.max(1);
+        let named = k.victims.len().max(1) as u64;
+        let group = r.what.group_kill && k.victims.len() > 1;
+        t.processes += k.count.max(1) * (named + u64::from(group));
+        t.groups += u64::from(group);
+        t.children += u64::from(k.kind == KillKind::ChildProcess) * k.count.max(1);
+        t.lost_reports += u64::from(r.what.report_lost);
+        t.folded += k.count.saturating_sub(1);
+    }
+    t.status += u64::from(k.witnesses.contains(&"container status"));
+    t.events += u64::from(k.witnesses.contains(&"event"));
+    if let Some((cite, _)) = k.evidence.first() {
+        t.cite(cite);
+    }
+}
+
+/// The cgroup's own counters. A parent's v2 counter includes its children, so each row takes the reading of its own level.
+fn counters(incident: &Incident, rows: &mut BTreeMap<Owner, Tally>) {
+    for c in &incident.cgroups {
+        let v1 = c.what.file == "memory.oom_control";
+        if !v1 && c.what.file != "memory.events" {
+            continue;
+        }
+        let Some(&n) = c.what.values.get("oom_kill") else { continue };
+        let owner = subject(&c.owner);
+        if owner == Owner::default() || (n == 0 && !rows.contains_key(&owner)) {
+            continue;
+        }
+        let own_level =
+            if owner.container.is_some() { c.what.identity.container_id.is_some() } else { c.what.identity.container_id.is_none() };
+        if owner.pod.is_some() && !own_level {
+            continue;
+        }
+        let other = incident
+            .oom_reports
+            .iter()
+            .filter(|r| subject(&r.owner) == owner && c.what.identity.container_id.is_some())
+            .filter(|r| r.what.identity.container_id.is_some() && r.what.identity.container_id != c.what.identity.container_id)
+            .count() as u64;
+        let t = rows.entry(owner).or_default();
+        if t.counter.is_none_or(|old| n > old) {
+            t.counter = Some(n);
+            t.v1 = v1;
+            t.other_instance = other;
+            t.cite(&c.cite);
+        }
+    }
+}
+
+/// `container_oom_events_total` of cAdvisor and the node's `node_vmstat_oom_kill`: their rises, resets counted from 0.
+fn metrics(incident: &Incident, rows: &mut BTreeMap<Owner, Tally>) {
+    for s in &incident.series {
+        let node = s.what.metric == "node_vmstat_oom_kill";
+        if !node && s.what.metric != "container_oom_events_total" {
+            continue;
+        }
+        let mut last: Option<f64> = None;
+        let mut rise = 0.0;
+        for (_, v) in s.what.finite() {
+            rise += last.map_or(0.0, |l| if v >= l { v - l } else { v });
+            last = Some(v);
+        }
+        if last.is_none() || !(0.0..1e15).contains(&rise) {
+            continue;
+        }
+        let owner = if node { Owner { node: s.owner.node.clone(), ..Owner::default() } } else { subject(&s.owner) };
+        if owner == Owner::default() || (rise < 0.5 && !rows.contains_key(&owner)) {
+            continue;
+        }
+        let t = rows.entry(owner).or_default();
+        t.metric = Some(t.metric.unwrap_or(0) + rise.round() as u64);
+        t.cite(&s.cite);
+    }
+}
+
+fn restarts(incident: &Incident, rows: &mut BTreeMap<Owner, Tally>) {
+    for p in &incident.pods {
+        for c in &p.what.containers {
+            let owner = subject(&Owner { container: Some(c.name.clone()), ..p.owner.clone() });
+            if let Some(t) = rows.get_mut(&owner) {
+                t.restarts = t.restarts.max(c.restart_count);
+            }
+        }
+    }
+}
+
+/// Kernel and journal messages that are known to be lost, by node; the empty name is a log that names none.
+fn unseen(incident: &Incident) -> BTreeMap<String, u64> {
+    let mut out = BTreeMap::new();
+    for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::MessagesLost) {
+        let lost = l.what.numbers.iter().find(|(k, _)| *k == "lost").map_or(0.0, |n| n.1);
+        let slot = out.entry(l.owner.node.clone().unwrap_or_default()).or_insert(0u64);
+        *slot = slot.saturating_add(lost as u64);
+    }
+    out
+}
+
+fn row(owner: Owner, t: Tally, unseen: &BTreeMap<String, u64>) -> Option<LedgerRow> {
+    let mut counts: Vec<(String, u64)> = Vec::new();
+    let seen_by_kubernetes = t.status.max(t.events);
+    let container = owner.container.is_some();
+    counts.push(("kernel log".into(), t.kernel));
+    if let Some(n) = t.counter {
+        counts.push((if t.v1 { "memory.oom_control oom_kill" } else { "memory.events oom_kill" }.into(), n));
+    }
+    if t.task_oom > 0 {
+        counts.push(("runtime TaskOOM".into(), t.task_oom));
+    }
+    if container {
+        counts.push(("container status".into(), t.status));
+    }
+    if t.events > 0 {
+        counts.push(("events".into(), t.events));
+    }
+    if let Some(n) = t.metric {
+        counts.push(("Prometheus counter".into(), n));
+    }
+    if counts.iter().all(|c| c.1 == 0) {
+        return None;
+    }
+    let mut says: Vec<String> = Vec::new();
+    if let Some(n) = t.counter {
+        let expected = t.processes;
+        let first = t.groups > 0;
+        if n > expected {
+            let lost: u64 =
+                unseen.get(owner.node.as_deref().unwrap_or("")).copied().unwrap_or(0).max(unseen.values().copied().max().unwrap_or(0));
+            let why = if lost > 0 {
+                format!("the log itself says that {lost} messages were lost")
+            } else {
+                "the log was rate-limited, rotated or begins later".into()
+            };
+            says.push(format!("{} of the counter's {n} kills are not in the kernel log: {why}", n - expected));
+        } else if n < expected {
+            says.push(if t.other_instance > 0 {
+                format!("the counter began anew with the present container; {} kill(s) were of earlier ones", t.other_instance)
+            } else {
+                format!("the counter knows {} kill(s) less than the log: it counts from the cgroup's creation only", expected - n)
+            });
+        }
+        if first && n >= expected {
+            says.push("a group kill counts its first victim twice".into());
+        }
+        if t.v1 && n < t.processes {
+            says.push("cgroup v1 does not count kills of child cgroups".into());
+        }
+    }
+    if container && t.kernel > seen_by_kubernetes {
+        let missing = t.kernel - seen_by_kubernetes;
+        let children = t.children.min(missing);
+        if children > 0 {
+            says.push(format!("{children} kill(s) are invisible to Kubernetes: a child process died and the container lived on"));
+        }
+        if missing > children {
+            says.push(format!("{} earlier kill(s) are overwritten: the status keeps only the last termination", missing - children));
+        }
+    }
+    if container && seen_by_kubernetes > t.kernel {
+        says.push(format!(
+            "{} ending(s) that Kubernetes calls OOMKilled have no kernel report in this bundle",
+            seen_by_kubernetes - t.kernel
+        ));
+    }
+    if t.task_oom > 0 && t.task_oom != t.kernel {
+        says.push(format!("the runtime reported {} for {} kernel kill(s): its notices get lost or doubled", t.task_oom, t.kernel));
+    }
+    if let Some(n) = t.metric.filter(|n| *n != t.kernel) {
+        says.push(if n < t.kernel {
+            format!("the metric rose by {n} only: its series ends with the container before the next scrape")
+        } else {
+            format!("the metric rose by {n}: the kernel log does not cover its whole window, or processes were killed together")
+        });
+    }
+    if t.lost_reports > 0 {
+        says.push(format!("of {} kill(s) only the last line is there: the report was dropped by the kernel's rate limit", t.lost_reports));
+    }
+    if t.folded > 0 {
+        says.push(format!("{} repeated report(s) are folded", t.folded));
+    }
+    if let Some(n) = t.restarts.filter(|n| *n > seen_by_kubernetes && container && *n > 0) {
+        says.push(format!("the container restarted {n} time(s) in all"));
+    }
+    let head = counts.iter().map(|(who, n)| format!("{n} by {who}")).collect::<Vec<_>>().join(", ");
+    let says = if says.is_empty() { format!("{head}: all agree") } else { format!("{head}: {}", says.join("; ")) };
+    Some(LedgerRow { owner, counts, says, cites: t.cites })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Placed;
+    use crate::model::cgroup::CgroupReading;
+    use crate::model::oom::{CgroupIdentity, OomKill, Victim};
+    use crate::model::{Claim, When};
+
+    fn owner() -> Owner {
+        Owner { namespace: Some("shop".into()), pod: Some("cart-0".into()), container: Some("api".into()), ..Owner::default() }
+    }
+
+    fn placed<T>(what: T) -> Placed<T> {
+        Placed { at: When::unknown(), owner: owner(), who: Claim::default(), cite: Cite::default(), what }
+    }
+
+    #[test]
+    fn lost_and_invisible_kills_are_told_apart() {
+        let mut incident = Incident::default();
+        for i in 0..7u32 {
+            let victim = Victim { pid: Some(100 + i), ..Victim::default() };
+            incident.oom_reports.push(placed(OomKill { victims: vec![victim.clone()], count: 1, ..OomKill::default() }));
+            incident.kills.push(Kill {
+                kind: if i < 6 { KillKind::ChildProcess } else { KillKind::MemcgContainer },
+                owner: owner(),
+                victims: vec![victim],
+                count: 1,
+                report: Some(i as usize),
+                witnesses: if i < 6 { vec!["kernel"] } else { vec!["kernel", "container status"] },
+                ..Kill::default()
+            });
+        }
+        let mut values = BTreeMap::new();
+        values.insert("oom_kill".to_owned(), 9);
+        let identity = CgroupIdentity { container_id: Some("c".into()), pod_uid: None };
+        incident.cgroups.push(placed(CgroupReading { file: "memory.events".into(), values, identity, ..CgroupReading::default() }));
+        balance(&mut incident);
+        let row = incident.ledger.first().cloned().unwrap_or_default();
+        assert_eq!(row.counts, [("kernel log".to_owned(), 7), ("memory.events oom_kill".into(), 9), ("container status".into(), 1)]);
+        assert!(row.says.contains("2 of the counter's 9 kills are not in the kernel log"), "{}", row.says);
+        assert!(row.says.contains("6 kill(s) are invisible to Kubernetes"), "{}", row.says);
+    }
+}
