@@ -225,7 +225,7 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner) -> Op
     let (start, end) = (*joined.times.first()?, *joined.times.last()?);
     let step = joined.step().max(1);
     let boundaries = boundaries(incident, group, &joined, step, &owner);
-    let anonymous = anonymous(incident, group, main, &joined);
+    let (anonymous, derived) = anonymous(incident, group, main, &joined);
     let limit = group.latest(incident, Role::Limit).or_else(|| spec(incident, &owner, true));
     let request = group.latest(incident, Role::Request).or_else(|| spec(incident, &owner, false));
     let ooms = oom_flags(incident, group, &boundaries, &joined, limit, step, &owner);
@@ -242,7 +242,7 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner) -> Op
         if to > from {
             let (a, z) = (joined.times.get(from).copied().unwrap_or(start), joined.times.get(to - 1).copied().unwrap_or(end));
             let other = anonymous.as_ref().map(|j| j.within(a, z, start)).filter(|s| s.len() * 2 >= to - from);
-            runs.push(Run { memory: joined.samples(from, to, start), anonymous: other, ended });
+            runs.push(Run { memory: joined.samples(from, to, start), anonymous: other, derived, ended });
         } else if ended == Ended::Oom
             && let Some(last) = runs.last_mut()
         {
@@ -477,17 +477,18 @@ fn oom_flags(
 }
 
 /// What the kernel cannot take back: RSS where exported, else the working set less the cache that it holds.
-fn anonymous(incident: &Incident, group: &Group, main: Role, joined: &Joined) -> Option<Joined> {
+/// The flag says that it is a difference.
+fn anonymous(incident: &Incident, group: &Group, main: Role, joined: &Joined) -> (Option<Joined>, bool) {
     if main != Role::WorkingSet {
-        return None;
+        return (None, false);
     }
     let rss = join(&group.series(incident, Role::Rss));
     if rss.times.len() * 2 >= joined.times.len() {
-        return Some(rss);
+        return (Some(rss), false);
     }
     let cache = join(&group.series(incident, Role::Cache));
     if cache.times.len() * 2 < joined.times.len() {
-        return None;
+        return (None, false);
     }
     let mut out = Joined::default();
     let mut i = 0;
@@ -502,7 +503,7 @@ fn anonymous(incident: &Incident, group: &Group, main: Role, joined: &Joined) ->
             out.values.push((v - c).max(0.0));
         }
     }
-    Some(out)
+    (Some(out), true)
 }
 
 /// Limit or request from the pod's own description.
@@ -659,7 +660,7 @@ fn plain(joined: Joined, owner: Owner, first: &PlacedSeries, series: Vec<usize>,
     if joined.times.len() < 2 {
         return None;
     }
-    let run = Run { memory: joined.samples(0, joined.times.len(), start), anonymous: None, ended: Ended::Open };
+    let run = Run { memory: joined.samples(0, joined.times.len(), start), anonymous: None, derived: false, ended: Ended::Open };
     let history = History { runs: vec![run], load: None, limit };
     let found = analyse(&history);
     let mut trend = Trend {

@@ -107,6 +107,11 @@ pub fn drops(s: &Samples) -> Drops {
             }
         }
     }
+    // Drops far below the usual height are something else: an outlier's end, a release by the program.
+    let usual = if heights.is_empty() { 0.0 } else { select(&mut heights.clone(), 0.5) };
+    let mut tall = heights.iter().map(|h| *h >= 0.4 * usual);
+    at.retain(|_| tall.next().unwrap_or(false));
+    heights.retain(|h| *h >= 0.4 * usual);
     if at.len() < 4 {
         return Drops::None;
     }

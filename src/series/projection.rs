@@ -133,7 +133,8 @@ fn anchor(j: &Judged, load: Option<&Load>) -> f64 {
 fn peaks_above(j: &Judged, run: &Samples, load: Option<&Load>) -> f64 {
     let fit = working_fit(j);
     if let Some(saw) = &j.saw {
-        // The last sample before each drop, over the later half of the run; four in five stay below.
+        // The last sample before each drop, over the later half of the run; four in five stay below, and the first to cross
+        // ends it.
         let half = fit.start + fit.span / 2.0;
         let mut above: Vec<f64> = saw
             .drops

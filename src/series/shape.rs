@@ -38,8 +38,9 @@ pub enum Curve {
     Late {
         from: f64,
     },
+    /// (1 − bend)·u + bend·u²: the mildest curve that gathers speed; an exponential would promise more than was seen.
     Accelerating {
-        kappa: f64,
+        bend: f64,
     },
 }
 
@@ -83,7 +84,7 @@ impl Curve {
             Curve::WarmUpLine { tau } if k == 0 => 1.0 - (-u / tau).exp(),
             Curve::WarmUpLine { .. } => u,
             Curve::Late { from } => (u - from).max(0.0),
-            Curve::Accelerating { kappa } => ((kappa * u).exp() - 1.0) / (kappa.exp() - 1.0),
+            Curve::Accelerating { bend } => u * (1.0 - bend + bend * u),
         }
     }
 
@@ -137,7 +138,8 @@ const TAU: [f64; 22] = [
 const TAU_LOG: [f64; 9] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1];
 const HALF: [f64; 12] = [0.01, 0.017, 0.025, 0.035, 0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.38, 0.5];
 const POWER: [f64; 3] = [0.2, 0.3, 0.4];
-const KAPPA: [f64; 6] = [1.0, 1.5, 2.2, 3.2, 4.5, 6.0];
+/// How much of the growth is curved; below a fifth a line does as well.
+const BEND: [f64; 6] = [0.2, 0.35, 0.5, 0.65, 0.8, 1.0];
 
 /// Four columns of the daily cycle: its two first harmonics.
 pub fn season(t: f64) -> [f64; 4] {
@@ -174,6 +176,12 @@ impl Context {
         let (drop, slope) = design.gain(&curve.column(curve.terms() - 1, &self.u))?;
         if curve.grows() && slope <= 0.0 {
             return None;
+        }
+        if matches!(curve, Curve::WarmUpLine { .. }) {
+            // A warm-up rises; one that fell would be an acceleration by another name.
+            let mut d = self.design.clone();
+            d.push(&curve.column(1, &self.u));
+            d.gain(&curve.column(0, &self.u)).filter(|g| g.1 > 0.0)?;
         }
         Some(Candidate { curve, sse: (design.sse() - drop).max(0.0) })
     }
@@ -303,7 +311,7 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
     let mut growing: Vec<Candidate> = context.try_curve(Curve::Line).into_iter().collect();
     growing.extend(TAU.iter().take(16).filter_map(|&tau| context.try_curve(Curve::WarmUpLine { tau })));
     growing.extend((5..=45).filter_map(|i| context.try_curve(Curve::Late { from: f64::from(i) / 50.0 })));
-    growing.extend(KAPPA.iter().filter_map(|&kappa| context.try_curve(Curve::Accelerating { kappa })));
+    growing.extend(BEND.iter().filter_map(|&bend| context.try_curve(Curve::Accelerating { bend })));
 
     // How many independent blocks there are is read from the residuals of the closest fit.
     let floor = context.design.sse() * 1e-6 + 1e-9;
@@ -361,7 +369,14 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
     };
     // Load that explains all but a twentieth of the variation needs no leak beside it, even where a line and a cycle could
     // take its place: with a load that itself ramps up nobody can tell them apart, and the known cause goes first.
-    let load_alone = uses_load && load_share > 0.95;
+    // Where a curve without any load does better still, load has merely come along.
+    let load_alone = uses_load && load_share > 0.95 && {
+        let mut by_load = Design::new(y, &weights);
+        load.into_iter().for_each(|l| _ = by_load.push(l));
+        let without = Context { u: context.u.clone(), design: Design::new(y, &weights) };
+        let by_time = g.and_then(|g| without.try_curve(g.curve.clone())).map_or(f64::INFINITY, |c| c.sse);
+        by_load.sse() < by_time
+    };
     let Some(g) = g.filter(|_| margin > MARGIN && !load_alone) else { return Some(finish(&b.curve, false)) };
     let judgement = finish(&g.curve, true);
     // Growth that does not clear what is left unexplained by 3 sd is not worth the word.

@@ -174,7 +174,7 @@ mod tests {
 
     fn run(values: &[f64], ended: Ended) -> Run {
         let t = (0..values.len()).map(|i| i as f64 * 60.0).collect();
-        Run { memory: Samples { t, v: values.to_vec() }, anonymous: None, ended }
+        Run { memory: Samples { t, v: values.to_vec() }, anonymous: None, derived: false, ended }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Run {
     pub memory: Samples,
     /// RSS, or working set less cache: what cannot be reclaimed.
     pub anonymous: Option<Samples>,
+    /// `anonymous` is a difference of two series and carries the noise of both.
+    pub derived: bool,
     pub ended: Ended,
 }
 
@@ -121,9 +123,12 @@ fn judge_run(index: usize, run: &Run, total: f64, load: Option<&Samples>) -> Opt
     let age = |b: &Blocks| long_cycles.map(|saw| saw.ages(&b.t));
     let level = |b: &Blocks| if short_cycles { b.low.clone() } else { b.mid.clone() };
     let memory = judge(&blocks, &level(&blocks), load.as_deref(), age(&blocks).as_deref())?;
-    let verdict = run
-        .anonymous
-        .as_ref()
+    // A difference of two series is too noisy to judge growth by; it only vetoes growth that is mostly cache.
+    let trusted = run.anonymous.as_ref().filter(|a| {
+        let slopes = run_slope(a).zip(run_slope(s));
+        !run.derived || slopes.is_some_and(|(own, all)| own < 0.5 * all)
+    });
+    let verdict = trusted
         .and_then(|a| {
             let b = cut(a);
             // Same grid as the working set's, so that the load beside it fits.
@@ -238,9 +243,16 @@ fn leaking(h: &History, found: &mut Found) {
     found.form = last.map(|j| match (&working_fit(j).curve, j.saw.is_some()) {
         _ if ooms >= 1 && h.runs.len() >= 2 => TrendForm::Cycles,
         _ if found.judged.len() >= 3 => TrendForm::Cycles,
-        (_, true) => TrendForm::GcMasked,
         (Curve::Late { .. }, _) => TrendForm::LateOnset,
-        (Curve::Accelerating { .. }, _) => TrendForm::Accelerating,
+        (Curve::Accelerating { bend }, saw) if !saw || *bend > 0.4 => TrendForm::Accelerating,
+        // The sawtooth hides the growth when it is of its size; far smaller, it is only texture.
+        (_, true)
+            if j.saw
+                .as_ref()
+                .is_some_and(|s| s.height > 0.3 * (j.memory.trend(j.memory.start + j.memory.span) - j.memory.trend(j.memory.start))) =>
+        {
+            TrendForm::GcMasked
+        }
         _ if staircase(h.runs.get(j.run), j) => TrendForm::Step,
         _ => TrendForm::Linear,
     });
@@ -290,15 +302,14 @@ fn staircase(run: Option<&Run>, j: &Judged) -> bool {
     let settled = fit.start + if let Curve::WarmUpLine { tau } = fit.curve { (4.0 * tau).min(0.5) * fit.span } else { 0.0 };
     let first = s.t.partition_point(|&t| t < settled);
     let bare: Vec<f64> = s.t.iter().zip(&s.v).map(|(&t, v)| v - fit.seasonal(t) - fit.load_coefficient() * load(t)).collect();
-    let (mut pieces, mut sxy, mut sxx) = (0usize, 0.0, 0.0);
+    let mut pieces: Vec<(f64, f64)> = Vec::new();
     let mut from = first;
     let mut close = |from: usize, to: usize| {
         let (t, v) = (s.t.get(from..to).unwrap_or(&[]), bare.get(from..to).unwrap_or(&[]));
         if t.len() >= 8 {
             let (mt, mv) = (mean(t), mean(v));
-            sxy += t.iter().zip(v).map(|(t, v)| (t - mt) * (v - mv)).sum::<f64>();
-            sxx += t.iter().map(|t| (t - mt) * (t - mt)).sum::<f64>();
-            pieces += 1;
+            let sxy = t.iter().zip(v).map(|(t, v)| (t - mt) * (v - mv)).sum::<f64>();
+            pieces.push((sxy, t.iter().map(|t| (t - mt) * (t - mt)).sum::<f64>()));
         }
     };
     let middle = |i: usize| median(&mut bare.get(i..i + 3).unwrap_or(&[]).to_vec());
@@ -313,8 +324,14 @@ fn staircase(run: Option<&Run>, j: &Judged) -> bool {
     close(from, s.len());
     let (a, b) = last_quarter(j);
     let whole = fit.slope(settled, b.max(a));
+    let (sxy, sxx) = pieces.iter().fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
     // Four pieces make three jumps: fewer are not a habit.
-    pieces >= 4 && sxx > 0.0 && whole > 0.0 && sxy / sxx < 0.4 * whole
+    if pieces.len() < 4 || sxx <= 0.0 {
+        return false;
+    }
+    let within = sxy / sxx;
+    let error = pieces.iter().map(|p| (p.0 - within * p.1).powi(2)).sum::<f64>().sqrt() / sxx;
+    whole > 0.0 && within < 0.4 * whole && whole - within > 3.0 * error
 }
 
 fn settled(found: &mut Found) {
