@@ -1,0 +1,203 @@
+//! Conformance of every format over `samples/formats/<format>/`: each sample is claimed most strongly by its own format,
+//! and cut, flipped and lengthened samples never panic and keep the facts that came before the damage.
+
+use postmem::formats::{FORMATS, Format, Head, Input, Open, detect};
+use postmem::model::{ArtifactId, Claim, Facts};
+use std::borrow::Cow;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// A sample's bytes as a format gets to see them.
+pub struct Bytes(pub Vec<u8>);
+
+impl Open for Bytes {
+    fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(&self.0[..]))
+    }
+
+    fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
+        Ok(Cow::Borrowed(&self.0))
+    }
+}
+
+pub struct Sample {
+    /// Format's name, which is the folder's.
+    pub format: String,
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+/// Every sample, unpacked. Scripts and expectations beside them are not samples.
+pub fn samples() -> Vec<Sample> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/formats");
+    let mut out = Vec::new();
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(&root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    folders.sort();
+    for folder in folders {
+        let format = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()).collect();
+        files.sort();
+        for f in files {
+            let name = f.file_name().unwrap().to_string_lossy().into_owned();
+            let script = [".sh", ".py", ".js", ".mjs", ".go", ".java", ".rs", ".md", ".mod"].iter().any(|e| name.ends_with(e));
+            if script || name.ends_with(".facts.json") || name.ends_with(".snap") || name.starts_with('.') {
+                continue;
+            }
+            let bytes = std::fs::read(&f).unwrap();
+            let bytes = match bytes.as_slice() {
+                [0x1f, 0x8b, ..] => {
+                    let mut out = Vec::new();
+                    flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut out).unwrap();
+                    out
+                }
+                _ => bytes,
+            };
+            out.push(Sample { format: format.clone(), name, bytes });
+        }
+    }
+    out
+}
+
+fn claimed(name: &str, bytes: &[u8]) -> Option<&'static dyn Format> {
+    let complete = bytes.len() < Head::LEN;
+    detect(&Head { path: name, bytes: &bytes[..bytes.len().min(Head::LEN)], complete }).map(|(f, _)| f)
+}
+
+pub fn parse(format: &dyn Format, name: &str, bytes: Vec<u8>) -> Facts {
+    let len = Some(bytes.len() as u64);
+    let source = Bytes(bytes);
+    let mut facts = Facts::new(ArtifactId(0));
+    let input = Input { artifact: ArtifactId(0), path: name, len, modified: None, who: Claim::default(), source: &source };
+    format.parse(&input, &mut facts);
+    facts
+}
+
+#[test]
+fn every_sample_is_claimed_by_its_own_format_and_gives_facts() {
+    let mut wrong = Vec::new();
+    for s in samples() {
+        match claimed(&s.name, &s.bytes) {
+            Some(f) if f.name() == s.format => {
+                let facts = parse(f, &s.name, s.bytes);
+                if facts.count() == 0 {
+                    wrong.push(format!("{}/{}: no facts", s.format, s.name));
+                }
+            }
+            other => wrong.push(format!("{}/{}: claimed by {}", s.format, s.name, other.map_or("nobody", |f| f.name()))),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn parsing_twice_gives_the_same_facts() {
+    for s in samples() {
+        let Some(f) = claimed(&s.name, &s.bytes) else { continue };
+        let (a, b) = (parse(f, &s.name, s.bytes.clone()), parse(f, &s.name, s.bytes));
+        assert_eq!(format!("{a:?}"), format!("{b:?}"), "{}/{}", s.format, s.name);
+    }
+}
+
+#[test]
+fn cut_flipped_and_lengthened_samples_are_survived_by_every_format() {
+    let mut seed = 20_261_121u64;
+    let mut random = |n: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % n.max(1)
+    };
+    for s in samples() {
+        // Big samples are cut down first: the mutations matter, not the megabytes.
+        let whole = &s.bytes[..s.bytes.len().min(256 << 10)];
+        let own = FORMATS.iter().copied().find(|f| f.name() == s.format);
+        let rounds = if whole.len() > 64 << 10 { 12 } else { 40 };
+        for round in 0..rounds {
+            let mut bytes = whole.to_vec();
+            match round % 4 {
+                0 => bytes.truncate(random(whole.len())),
+                1 => (0..=random(8)).for_each(|_| bytes[random(whole.len())] ^= 1 << random(8)),
+                2 => bytes.extend((0..random(400)).map(|i| (i * 89 + 7) as u8)),
+                _ => {
+                    // A piece repeated or lost, as a careless copy does.
+                    let (a, b) = (random(whole.len()), random(whole.len()));
+                    let (a, b) = (a.min(b), a.max(b));
+                    if round % 8 < 4 {
+                        bytes.drain(a..b.min(a + 4096));
+                    } else {
+                        let piece = bytes[a..b.min(a + 4096)].to_vec();
+                        bytes.splice(a..a, piece);
+                    }
+                }
+            }
+            for f in own.into_iter().chain(claimed(&s.name, &bytes)) {
+                let facts = parse(f, &s.name, bytes.clone());
+                // Every fact points into what there was.
+                for at in facts.logs.iter().map(|o| &o.cite).chain(facts.profiles.iter().map(|o| &o.cite)).chain(facts.kills.iter().map(|o| &o.cite)) {
+                    assert!(at.span.offset <= bytes.len() as u64, "{}/{}: a cite beyond the end", s.format, s.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn foreign_samples_do_not_panic_any_format() {
+    let all = samples();
+    for s in &all {
+        let bytes = &s.bytes[..s.bytes.len().min(16 << 10)];
+        for f in FORMATS {
+            parse(*f, "some.file", bytes.to_vec());
+        }
+    }
+}
+
+#[test]
+fn empty_and_tiny_inputs_do_not_panic_any_format() {
+    for bytes in [&b""[..], b"\n", b"{", b"[", b"\x00", b"\x80\x04", b"\xff\xfe", b"PK", b"[ {", b"NAME", b"1:", b"Total: reserved="] {
+        for f in FORMATS {
+            parse(*f, "x", bytes.to_vec());
+        }
+    }
+}
+
+/// What the tracemalloc reader holds back: names, calls and shapes that no snapshot has.
+#[test]
+fn hostile_pickles_are_refused_with_their_offset_and_never_used() {
+    let f = FORMATS.iter().copied().find(|f| f.name() == "tracemalloc-pickle").unwrap();
+    let hostile: [(&[u8], &str); 9] = [
+        (b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00idR.", "hostile-pickle"),
+        (b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x031+1\x85R.", "hostile-pickle"),
+        (b"\x80\x02ctracemalloc\nSnapshot\n)R.", "hostile-pickle"),
+        (b"\x80\x02\x82\x01.", "hostile-pickle"),
+        (b"\x80\x02h\x07.", "bad-pickle"),
+        (b"\x80\x02aaaa.", "bad-pickle"),
+        (b"\x80\x02X\xff\xff\xff\x7fabc", "bad-pickle"),
+        (b"\x80\x63N.", "bad-pickle"),
+        (b"\x80\x02]r\xff\xff\xff\x7f.", "bad-pickle"),
+    ];
+    for (bytes, code) in hostile {
+        let facts = parse(f, "x.pickle", bytes.to_vec());
+        assert!(facts.profiles.is_empty());
+        let told: Vec<_> = facts.diagnostics.iter().map(|d| (d.code, d.byte_offset.is_some())).collect();
+        assert_eq!(told, [(code, true)], "{}", String::from_utf8_lossy(bytes));
+    }
+}
+
+/// Every protocol of one snapshot reads the same, and CPython's own printed statistics agree.
+#[test]
+fn tracemalloc_protocols_agree() {
+    let f = FORMATS.iter().copied().find(|f| f.name() == "tracemalloc-pickle").unwrap();
+    let pickles: Vec<Sample> = samples().into_iter().filter(|s| s.format == "tracemalloc-pickle" && s.name.starts_with("cache.p")).collect();
+    assert_eq!(pickles.len(), 6);
+    let bodies: Vec<_> = pickles.iter().map(|s| parse(f, "x", s.bytes.clone()).profiles.remove(0).what).collect();
+    assert!(bodies.windows(2).all(|w| w[0] == w[1]));
+    assert!(bodies[0].totals[0] > 0 && !bodies[0].truncated);
+    // Cut anywhere, totals only shrink, and the cut is told.
+    let whole = &pickles[4].bytes;
+    for cut in 2..whole.len() {
+        let facts = parse(f, "x", whole[..cut].to_vec());
+        assert!(!facts.diagnostics.is_empty(), "cut at {cut}");
+        if let Some(p) = facts.profiles.first() {
+            assert!(p.what.truncated && p.what.totals[0] <= bodies[4].totals[0]);
+        }
+    }
+}
