@@ -1,24 +1,11 @@
 //! Conformance of every format over `samples/formats/<format>/`: each sample is claimed most strongly by its own format,
 //! and cut, flipped and lengthened samples never panic and keep the facts that came before the damage.
 
-use postmem::formats::{FORMATS, Format, Head, Input, Open, detect};
-use postmem::model::{ArtifactId, Claim, Facts};
-use std::borrow::Cow;
-use std::io::{self, Read};
+use postmem::formats::{FORMATS, Format, Head, detect, parse_bytes};
+use postmem::model::Facts;
+use postmem::model::profile::{HeapProfile, ProfileBody};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-
-/// A sample's bytes as a format gets to see them.
-pub struct Bytes(pub Vec<u8>);
-
-impl Open for Bytes {
-    fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>> {
-        Ok(Box::new(&self.0[..]))
-    }
-
-    fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
-        Ok(Cow::Borrowed(&self.0))
-    }
-}
 
 pub struct Sample {
     /// Format's name, which is the folder's.
@@ -63,13 +50,8 @@ fn claimed(name: &str, bytes: &[u8]) -> Option<&'static dyn Format> {
     detect(&Head { path: name, bytes: &bytes[..bytes.len().min(Head::LEN)], complete }).map(|(f, _)| f)
 }
 
-pub fn parse(format: &dyn Format, name: &str, bytes: Vec<u8>) -> Facts {
-    let len = Some(bytes.len() as u64);
-    let source = Bytes(bytes);
-    let mut facts = Facts::new(ArtifactId(0));
-    let input = Input { artifact: ArtifactId(0), path: name, len, modified: None, who: Claim::default(), source: &source };
-    format.parse(&input, &mut facts);
-    facts
+fn parse(format: &dyn Format, name: &str, bytes: &[u8]) -> Facts {
+    parse_bytes(format, name, bytes)
 }
 
 #[test]
@@ -78,7 +60,7 @@ fn every_sample_is_claimed_by_its_own_format_and_gives_facts() {
     for s in samples() {
         match claimed(&s.name, &s.bytes) {
             Some(f) if f.name() == s.format => {
-                let facts = parse(f, &s.name, s.bytes);
+                let facts = parse(f, &s.name, &s.bytes);
                 if facts.count() == 0 {
                     wrong.push(format!("{}/{}: no facts", s.format, s.name));
                 }
@@ -93,7 +75,7 @@ fn every_sample_is_claimed_by_its_own_format_and_gives_facts() {
 fn parsing_twice_gives_the_same_facts() {
     for s in samples() {
         let Some(f) = claimed(&s.name, &s.bytes) else { continue };
-        let (a, b) = (parse(f, &s.name, s.bytes.clone()), parse(f, &s.name, s.bytes));
+        let (a, b) = (parse(f, &s.name, &s.bytes), parse(f, &s.name, &s.bytes));
         assert_eq!(format!("{a:?}"), format!("{b:?}"), "{}/{}", s.format, s.name);
     }
 }
@@ -129,9 +111,15 @@ fn cut_flipped_and_lengthened_samples_are_survived_by_every_format() {
                 }
             }
             for f in own.into_iter().chain(claimed(&s.name, &bytes)) {
-                let facts = parse(f, &s.name, bytes.clone());
+                let facts = parse(f, &s.name, &bytes);
                 // Every fact points into what there was.
-                for at in facts.logs.iter().map(|o| &o.cite).chain(facts.profiles.iter().map(|o| &o.cite)).chain(facts.kills.iter().map(|o| &o.cite)) {
+                for at in facts
+                    .logs
+                    .iter()
+                    .map(|o| &o.cite)
+                    .chain(facts.profiles.iter().map(|o| &o.cite))
+                    .chain(facts.kills.iter().map(|o| &o.cite))
+                {
                     assert!(at.span.offset <= bytes.len() as u64, "{}/{}: a cite beyond the end", s.format, s.name);
                 }
             }
@@ -145,7 +133,7 @@ fn foreign_samples_do_not_panic_any_format() {
     for s in &all {
         let bytes = &s.bytes[..s.bytes.len().min(16 << 10)];
         for f in FORMATS {
-            parse(*f, "some.file", bytes.to_vec());
+            parse(*f, "some.file", bytes);
         }
     }
 }
@@ -154,7 +142,7 @@ fn foreign_samples_do_not_panic_any_format() {
 fn empty_and_tiny_inputs_do_not_panic_any_format() {
     for bytes in [&b""[..], b"\n", b"{", b"[", b"\x00", b"\x80\x04", b"\xff\xfe", b"PK", b"[ {", b"NAME", b"1:", b"Total: reserved="] {
         for f in FORMATS {
-            parse(*f, "x", bytes.to_vec());
+            parse(*f, "x", bytes);
         }
     }
 }
@@ -175,26 +163,39 @@ fn hostile_pickles_are_refused_with_their_offset_and_never_used() {
         (b"\x80\x02]r\xff\xff\xff\x7f.", "bad-pickle"),
     ];
     for (bytes, code) in hostile {
-        let facts = parse(f, "x.pickle", bytes.to_vec());
+        let facts = parse(f, "x.pickle", bytes);
         assert!(facts.profiles.is_empty());
         let told: Vec<_> = facts.diagnostics.iter().map(|d| (d.code, d.byte_offset.is_some())).collect();
         assert_eq!(told, [(code, true)], "{}", String::from_utf8_lossy(bytes));
     }
 }
 
+/// Stacks as text with their values, sorted: what two files of one snapshot share whatever they number first.
+fn sites(p: &HeapProfile) -> Vec<String> {
+    let ProfileBody::Stacks(t) = &p.body else { panic!("not a profile of stacks") };
+    let place = |l: &u32| t.frames(*l).iter().map(|f| format!("{}:{}", t.function_file(f.function), f.line)).collect::<String>();
+    let mut out: Vec<String> = (0..t.samples())
+        .map(|s| format!("{} {} {}", t.stack(s).iter().map(place).collect::<Vec<_>>().join(";"), t.value(0, s), t.value(1, s)))
+        .collect();
+    out.sort();
+    out
+}
+
 /// Every protocol of one snapshot reads the same, and CPython's own printed statistics agree.
 #[test]
 fn tracemalloc_protocols_agree() {
     let f = FORMATS.iter().copied().find(|f| f.name() == "tracemalloc-pickle").unwrap();
-    let pickles: Vec<Sample> = samples().into_iter().filter(|s| s.format == "tracemalloc-pickle" && s.name.starts_with("cache.p")).collect();
+    let pickles: Vec<Sample> =
+        samples().into_iter().filter(|s| s.format == "tracemalloc-pickle" && s.name.starts_with("cache.p")).collect();
     assert_eq!(pickles.len(), 6);
-    let bodies: Vec<_> = pickles.iter().map(|s| parse(f, "x", s.bytes.clone()).profiles.remove(0).what).collect();
-    assert!(bodies.windows(2).all(|w| w[0] == w[1]));
+    let bodies: Vec<_> = pickles.iter().map(|s| parse(f, "x", &s.bytes).profiles.remove(0).what).collect();
+    assert!(bodies.windows(2).all(|w| sites(&w[0]) == sites(&w[1])));
+    assert!(sites(&bodies[0]).iter().any(|s| s.contains("/srv/app/cache.py:19")));
     assert!(bodies[0].totals[0] > 0 && !bodies[0].truncated);
     // Cut anywhere, totals only shrink, and the cut is told.
     let whole = &pickles[4].bytes;
     for cut in 2..whole.len() {
-        let facts = parse(f, "x", whole[..cut].to_vec());
+        let facts = parse(f, "x", &whole[..cut]);
         assert!(!facts.diagnostics.is_empty(), "cut at {cut}");
         if let Some(p) = facts.profiles.first() {
             assert!(p.what.truncated && p.what.totals[0] <= bodies[4].totals[0]);

@@ -5,6 +5,8 @@ use super::blob::BlobReader;
 use std::io::{self, Read};
 
 const BLOCK: usize = 512;
+/// Most blank padding behind an archive that is read over, in bytes; tar pads to 10 KiB.
+const PADDING_MAX: u64 = 1 << 20;
 /// Longest extension record (long name, pax header) that is read, in bytes.
 const EXTENSION_MAX: u64 = 1 << 20;
 
@@ -186,6 +188,11 @@ impl<R: Skip> Tar<R> {
             self.next = len.checked_next_multiple_of(BLOCK as u64).and_then(|n| self.pos.checked_add(n)).unwrap_or(u64::MAX);
             return Ok(Some(member));
         }
+    }
+
+    /// Reads over what stands behind the end marker, as far as padding goes.
+    pub fn pass_end(&mut self) {
+        let _ = self.reader.skip(PADDING_MAX);
     }
 
     /// Reads the content of `member`, which must be the one given last.

@@ -23,32 +23,26 @@ const NAMED_MAX: usize = 200;
 /// standard input. `map` are the user's `GLOB=NS/POD/CONTAINER` claims.
 pub fn open(inputs: &[PathBuf], limits: &Limits, map: &[(String, Claim)]) -> Result<Bundle, Error> {
     let labels = labels(inputs);
-    let mut walk = Walk { limits: *limits, input: 0, entries: Vec::new(), spool: Spool::default(), named: 0, total: 0, dropped: 0 };
+    let mut walk = Walk::new(limits);
     let mut bundle = Bundle::default();
     for (i, (input, label)) in inputs.iter().zip(&labels).enumerate() {
         walk.input = i;
         walk.root(input)?;
         bundle.inputs.push(InputInfo { path: label.clone(), bytes: 0, sha256: String::new() });
     }
-    let mut entries = walk.entries;
-    for e in &mut entries {
-        let label = labels.get(e.input).map_or("", |l| l.as_str());
-        // A loose file's member path is empty: it is shown by its name, and its digest is that of its bytes.
-        e.path = match (inputs.len(), e.member.as_str()) {
-            (_, "") => label.to_owned(),
-            (1, member) => member.to_owned(),
-            (_, member) => format!("{label}/{member}"),
-        };
-        // A loose file's folders are no part of its name, but they are evidence of whose it is.
-        let given = inputs.get(e.input).filter(|_| e.member.is_empty()).map(|p| printable(&p.display().to_string()));
-        e.who = layout::claim(given.as_deref().unwrap_or(&e.path), map);
-    }
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    distinguish(&mut entries);
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    share_rest(&mut entries, limits, walk.total);
-    bundle.entries = entries;
+    bundle.entries = walk.finish(inputs, &labels, map);
     Ok(bundle)
+}
+
+/// As [`open`], for one file that is in memory.
+pub fn open_bytes(bytes: Vec<u8>, limits: &Limits) -> Bundle {
+    let mut walk = Walk::new(limits);
+    let blob = Blob::memory(bytes);
+    let len = Some(blob.len());
+    walk.file(String::new(), Content::new(blob), len, 0);
+    let label = "memory".to_owned();
+    let entries = walk.finish(&[], std::slice::from_ref(&label), &[]);
+    Bundle { inputs: vec![InputInfo { path: label, ..InputInfo::default() }], entries }
 }
 
 /// What each input is called: its file name without an archive's ending, told apart where two are alike.
@@ -137,6 +131,32 @@ struct Walk {
 }
 
 impl Walk {
+    fn new(limits: &Limits) -> Self {
+        Walk { limits: *limits, input: 0, entries: Vec::new(), spool: Spool::default(), named: 0, total: 0, dropped: 0 }
+    }
+
+    /// Names, sorts and tells apart what was found.
+    fn finish(self, inputs: &[PathBuf], labels: &[String], map: &[(String, Claim)]) -> Vec<Entry> {
+        let mut entries = self.entries;
+        for e in &mut entries {
+            let label = labels.get(e.input).map_or("", |l| l.as_str());
+            // A loose file's member path is empty: it is shown by its name, and its digest is that of its bytes.
+            e.path = match (labels.len(), e.member.as_str()) {
+                (_, "") => label.to_owned(),
+                (1, member) => member.to_owned(),
+                (_, member) => format!("{label}/{member}"),
+            };
+            // A loose file's folders are no part of its name, but they are evidence of whose it is.
+            let given = inputs.get(e.input).filter(|_| e.member.is_empty()).map(|p| printable(&p.display().to_string()));
+            e.who = layout::claim(given.as_deref().unwrap_or(&e.path), map);
+        }
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        distinguish(&mut entries);
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        share_rest(&mut entries, &self.limits, self.total);
+        entries
+    }
+
     fn root(&mut self, input: &Path) -> Result<(), Error> {
         let failed = |source| Error::Open { path: input.into(), source };
         if input.as_os_str() == "-" {
@@ -403,6 +423,8 @@ impl Walk {
                 }
             }
         }
+        // The checksum of the stream around the archive stands behind the archive's own end.
+        tar.pass_end();
         if tar.skipped_blocks > 0 {
             let n = tar.skipped_blocks;
             own.push(Severity::Warning, "archive-damaged", None, None, || {

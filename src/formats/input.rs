@@ -23,6 +23,17 @@ pub trait Open: Sync {
     }
 }
 
+/// Bytes that are at hand.
+impl Open for &[u8] {
+    fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(*self))
+    }
+
+    fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
+        Ok(Cow::Borrowed(self))
+    }
+}
+
 /// An artifact to parse.
 pub struct Input<'a> {
     pub artifact: ArtifactId,

@@ -125,3 +125,13 @@ pub fn detect(head: &Head<'_>) -> Option<(&'static dyn Format, Match)> {
     }
     best
 }
+
+/// What `format` reads in `bytes`, as an artifact of its own; for tests, fuzzing and callers without a bundle.
+pub fn parse_bytes(format: &dyn Format, path: &str, bytes: &[u8]) -> Facts {
+    let artifact = crate::model::ArtifactId::default();
+    let mut facts = Facts::new(artifact);
+    let len = Some(bytes.len() as u64);
+    let input = Input { artifact, path, len, modified: None, who: crate::model::Claim::default(), source: &bytes };
+    format.parse(&input, &mut facts);
+    facts
+}
