@@ -91,7 +91,6 @@ fn kernel_kills(incident: &Incident) -> Vec<Kill> {
         };
         if let Some(k) = kills.iter_mut().find(same_report) {
             k.at = k.at.or(at);
-            k.evidence.push((r.cite.clone(), "the same report in another log".into()));
             continue;
         }
         kills.push(Kill {

@@ -189,8 +189,9 @@ fn akin(a: Cause, b: Cause) -> bool {
 fn finding(case: &Case<'_>, t: &Testimony, cause: Cause, confidence: f64) -> Finding {
     // What was said about other causes stays with the finding: it is the evidence of what it is not.
     let mut evidence: Vec<Evidence> = t.evidence.clone();
-    if cause == Cause::Inconclusive {
-        evidence.extend(kills_as_evidence(case));
+    // What happened is part of every argument about why; it was not weighed, since it speaks for each cause alike.
+    if !matches!(cause, Cause::NoProblem | Cause::NotMemoryKill | Cause::NodeOvercommit | Cause::NodeAgentLeak) {
+        evidence.splice(0..0, kills_as_evidence(case, cause));
     }
     let mut culprits: Vec<Culprit> = Vec::new();
     for (c, culprit) in &t.culprits {
@@ -234,21 +235,30 @@ fn owner_of(case: &Case<'_>, cause: Cause) -> Owner {
     }
 }
 
-fn kills_as_evidence(case: &Case<'_>) -> Vec<Evidence> {
-    case.kills
+/// The last ending as each kind of witness tells it.
+fn kills_as_evidence(case: &Case<'_>, cause: Cause) -> Vec<Evidence> {
+    let Some(last) = case.kills.iter().rev().find(|k| k.kind.is_memory()) else { return Vec::new() };
+    let strength = if cause == Cause::Inconclusive { Strength::Strong } else { Strength::Weak };
+    let named = |w: &str| match w {
+        "kernel" => "Kernel",
+        "container status" | "pod status" | "event" => "Kubernetes",
+        "application log" => "Logs",
+        _ => "Node",
+    };
+    last.witnesses
         .iter()
-        .flat_map(|k| k.evidence.iter().take(1))
-        .map(|(cite, says)| Evidence {
+        .zip(&last.evidence)
+        .take(3)
+        .map(|(w, (cite, says))| Evidence {
             rule: "kill-scope",
             owner: case.owner.clone(),
-            cause: Cause::Inconclusive,
+            cause,
             stance: Stance::For,
-            strength: Strength::Conclusive,
-            source: "Kernel",
+            strength,
+            source: named(w),
             says: says.clone(),
             cites: vec![cite.clone()],
         })
-        .take(5)
         .collect()
 }
 

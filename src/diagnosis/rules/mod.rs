@@ -21,6 +21,7 @@ mod node_agent_leak;
 mod node_overcommit;
 mod page_cache;
 mod profile_growth;
+mod reconciliation;
 mod runtime_cap;
 mod startup_peak;
 mod tmpfs_charge;
@@ -31,6 +32,7 @@ pub static RULES: &[&dyn Rule] = &[
     &working_set_growth::WorkingSetGrowth,
     &heap_or_native::HeapOrNative,
     &profile_growth::ProfileGrowth,
+    &reconciliation::Reconciliation,
     &limit_below_need::LimitBelowNeed,
     &load::Load,
     &runtime_cap::RuntimeCapAboveLimit,

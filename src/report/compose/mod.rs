@@ -120,7 +120,8 @@ fn ruled_out(f: &Finding, numbering: &mut Numbering<'_>) -> Vec<RuledOut> {
         .filter_map(|cause| {
             let against: Vec<&Evidence> = f.evidence.iter().filter(|e| e.cause == cause && e.stance == Stance::Against).collect();
             let best = against.iter().max_by_key(|e| e.strength)?;
-            let supported = f.evidence.iter().any(|e| e.cause == cause && e.stance == Stance::For);
+            let backing = f.evidence.iter().filter(|e| e.cause == cause && e.stance == Stance::For).map(|e| e.strength).max();
+            let supported = backing.is_some_and(|b| b >= best.strength);
             let status = match (best.strength, supported) {
                 (crate::model::Strength::Conclusive | crate::model::Strength::Strong, false) => "ruled out",
                 (_, false) => "unlikely",
