@@ -37,6 +37,14 @@ impl Rule for LimitBelowNeed {
             );
             return;
         };
+        // A heap that may grow past the limit looks just like a need above it; only the specification tells them apart.
+        let victim = case.kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| v.comm.as_deref());
+        if case.container.is_none() && victim.is_some_and(|c| c == "java" || c == "node") {
+            let says =
+                "the heap cap of this runtime is not in the input (no pod specification): it may be what lets memory reach the limit"
+                    .to_owned();
+            out.contradicts(Cause::LimitBelowNeed, Strength::Moderate, "Missing", case.kill_cites(1), says);
+        }
         // The kill itself censors the peak: usually the settled level alone stands within a few per cent of the limit.
         let settled = t.percentiles.p95_bytes / limit;
         let says = format!(
