@@ -253,7 +253,7 @@ impl Drawing<'_> {
                 human(l),
                 y = n(y)
             );
-            self.labelled.push((f.left, f.left + 130.0, 0));
+            self.labelled.push((f.left, f.left + if self.wide { 164.0 } else { 110.0 }, 0));
         }
     }
 

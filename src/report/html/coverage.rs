@@ -24,7 +24,7 @@ fn sources(v: &View<'_>) -> Markup {
         return html! { p class="dim" { "Nothing in the input was recognised." } };
     }
     html! {
-        (scroll("Coverage", &html! {
+        (scroll("Sources", &html! {
             table class="cov" {
                 thead { tr { th scope="col" { "Status" } th scope="col" { "Source" } th scope="col" { "Found" } } }
                 tbody { @for c in all.iter().take(v.caps.rows) { tr {
@@ -57,7 +57,17 @@ fn str_of<'a>(v: &'a Value, key: &str) -> &'a str {
 
 fn owner_of(v: &Value) -> String {
     let o = v.get("owner").unwrap_or(v);
-    [str_of(o, "namespace"), str_of(o, "pod"), str_of(o, "container")].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join("/")
+    let path = [str_of(o, "namespace"), str_of(o, "pod"), str_of(o, "container")]
+        .into_iter()
+        .filter(|s| !s.is_empty())
+        .collect::<Vec<_>>()
+        .join("/");
+    // A row's heading is never empty: a screen reader would read the numbers without saying whose they are.
+    match (path.is_empty(), str_of(o, "node")) {
+        (false, _) => path,
+        (true, "") => "owner unknown".to_string(),
+        (true, node) => format!("node {node}"),
+    }
 }
 
 fn pods(v: &View<'_>) -> Markup {
