@@ -68,6 +68,7 @@ impl Story {
             constraint: Some(Constraint::Memcg),
             limit_level: Some(LimitLevel::Container),
             limit_bytes: Some(512 << 20),
+            usage_bytes: Some(512 << 20),
             count: 1,
             ..OomKill::default()
         };

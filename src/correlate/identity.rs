@@ -1,7 +1,7 @@
 //! Identity: claims become owners. Pod UIDs and container ids join always; names join where they can mean only one thing.
 //! Every join that is not written down in one place is remembered with its reason, for the report.
 
-use super::paths::CgroupPath;
+use crate::model::cgroup_path;
 use crate::model::facts::Facts;
 use crate::model::incident::Join;
 use crate::model::pod::{ContainerKind, PodState, WorkloadState};
@@ -95,10 +95,10 @@ impl Names {
     fn learn_series(&mut self, who: &Claim, id: Option<&str>) {
         let (Some(ns), Some(pod)) = (&who.namespace, &who.pod) else { return };
         let i = self.pod_index(Some(ns), pod);
-        let path = id.map(CgroupPath::parse).unwrap_or_default();
+        let path = id.map(cgroup_path::parse).unwrap_or_default();
         let (uid, cid) = (
             who.pod_uid.as_deref().map(str::to_owned).or(path.pod_uid),
-            who.container_id.as_deref().map(str::to_owned).or(path.container_id),
+            who.container_id.as_deref().map(str::to_owned).or(path.container_id.map(str::to_owned)),
         );
         if let Some(uid) = uid {
             self.by_uid.entry(uid).or_insert(i);
@@ -171,8 +171,8 @@ impl Names {
 
     /// Resolves a claim; the join says why two names were taken to be the same thing.
     pub fn owner(&self, claim: &Claim) -> (Owner, Option<Join>) {
-        let path = claim.cgroup.as_deref().map(CgroupPath::parse).unwrap_or_default();
-        let cid = claim.container_id.as_deref().map(str::to_owned).or(path.container_id);
+        let path = claim.cgroup.as_deref().map(cgroup_path::parse).unwrap_or_default();
+        let cid = claim.container_id.as_deref().map(str::to_owned).or(path.container_id.map(str::to_owned));
         let uid = claim.pod_uid.as_deref().map(str::to_owned).or(path.pod_uid);
         if let Some(cid) = &cid
             && let Some((i, container)) = self.by_container.get(cid)

@@ -1,7 +1,7 @@
 //! Endings: kernel reports, container states, events and log words joined into one entry per ending.
 //! The kernel log is the witness of record; every other witness either confirms one of its entries or adds one it missed.
 
-use super::paths::CgroupPath;
+use crate::model::cgroup_path;
 use crate::model::incident::Kill;
 use crate::model::log::LogPattern;
 use crate::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Victim};
@@ -126,8 +126,8 @@ fn survivors(incident: &Incident) -> Vec<&str> {
 }
 
 fn kind_of(o: &OomKill, container_id: Option<&str>, survivors: &[&str]) -> KillKind {
-    let path = o.task_memcg.as_deref().or(o.oom_memcg.as_deref()).map(CgroupPath::parse).unwrap_or_default();
-    let id = container_id.or(path.container_id.as_deref());
+    let path = o.task_memcg.as_deref().or(o.oom_memcg.as_deref()).map(cgroup_path::parse).unwrap_or_default();
+    let id = container_id.or(path.container_id);
     match o.limit_level {
         Some(LimitLevel::Node | LimitLevel::Kubepods) => return KillKind::NodeOom,
         Some(LimitLevel::Service) => return KillKind::MemcgService,

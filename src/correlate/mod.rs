@@ -7,7 +7,6 @@ pub mod histories;
 pub mod identity;
 pub mod kills;
 pub mod ledger;
-pub mod paths;
 pub mod pods;
 pub mod profiles;
 pub mod timeline;

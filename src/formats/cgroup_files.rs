@@ -6,8 +6,9 @@
 //! evidence of its own: a lone number says nothing without it, so without the name it is refused.
 
 use super::lines::{Line, lines};
-use super::{Format, Head, Input, Match, cgroup_path};
+use super::{Format, Head, Input, Match};
 use crate::model::cgroup::CgroupReading;
+use crate::model::cgroup_path;
 use crate::model::oom::CgroupIdentity;
 use crate::model::{Facts, Observation, RawTime};
 

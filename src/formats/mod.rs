@@ -12,7 +12,6 @@
 
 pub mod app_log;
 pub mod cgroup_files;
-pub mod cgroup_path;
 pub mod class_histogram;
 pub mod collection_stamp;
 pub mod collector_errors;

@@ -5,6 +5,7 @@
 
 pub mod calltree;
 pub mod cgroup;
+pub mod cgroup_path;
 pub mod delta;
 pub mod diagnostic;
 pub mod facts;

@@ -6,9 +6,6 @@ use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human;
 
-/// Keys of memory.stat that count kernel memory; `kernel` is their sum where the kernel prints it.
-const PARTS: &[&str] = &["slab", "kernel_stack", "pagetables", "sec_pagetables", "percpu", "sock", "vmalloc"];
-
 pub struct KernelMemory;
 
 impl Rule for KernelMemory {
@@ -23,15 +20,21 @@ impl Rule for KernelMemory {
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(limit) = case.limit() else { return };
         let Some(r) = case.reports().filter(|r| !r.what.memcg_stats.is_empty()).last() else { return };
-        let stats = &r.what.memcg_stats;
-        let sock = stats.get("sock").copied().unwrap_or(0);
-        let bytes = stats.get("kernel").map(|k| k + sock).unwrap_or_else(|| PARTS.iter().filter_map(|p| stats.get(*p)).sum()) as f64;
-        let top = PARTS.iter().filter_map(|p| stats.get(*p).map(|v| (*v, *p))).max();
+        let Some(b) = r.what.budget() else { return };
+        let parts = [
+            ("slab", b.slab_bytes),
+            ("kernel stacks", b.kernel_stack_bytes),
+            ("page tables", b.pagetables_bytes),
+            ("sockets", b.sock_bytes),
+            ("other", b.other_kernel_bytes),
+        ];
+        let bytes = parts.iter().map(|p| p.1).sum::<u64>() as f64;
+        let top = parts.iter().filter(|p| p.1 > 0).max_by_key(|p| p.1);
         let says = format!(
             "kernel memory was {} ({:.0} % of the limit){}",
             human(bytes),
             bytes / limit * 100.0,
-            top.map_or(String::new(), |(v, p)| format!(", most of it {p} with {}", human(v as f64)))
+            top.map_or(String::new(), |(name, v)| format!(", most of it {name} with {}", human(*v as f64)))
         );
         if bytes >= 0.35 * limit {
             out.supports(Cause::KernelMemory, Strength::Strong, "Kernel", vec![r.cite.clone()], says.clone());

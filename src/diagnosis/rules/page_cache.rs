@@ -43,11 +43,8 @@ impl Rule for PageCache {
                 }
             }
         }
-        if let Some(r) = case.reports().find(|r| !r.what.memcg_stats.is_empty()) {
-            let stat = |names: &[&str]| names.iter().find_map(|n| r.what.memcg_stats.get(*n)).copied().unwrap_or(0) as f64;
-            let (file, shmem, anon) =
-                (stat(&["file", "total_cache", "cache"]), stat(&["shmem", "total_shmem"]), stat(&["anon", "total_rss", "rss"]));
-            let cache = (file - shmem).max(0.0);
+        if let Some((r, b)) = case.reports().find_map(|r| Some((r, r.what.budget()?))) {
+            let (cache, anon) = (b.file_bytes as f64, b.anon_bytes as f64);
             let says = format!("at the kill file cache was {} and anonymous memory {} of {}", human(cache), human(anon), human(limit));
             if cache >= 0.5 * limit {
                 out.supports(Cause::PageCache, Strength::Moderate, "Kernel", vec![r.cite.clone()], says);

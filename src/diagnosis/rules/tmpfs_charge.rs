@@ -19,8 +19,8 @@ impl Rule for TmpfsCharge {
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(limit) = case.limit() else { return };
-        if let Some(r) = case.reports().filter(|r| r.what.memcg_stats.keys().any(|k| k.ends_with("shmem"))).last() {
-            let shmem = ["shmem", "total_shmem"].iter().find_map(|k| r.what.memcg_stats.get(*k)).copied().unwrap_or(0) as f64;
+        if let Some((r, b)) = case.reports().filter_map(|r| Some((r, r.what.budget()?))).last() {
+            let shmem = b.shmem_bytes as f64;
             let says = format!(
                 "at the kill shmem (files in memory) was {}, {:.0} % of the limit of {}",
                 human(shmem),

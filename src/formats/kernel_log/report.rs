@@ -7,7 +7,7 @@
 use super::carrier::Source;
 use super::grammar::{self, Column, UsageKind, text};
 use super::stamp::Stamp;
-use crate::formats::cgroup_path;
+use crate::model::cgroup_path;
 use crate::model::oom::{Constraint, LimitLevel, OomKill, Task, Victim};
 use crate::model::{ArtifactId, Cite, Claim, Observation, RawTime};
 

@@ -101,7 +101,7 @@ fn systemd(text: &[u8]) -> Option<Word> {
         w.who.workload_hint = unit.map(str_of);
         // A container's scope carries its id.
         if let Some(u) = unit.and_then(|u| std::str::from_utf8(u).ok()) {
-            crate::formats::cgroup_path::parse(u).fill(&mut w.who);
+            crate::model::cgroup_path::parse(u).fill(&mut w.who);
         }
         w
     };
@@ -141,7 +141,7 @@ fn killer(text: &[u8]) -> Option<Word> {
         if let Some(path) =
             text.strip_prefix(b"Killed ").and_then(|r| r.split(|&b| b == b' ').next()).and_then(|p| std::str::from_utf8(p).ok())
         {
-            crate::formats::cgroup_path::parse(path).fill(&mut w.who);
+            crate::model::cgroup_path::parse(path).fill(&mut w.who);
             w.who.cgroup = Some(path.into());
         }
         return Some(w);
@@ -159,7 +159,7 @@ fn killer(text: &[u8]) -> Option<Word> {
             if let Some(path) = find(rest, b"/kubepods").and_then(|p| rest.get(p..)) {
                 let end = path.iter().position(|b| matches!(b, b' ' | b'"' | b'}' | b',')).unwrap_or(path.len());
                 if let Some(path) = path.get(..end).and_then(|p| std::str::from_utf8(p).ok()) {
-                    crate::formats::cgroup_path::parse(path).fill(&mut w.who);
+                    crate::model::cgroup_path::parse(path).fill(&mut w.who);
                     w.who.cgroup = Some(path.into());
                 }
             }

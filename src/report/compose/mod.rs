@@ -199,25 +199,23 @@ fn amount(n: i64, unit: &str) -> String {
     if unit == "bytes" { crate::model::quantity::human(n as f64) } else { n.to_string() }
 }
 
-/// What the charge was made of at the kill; what no counter explains is named as such.
+/// What the charge was made of at the kill, largest first; what no counter explains is named as such.
 fn budget(o: &crate::model::oom::OomKill) -> Vec<(String, u64)> {
-    let stat = |names: &[&str]| names.iter().find_map(|n| o.memcg_stats.get(*n)).copied().unwrap_or(0);
-    let Some(usage) = o.usage_bytes.filter(|_| !o.memcg_stats.is_empty()) else { return Vec::new() };
-    let (file, shmem) = (stat(&["file", "total_cache", "cache"]), stat(&["shmem", "total_shmem"]));
+    let Some(b) = o.budget() else { return Vec::new() };
     let mut parts = vec![
-        ("anonymous".to_owned(), stat(&["anon", "total_rss", "rss"])),
-        ("file cache".to_owned(), file.saturating_sub(shmem)),
-        ("shmem (files in memory)".to_owned(), shmem),
-        ("slab".to_owned(), stat(&["slab"])),
-        ("kernel stacks".to_owned(), stat(&["kernel_stack"])),
-        ("page tables".to_owned(), stat(&["pagetables"])),
-        ("sockets".to_owned(), stat(&["sock"])),
+        ("anonymous", b.anon_bytes),
+        ("file cache", b.file_bytes),
+        ("shmem (files in memory)", b.shmem_bytes),
+        ("slab", b.slab_bytes),
+        ("kernel stacks", b.kernel_stack_bytes),
+        ("page tables", b.pagetables_bytes),
+        ("sockets", b.sock_bytes),
+        ("other kernel memory", b.other_kernel_bytes),
+        ("not explained", u64::try_from(b.residual_bytes).unwrap_or(0)),
     ];
-    let known: u64 = parts.iter().map(|p| p.1).sum();
-    parts.push(("not explained".to_owned(), usage.saturating_sub(known)));
     parts.retain(|p| p.1 > 0);
-    parts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    parts
+    parts.sort_by_key(|p| (std::cmp::Reverse(p.1), p.0));
+    parts.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()
 }
 
 /// Earliest and latest time of any kill, sample, event or profile.

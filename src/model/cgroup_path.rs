@@ -4,8 +4,8 @@
 //! `kubepods` may stand anywhere in the path (kind, k3d, LXC payloads). Refuses to guess: a path without such marks
 //! gives nothing.
 
-use crate::model::Claim;
-use crate::model::oom::LimitLevel;
+use super::Claim;
+use super::oom::LimitLevel;
 
 /// Identity read from one path. Absent fields are not in the path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
