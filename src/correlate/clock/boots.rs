@@ -4,8 +4,9 @@
 //! (a suspended clock, a stamp written late) are outvoted by the largest agreeing group.
 
 use crate::model::facts::Facts;
-use crate::model::time::Basis;
-use crate::model::{ArtifactId, Cite, RawTime, Timestamp, When};
+use crate::model::oom::{OomKill, Victim};
+use crate::model::time::{Basis, SECOND};
+use crate::model::{ArtifactId, Cite, Observation, RawTime, Timestamp, When};
 use std::collections::BTreeMap;
 
 /// Zero points of boots, by artifact and boot number.
@@ -24,6 +25,22 @@ impl Boots {
             if wall.is_known() {
                 wall.earliest = wall.earliest.saturating_sub(b.what.late_ns);
                 zero.entry((b.cite.span.artifact, boot)).or_default().push(shift(wall, ns));
+            }
+        }
+        // A kill that another log dates fixes the boot of the log that has only uptimes.
+        let key = |k: &Observation<OomKill>| k.what.victims.first().cloned().filter(|v| v.total_vm_bytes.is_some());
+        let mut dated: BTreeMap<Victim, When> = BTreeMap::new();
+        for k in &facts.kills {
+            let at = calendar(&k.at, &k.cite);
+            if let (Some(v), true) = (key(k), at.is_known()) {
+                dated.entry(v).or_insert(at);
+            }
+        }
+        for k in &facts.kills {
+            let RawTime::SinceBoot { boot, ns, .. } = k.at else { continue };
+            if let Some(at) = key(k).and_then(|v| dated.get(&v)) {
+                let early = When { earliest: at.earliest.saturating_sub(SECOND), ..*at };
+                zero.entry((k.cite.span.artifact, boot)).or_default().push(shift(early, ns));
             }
         }
         Boots { zero: zero.into_iter().filter_map(|(k, list)| Some((k, agree(&list)?))).collect() }

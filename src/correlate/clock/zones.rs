@@ -2,10 +2,15 @@
 
 use super::years::Years;
 use crate::model::facts::Facts;
-use crate::model::time::{SECOND, parse_iso};
-use crate::model::{ArtifactId, Timestamp};
+use crate::model::oom::{OomKill, Victim};
+use crate::model::time::{MINUTE, SECOND, parse_iso};
+use crate::model::{ArtifactId, Observation, RawTime, Timestamp};
 use jiff::tz::{Offset, TimeZone};
 use std::collections::BTreeMap;
+
+const QUARTER: i64 = 15 * MINUTE;
+/// How far a stamp may lie behind the moment it is written for.
+const LAG: i64 = 30 * SECOND;
 
 /// Zones by artifact.
 #[derive(Debug, Clone, Default)]
@@ -22,8 +27,53 @@ impl Zones {
         Zones { told: tz.and_then(parse), proven: BTreeMap::new() }
     }
 
-    /// Finds offsets that artifacts prove for each other.
-    pub fn learn(&mut self, _facts: &Facts, _years: &Years) {}
+    /// Finds offsets that artifacts prove for each other: a stamp without zone beside the same moment in UTC, in one line
+    /// (an audit record, a service's own stamp) or as one kill told by two logs. What the user said is not doubted.
+    pub fn learn(&mut self, facts: &Facts, years: &Years) {
+        if self.told.is_some() {
+            return;
+        }
+        let civil = |raw: &RawTime, artifact| match *raw {
+            RawTime::NoZone { civil, .. } => Some(civil),
+            RawTime::NoYear { civil, .. } => years.place(artifact, civil),
+            _ => None,
+        };
+        let mut votes: BTreeMap<ArtifactId, BTreeMap<i64, u32>> = BTreeMap::new();
+        let mut vote = |artifact, civil: Timestamp, utc: Timestamp| {
+            let apart = civil.0.saturating_sub(utc.0);
+            // Zones are whole quarters of an hour, up to 14 hours from UTC; stamps lag by seconds.
+            let quarters = apart.saturating_add(QUARTER / 2).div_euclid(QUARTER);
+            if quarters.abs() <= 56 && apart.saturating_sub(quarters * QUARTER).abs() <= LAG {
+                *votes.entry(artifact).or_default().entry(quarters * QUARTER / SECOND).or_insert(0) += 1;
+            }
+        };
+        for b in &facts.boots {
+            let artifact = b.cite.span.artifact;
+            if let (Some(c), RawTime::Utc { at, .. }) = (civil(&b.at, artifact), &b.what.wall) {
+                vote(artifact, c, *at);
+            }
+        }
+        let key = |k: &Observation<OomKill>| k.what.victims.first().cloned().filter(|v| v.total_vm_bytes.is_some());
+        let mut dated: BTreeMap<Victim, Timestamp> = BTreeMap::new();
+        for k in &facts.kills {
+            if let (Some(v), RawTime::Utc { at, .. }) = (key(k), &k.at) {
+                dated.insert(v, *at);
+            }
+        }
+        for k in &facts.kills {
+            let artifact = k.cite.span.artifact;
+            if let (Some(c), Some(at)) = (civil(&k.at, artifact), key(k).and_then(|v| dated.get(&v))) {
+                vote(artifact, c, *at);
+            }
+        }
+        for (artifact, offsets) in votes {
+            // Ties go to the offset nearest to UTC.
+            let best = offsets.into_iter().max_by_key(|(offset, n)| (*n, -offset.abs()));
+            if let Some((offset, _)) = best.filter(|b| b.0 != 0) {
+                self.proven.insert(artifact, offset);
+            }
+        }
+    }
 
     /// The instant that a civil time (read as if UTC) of an artifact means.
     pub fn utc(&self, artifact: ArtifactId, civil: Timestamp) -> Timestamp {
@@ -68,5 +118,24 @@ mod tests {
         assert_eq!(at("+05:30"), "2026-07-01T06:30:00.000000Z");
         assert_eq!(at("UTC"), "2026-07-01T12:00:00.000000Z");
         assert!(!is_valid("Mars/Olympus") && !is_valid("+99:99"));
+    }
+
+    #[test]
+    fn audit_stamps_prove_the_offset_of_a_log() {
+        use crate::model::node::BootAnchor;
+        use crate::model::{Cite, Claim};
+        let utc = civil(2026, 9, 12, 13, 25, 23, 0).unwrap_or_default();
+        let local = civil(2000, 9, 12, 18, 55, 24, 0).unwrap_or_default();
+        let mut facts = Facts::default();
+        facts.boots.push(Observation {
+            at: RawTime::NoYear { civil: local, precision: SECOND },
+            who: Claim::default(),
+            cite: Cite::default(),
+            what: BootAnchor { boot_id: None, wall: RawTime::utc_s(utc), late_ns: SECOND },
+        });
+        let mut zones = Zones::default();
+        zones.learn(&facts, &Years::learn(&facts));
+        let t = civil(2026, 9, 12, 18, 55, 24, 0).unwrap_or_default();
+        assert_eq!(zones.utc(ArtifactId(0), t).rfc3339(), "2026-09-12T13:25:24.000000Z");
     }
 }

@@ -217,7 +217,7 @@ pub fn buddy_page(s: &[u8]) -> Option<u64> {
         return None;
     }
     let kb = after(s, b"*").and_then(digits).filter(|_| find(s, b" = ").is_some())?.0;
-    matches!(kb, 4 | 8 | 16 | 64).then_some(kb * KB)
+    matches!(kb, 4 | 8 | 16 | 64).then(|| kb * KB)
 }
 
 pub fn oom_kill(s: &[u8]) -> Option<OomKillLine<'_>> {

@@ -12,7 +12,7 @@ use super::words;
 use crate::formats::lines::Line;
 use crate::model::log::{LogPattern, LogWord};
 use crate::model::node::BootAnchor;
-use crate::model::time::{SECOND, Timestamp};
+use crate::model::time::SECOND;
 use crate::model::{ArtifactId, Cite, Claim, Facts, Observation, RawTime};
 use memchr::memmem;
 use std::collections::BTreeMap;
@@ -63,6 +63,8 @@ pub struct Session<'a> {
     words: BTreeMap<LogPattern, u32>,
     opening: u32,
     boots_seen: bool,
+    /// Stamp of the first kernel line, where stamps say when a line was received.
+    first_receipt: Option<RawTime>,
 }
 
 impl<'a> Session<'a> {
@@ -83,6 +85,7 @@ impl<'a> Session<'a> {
             words: BTreeMap::new(),
             opening: OPENING,
             boots_seen: false,
+            first_receipt: None,
         }
     }
 
@@ -166,6 +169,9 @@ impl<'a> Session<'a> {
             Escape::Hex => memmem::find(text, b"\\x").is_some(),
             Escape::Octal => memmem::find(text, b"#0").is_some(),
         };
+        if p.receipt && p.source == Source::Kernel && p.stamp.uptime_ns.is_none() && self.first_receipt.is_none() {
+            self.first_receipt = Some(p.stamp.wall.clone());
+        }
         let pending = &mut self.pending;
         pending.raw.clear();
         pending.raw.extend_from_slice(line.text);
@@ -212,7 +218,7 @@ impl<'a> Session<'a> {
         pending.line = line.number;
         pending.stamp = stamp::klog(line.text).map(|k| k.0).unwrap_or_default();
         if pending.stamp.wall == RawTime::Absent
-            && let Some(wall) = logfmt_time(line.text)
+            && let Some(wall) = stamp::logfmt(line.text)
         {
             pending.stamp.wall = wall;
         }
@@ -355,12 +361,12 @@ impl<'a> Session<'a> {
             },
             at => at,
         };
-        let (wall, late_ns) = if let Some(at) = audit(m.text) {
+        let (wall, late_ns) = if let Some(at) = stamp::audit(m.text) {
             (RawTime::Utc { at, precision: 1_000_000 }, SECOND)
         } else if let Some(at) = memmem::find(m.text, b"setting system clock to ").and_then(|i| stamp::iso(m.text.get(i + 24..)?)) {
             let (RawTime::NoZone { civil, precision } | RawTime::Utc { at: civil, precision }) = at.0.wall else { return };
             (RawTime::Utc { at: civil, precision }, SECOND)
-        } else if let (Source::Service(_), Some(RawTime::Utc { at, .. })) = (m.source, logfmt_time(m.text)) {
+        } else if let (Source::Service(_), Some(RawTime::Utc { at, .. })) = (m.source, stamp::logfmt(m.text)) {
             (RawTime::Utc { at, precision: 1000 }, 2 * SECOND)
         } else {
             return;
@@ -430,6 +436,25 @@ impl<'a> Session<'a> {
         self.last_uptime = Some(ns);
     }
 
+    /// Several kills in the second with which the log begins: a journal that started after them stamps what it finds in
+    /// the kernel's buffer with the moment it read it. Only the journal's JSON, export and verbose forms tell the true time.
+    fn late_journal(&mut self) {
+        let second = |t: &RawTime| match *t {
+            RawTime::Utc { at: t, .. } | RawTime::NoZone { civil: t, .. } | RawTime::NoYear { civil: t, .. } => {
+                Some(t.0.div_euclid(SECOND))
+            }
+            _ => None,
+        };
+        let Some(first) = self.first_receipt.as_ref().and_then(second) else { return };
+        let same: Vec<(Option<u32>, u64)> =
+            self.facts.kills.iter().filter(|k| second(&k.at) == Some(first)).map(|k| (k.cite.span.line, k.cite.span.offset)).collect();
+        if let (Some(&(line, offset)), true) = (same.first(), same.len() > 1) {
+            self.facts.warn("late-journal", line, Some(offset), || {
+                format!("{} kills bear the second with which the log begins: they may be older than it says", same.len())
+            });
+        }
+    }
+
     /// Ends the log.
     pub fn finish(mut self) {
         self.flush();
@@ -438,6 +463,7 @@ impl<'a> Session<'a> {
         self.outcomes = outcomes;
         self.drain();
         std::mem::take(&mut self.storm).finish(self.facts);
+        self.late_journal();
         self.facts.kills.sort_by_key(|k| k.cite.span.offset);
         self.facts.logs.sort_by_key(|l| l.cite.span.offset);
     }
@@ -458,22 +484,4 @@ fn json_start(text: &[u8]) -> Option<usize> {
         b'd' if text.starts_with(b"data: {") => Some(6),
         _ => None,
     }
-}
-
-/// `audit(1789219523.571:1823)`: the moment of an audit record.
-pub fn audit(text: &[u8]) -> Option<Timestamp> {
-    let rest = text.get(memmem::find(text, b"audit(")? + 6..)?;
-    let (secs, n) = stamp::digits(rest)?;
-    let (ms, m) = stamp::digits(rest.get(n..)?.strip_prefix(b".")?)?;
-    if m != 3 || !(1_000_000_000..10_000_000_000).contains(&secs) {
-        return None;
-    }
-    Some(Timestamp((secs as i64).checked_mul(SECOND)?.checked_add(ms as i64 * 1_000_000)?))
-}
-
-/// `time="2026-11-02T02:31:54.972751379Z" level=…` of containerd and other logfmt writers.
-fn logfmt_time(text: &[u8]) -> Option<RawTime> {
-    let rest = text.strip_prefix(b"time=\"")?;
-    let quote = memchr::memchr(b'"', rest.get(..rest.len().min(48))?)?;
-    stamp::iso(rest.get(..quote)?).map(|t| t.0.wall)
 }

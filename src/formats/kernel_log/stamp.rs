@@ -228,12 +228,30 @@ pub fn klog(s: &[u8]) -> Option<(Stamp, usize)> {
     (blanks > 0).then_some((Stamp { wall: RawTime::NoYear { civil, precision }, uptime_ns: None }, pos + blanks))
 }
 
+/// `audit(1789219523.571:1823)`: the moment of an audit record.
+pub fn audit(text: &[u8]) -> Option<Timestamp> {
+    let rest = text.get(memchr::memmem::find(text, b"audit(")? + 6..)?;
+    let (secs, n) = digits(rest)?;
+    let (ms, m) = digits(rest.get(n..)?.strip_prefix(b".")?)?;
+    if m != 3 || !(1_000_000_000..10_000_000_000).contains(&secs) {
+        return None;
+    }
+    Some(Timestamp((secs as i64).checked_mul(SECOND)?.checked_add(ms as i64 * 1_000_000)?))
+}
+
+/// `time="2026-11-02T02:31:54.972751379Z" level=…` of containerd and other logfmt writers.
+pub fn logfmt(text: &[u8]) -> Option<RawTime> {
+    let rest = text.strip_prefix(b"time=\"")?;
+    let quote = memchr::memchr(b'"', rest.get(..rest.len().min(48))?)?;
+    iso(rest.get(..quote)?).map(|t| t.0.wall)
+}
+
 /// Offset in seconds of a zone word: `UTC`, `+0530`, `+05:30`, `+03` or a common abbreviation.
 fn zone(word: &[u8]) -> Option<i64> {
     if let Some((&sign @ (b'+' | b'-'), rest)) = word.split_first() {
         let (v, n) = digits(rest)?;
         let secs = match (n, rest.get(2)) {
-            (2, Some(b':')) => v as i64 * 3600 + digits(rest.get(3..)?)?.0 as i64 * 60,
+            (2, Some(b':')) => v as i64 * 3600 + digits(rest.get(3..)?).filter(|m| m.0 < 60)?.0 as i64 * 60,
             (2, None) => v as i64 * 3600,
             (4, _) => (v as i64 / 100) * 3600 + (v as i64 % 100) * 60,
             _ => return None,
