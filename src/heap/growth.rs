@@ -58,40 +58,52 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
     }
     let weight = balance(now, first, &grown);
     let near = nearest_survivors(now, &grown);
-    let holder = holders(now, &grown);
+    let mut holder = holders(now, &grown);
     let mut own = own_growth(now, &grown, &near);
 
-    // Bytes gained by holder.
-    let mut gained = vec![0f64; n];
-    for (v, h) in holder.iter().enumerate().filter(|(_, h)| **h != NONE) {
-        let w = weight_of(&weight, g, v);
-        let bytes = g.self_size.get(v) as f64 * w;
-        if let Some(slot) = gained.get_mut(*h as usize) {
-            *slot += bytes;
+    let mut gained = gains(now, &holder, &weight);
+    // A survivor that gained nothing itself only stands on the way (a link of a list): what seems attached to it belongs to
+    // the survivor that dominates it.
+    let stands_still = |v: u32, gained: &[f64]| {
+        let growth = grown.get(v as usize).copied().flatten().unwrap_or(0);
+        growth.saturating_mul(10) < gained.get(v as usize).copied().unwrap_or(0.0) as i64 && !more_elements(now, v, first)
+    };
+    let still: Vec<bool> = (0..n as u32).map(|v| gained.get(v as usize).is_some_and(|&b| b > 0.0) && stands_still(v, &gained)).collect();
+    let mut moved = false;
+    for (v, h) in holder.iter_mut().enumerate() {
+        if *h == NONE || still.get(*h as usize) != Some(&true) {
+            continue;
         }
-        // What a survivor dominates but another one holds is that one's growth.
+        let dominator = number.get(v).and_then(|&i| near.get(i as usize)).and_then(|&i| now.tree.order.get(i as usize)).copied().unwrap_or(0);
+        if dominator != 0 && g.node_kind(dominator) != NodeKind::Synthetic {
+            *h = dominator;
+            moved = true;
+        }
+    }
+    if moved {
+        gained = gains(now, &holder, &weight);
+    }
+    // What a survivor dominates but another one holds is that one's growth.
+    for (v, h) in holder.iter().enumerate().filter(|(_, h)| **h != NONE) {
         let dominator = number.get(v).and_then(|&i| near.get(i as usize)).copied().unwrap_or(0);
         if now.tree.order.get(dominator as usize) != Some(h)
             && let Some(o) = own.get_mut(dominator as usize)
         {
-            *o = o.saturating_sub(bytes as i64);
+            *o = o.saturating_sub((g.self_size.get(v) as f64 * weight_of(&weight, g, v)) as i64);
         }
     }
     let mut candidates: Vec<(u32, i64)> = Vec::new();
-    for v in 0..n as u32 {
-        let Some(Some(growth)) = grown.get(v as usize) else { continue };
+    for v in 1..n as u32 {
+        let Some(Some(_)) = grown.get(v as usize) else { continue };
         let Some(&i) = number.get(v as usize) else { continue };
         let by_holding = gained.get(v as usize).copied().unwrap_or(0.0) as i64;
         let by_dominating = own.get(i as usize).copied().unwrap_or(0);
-        let stood_still = *growth * 10 < by_holding && !more_elements(now, v, first);
-        let size = if v == 0 || stood_still {
+        let size = if stands_still(v, &gained) {
             0
-        } else if by_dominating > by_holding / 2 && by_dominating < by_holding.saturating_mul(2) {
+        } else if by_holding <= 0 || by_dominating > by_holding / 2 && by_dominating < by_holding.saturating_mul(2) {
             by_dominating
-        } else if by_holding > 0 {
-            by_holding
         } else {
-            by_dominating
+            by_holding
         };
         if size > 0 {
             candidates.push((v, size));
@@ -120,6 +132,17 @@ pub fn find_row(f: &Fold, id: u64) -> Option<usize> {
         }
     }
     (a < f.len() && f.id.get(a) == id).then_some(a)
+}
+
+/// By node: bytes attached to it, weighed by what their classes gained on balance.
+fn gains(now: &Now<'_>, holder: &[u32], weight: &[f64]) -> Vec<f64> {
+    let mut gained = vec![0f64; holder.len()];
+    for (v, h) in holder.iter().enumerate().filter(|(_, h)| **h != NONE) {
+        if let Some(slot) = gained.get_mut(*h as usize) {
+            *slot += now.g.self_size.get(v) as f64 * weight_of(weight, now.g, v);
+        }
+    }
+    gained
 }
 
 /// By class: the share of its new objects by which the class grew on balance, 0 to 1.
