@@ -30,6 +30,7 @@ pub mod log_line;
 pub mod memray;
 pub mod metric_labels;
 pub mod nmt;
+pub mod node_report;
 pub mod openmetrics;
 pub mod pprof;
 pub mod proc_files;
@@ -43,6 +44,7 @@ pub mod tracemalloc_text;
 pub mod transcript;
 pub mod tsdb_block;
 pub mod tsdb_dump;
+pub mod v8_heapprofile;
 pub mod v8_heapsnapshot;
 
 pub use input::{Head, Input, Open};
@@ -102,6 +104,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &pprof::Pprof,
     &v8_heapsnapshot::V8HeapSnapshot,
     &v8_heapsnapshot::V8HeapTimeline,
+    &v8_heapprofile::V8HeapProfile,
+    &node_report::NodeReport,
     &heap_text::HeapText,
     &goroutine_text::GoroutineText,
     &class_histogram::ClassHistogram,

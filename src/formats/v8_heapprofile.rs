@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_stack_of_a_hundred_thousand_frames_is_no_trouble() {
         let one = r#"{"callFrame":{"functionName":"f"},"selfSize":0,"children":["#;
-        let text = format!("{{"head":{}{}}}", one.repeat(100_000), "]}".repeat(100_000));
+        let text = format!(r#"{{"head":{}{}}}"#, one.repeat(100_000), "]}".repeat(100_000));
         let mut t = Tree::default();
         assert_eq!(t.read(text.as_bytes()), Some(()));
         assert_eq!(t.nodes.len(), 100_000);

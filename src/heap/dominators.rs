@@ -32,15 +32,11 @@ pub fn dominators(g: &GraphColumns) -> Tree {
     }
     let Dfs { number, mut order, parent, stack } = dfs;
     drop(stack);
-    let mut idom = immediate(g, &number, &order, parent);
-    if order.len() < n {
-        for v in 0..n as u32 {
-            if number.get(v as usize) == Some(&NONE) {
-                order.push(v);
-                idom.push(0);
-            }
-        }
-    }
+    let left: Vec<u32> =
+        if order.len() < n { (0..n as u32).filter(|&v| number.get(v as usize) == Some(&NONE)).collect() } else { Vec::new() };
+    let mut idom = immediate(g, number, &order, parent);
+    idom.resize(order.len() + left.len(), 0);
+    order.extend(left);
     Tree { order, idom }
 }
 
@@ -141,9 +137,11 @@ fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> (Vec<u32>, V
 }
 
 /// The algorithm proper; `parent` becomes the result.
-fn immediate(g: &GraphColumns, number: &[u32], order: &[u32], mut parent: Vec<u32>) -> Vec<u32> {
+fn immediate(g: &GraphColumns, number: Vec<u32>, order: &[u32], mut parent: Vec<u32>) -> Vec<u32> {
     let r = order.len();
-    let (ends, preds) = predecessors(g, number, order);
+    let (ends, preds) = predecessors(g, &number, order);
+    // As much as a column of the graph: it goes before the next arrays come.
+    drop(number);
     let mut ancestor = parent.clone();
     let mut semi = vec![0u32; r];
     let mut label: Vec<u32> = (0..r as u32).collect();

@@ -7,7 +7,7 @@ use super::dominators::Tree;
 use super::fold;
 use super::measure::Distances;
 use crate::model::delta::PathStep;
-use crate::model::graph::{Class, ClassKind, EdgeKind, Fold, Gain, GraphColumns, GrowthPoint, NONE, NodeKind};
+use crate::model::graph::{Class, ClassKind, EdgeKind, FAR, Fold, Gain, GraphColumns, GrowthPoint, NODE, NONE, NodeKind, WideColumn};
 
 /// Holders looked at closely.
 const HOLDERS: usize = 48;
@@ -20,8 +20,8 @@ const LONGEST_PATH: usize = 40;
 pub struct Now<'a> {
     pub g: &'a GraphColumns,
     pub tree: &'a Tree,
-    /// By number.
-    pub retained: &'a [u64],
+    /// By node.
+    pub retained: &'a WideColumn,
     pub distances: &'a Distances,
     /// Nodes by id.
     pub order: &'a [u32],
@@ -35,49 +35,40 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
     let Some(first) = earlier.first() else { return Vec::new() };
     let g = now.g;
     let n = g.nodes();
-    // Retained growth of survivors; `None` marks the new.
-    let mut grown: Vec<Option<i64>> = vec![None; n];
-    let mut row = 0;
+    let past = Past::find(now, first);
     let mut number = vec![0u32; n];
     for (i, &v) in now.tree.order.iter().enumerate() {
         if let Some(slot) = number.get_mut(v as usize) {
             *slot = i as u32;
         }
     }
-    for &v in now.order {
-        let id = g.id.get(v as usize);
-        while row < first.len() && first.id.get(row) < id {
-            row += 1;
-        }
-        if row < first.len() && first.id.get(row) == id {
-            let size = number.get(v as usize).and_then(|&i| now.retained.get(i as usize)).copied().unwrap_or(0);
-            if let Some(slot) = grown.get_mut(v as usize) {
-                *slot = Some((size as i64).saturating_sub(first.retained.get(row) as i64));
-            }
-        }
-    }
-    let weight = balance(now, first, &grown);
-    let near = nearest_survivors(now, &grown);
-    let mut holder = holders(now, &grown);
-    let mut own = own_growth(now, &grown, &near);
+    let weight = balance(now, &past);
+    let near = nearest_survivors(now, &past);
+    let mut holder = holders(now, &past);
+    let mut own = own_growth(now, &past, &near);
 
     let mut gained = gains(now, &holder, &weight);
     // A survivor that gained nothing itself only stands on the way (a link of a list): what seems attached to it belongs to
     // the survivor that dominates it.
     let stands_still = |v: u32, gained: &[f64]| {
-        let growth = grown.get(v as usize).copied().flatten().unwrap_or(0);
+        let growth = past.growth(v).unwrap_or(0);
         growth.saturating_mul(10) < gained.get(v as usize).copied().unwrap_or(0.0) as i64 && !more_elements(now, v, first)
     };
     let still: Vec<bool> = (0..n as u32).map(|v| gained.get(v as usize).is_some_and(|&b| b > 0.0) && stands_still(v, &gained)).collect();
+    // Where only a root dominates (lists that the runtime holds in several ways) the way is all there is to go by.
+    let mut rooted = vec![0f64; if still.contains(&true) { n } else { 0 }];
     let mut moved = false;
     for (v, h) in holder.iter_mut().enumerate() {
         if *h == NONE || still.get(*h as usize) != Some(&true) {
             continue;
         }
-        let dominator = number.get(v).and_then(|&i| near.get(i as usize)).and_then(|&i| now.tree.order.get(i as usize)).copied().unwrap_or(0);
+        let dominator =
+            number.get(v).and_then(|&i| near.get(i as usize)).and_then(|&i| now.tree.order.get(i as usize)).copied().unwrap_or(0);
         if dominator != 0 && g.node_kind(dominator) != NodeKind::Synthetic {
+            moved |= *h != dominator;
             *h = dominator;
-            moved = true;
+        } else if let Some(r) = rooted.get_mut(*h as usize) {
+            *r += g.self_size.get(v) as f64 * weight_of(&weight, g, v);
         }
     }
     if moved {
@@ -94,12 +85,14 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
     }
     let mut candidates: Vec<(u32, i64)> = Vec::new();
     for v in 1..n as u32 {
-        let Some(Some(_)) = grown.get(v as usize) else { continue };
+        if past.is_new(v) {
+            continue;
+        }
         let Some(&i) = number.get(v as usize) else { continue };
         let by_holding = gained.get(v as usize).copied().unwrap_or(0.0) as i64;
         let by_dominating = own.get(i as usize).copied().unwrap_or(0);
         let size = if stands_still(v, &gained) {
-            0
+            rooted.get(v as usize).copied().unwrap_or(0.0) as i64
         } else if by_holding <= 0 || by_dominating > by_holding / 2 && by_dominating < by_holding.saturating_mul(2) {
             by_dominating
         } else {
@@ -111,7 +104,43 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
     }
     candidates.sort_unstable_by_key(|c| (std::cmp::Reverse(c.1), g.id.get(c.0 as usize)));
     candidates.truncate(HOLDERS);
-    describe(now, earlier, &candidates, &holder, &weight, &number)
+    describe(now, earlier, &candidates, &holder, &weight, &number, &past)
+}
+
+/// The present nodes' rows in the first snapshot.
+struct Past<'a> {
+    first: &'a Fold,
+    retained: &'a WideColumn,
+    /// By node; `NONE` for what is new.
+    row: Vec<u32>,
+}
+
+impl<'a> Past<'a> {
+    fn find(now: &Now<'a>, first: &'a Fold) -> Self {
+        let g = now.g;
+        let mut row = vec![NONE; g.nodes()];
+        let mut at = 0;
+        for &v in now.order {
+            let id = g.id.get(v as usize);
+            while at < first.len() && first.id.get(at) < id {
+                at += 1;
+            }
+            if let Some(slot) = row.get_mut(v as usize).filter(|_| at < first.len() && first.id.get(at) == id) {
+                *slot = at as u32;
+            }
+        }
+        Past { first, retained: now.retained, row }
+    }
+
+    fn is_new(&self, v: u32) -> bool {
+        self.row.get(v as usize) == Some(&NONE)
+    }
+
+    /// Retained growth of a survivor.
+    fn growth(&self, v: u32) -> Option<i64> {
+        let row = self.row.get(v as usize).filter(|r| **r != NONE)?;
+        Some((self.retained.get(v as usize) as i64).saturating_sub(self.first.retained.get(*row as usize) as i64))
+    }
 }
 
 fn more_elements(now: &Now<'_>, v: u32, first: &Fold) -> bool {
@@ -146,8 +175,8 @@ fn gains(now: &Now<'_>, holder: &[u32], weight: &[f64]) -> Vec<f64> {
 }
 
 /// By class: the share of its new objects by which the class grew on balance, 0 to 1.
-fn balance(now: &Now<'_>, first: &Fold, grown: &[Option<i64>]) -> Vec<f64> {
-    let g = now.g;
+fn balance(now: &Now<'_>, past: &Past<'_>) -> Vec<f64> {
+    let (g, first) = (now.g, past.first);
     let (class, table) = fold::classes(first, now.interfaces);
     let current = Fold { classes: g.classes.clone(), ..Fold::default() };
     let common = fold::common(&[(first, &table), (&current, &g.classes)]);
@@ -160,7 +189,7 @@ fn balance(now: &Now<'_>, first: &Fold, grown: &[Option<i64>]) -> Vec<f64> {
         }
         if let (Some(a), Some(b)) = (all.get_mut(c as usize), new.get_mut(c as usize)) {
             *a += 1;
-            *b += u64::from(grown.get(v).is_some_and(Option::is_none));
+            *b += u64::from(past.is_new(v as u32));
         }
     }
     all.iter()
@@ -178,9 +207,9 @@ fn weight_of(weight: &[f64], g: &GraphColumns, v: usize) -> f64 {
 }
 
 /// By number: the nearest survivor among the strict dominators, as a number.
-fn nearest_survivors(now: &Now<'_>, grown: &[Option<i64>]) -> Vec<u32> {
+fn nearest_survivors(now: &Now<'_>, past: &Past<'_>) -> Vec<u32> {
     let order = &now.tree.order;
-    let survived = |i: u32| order.get(i as usize).and_then(|&v| grown.get(v as usize)).is_some_and(Option::is_some);
+    let survived = |i: u32| order.get(i as usize).is_some_and(|&v| !past.is_new(v));
     let mut near = vec![0u32; order.len()];
     for i in 1..order.len() {
         let up = now.tree.idom.get(i).copied().unwrap_or(0);
@@ -193,8 +222,8 @@ fn nearest_survivors(now: &Now<'_>, grown: &[Option<i64>]) -> Vec<u32> {
 }
 
 /// By number: retained growth of a survivor that is not growth of survivors beneath it.
-fn own_growth(now: &Now<'_>, grown: &[Option<i64>], near: &[u32]) -> Vec<i64> {
-    let of = |i: usize| now.tree.order.get(i).and_then(|&v| grown.get(v as usize)).copied().flatten();
+fn own_growth(now: &Now<'_>, past: &Past<'_>, near: &[u32]) -> Vec<i64> {
+    let of = |i: usize| now.tree.order.get(i).and_then(|&v| past.growth(v));
     let mut own: Vec<i64> = (0..near.len()).map(|i| of(i).unwrap_or(0)).collect();
     for i in 1..near.len() {
         if let (Some(growth), Some(up)) = (of(i), near.get(i).and_then(|&u| own.get_mut(u as usize))) {
@@ -205,13 +234,13 @@ fn own_growth(now: &Now<'_>, grown: &[Option<i64>], near: &[u32]) -> Vec<i64> {
 }
 
 /// By node: for new ones the last survivor on their shortest way from a root; `NONE` for survivors.
-fn holders(now: &Now<'_>, grown: &[Option<i64>]) -> Vec<u32> {
-    let mut holder = vec![NONE; grown.len()];
+fn holders(now: &Now<'_>, past: &Past<'_>) -> Vec<u32> {
+    let mut holder = vec![NONE; past.row.len()];
     let mut way = Vec::new();
-    for v in 0..grown.len() as u32 {
+    for v in 0..past.row.len() as u32 {
         let mut at = v;
         let found = loop {
-            if grown.get(at as usize).is_none_or(Option::is_some) {
+            if !past.is_new(at) {
                 break at;
             }
             if let Some(&h) = holder.get(at as usize).filter(|h| **h != NONE) {
@@ -249,6 +278,7 @@ fn describe(
     holder: &[u32],
     weight: &[f64],
     number: &[u32],
+    past: &Past<'_>,
 ) -> Vec<GrowthPoint> {
     let g = now.g;
     let empty = Tally { count: 0, bytes: 0, retained: 0, example: NONE };
@@ -267,7 +297,7 @@ fn describe(
         let i = number.get(v).copied().unwrap_or(0) as usize;
         let up = now.tree.idom.get(i).and_then(|&d| now.tree.order.get(d as usize)).copied().unwrap_or(0);
         if g.class.get(up as usize) != Some(&class) {
-            t.retained = t.retained.saturating_add(now.retained.get(i).copied().unwrap_or(0));
+            t.retained = t.retained.saturating_add(now.retained.get(v));
         }
         let v = v as u32;
         if t.example == NONE || (distance(v), g.id.get(v as usize)) < (distance(t.example), g.id.get(t.example as usize)) {
@@ -296,10 +326,10 @@ fn describe(
         gains.sort_by(|a, b| b.0.bytes.cmp(&a.0.bytes).then(a.0.index.cmp(&b.0.index)));
         let main = leading(&gains, growth);
         let example = main.and_then(|m| gains.get(m)).map_or(v, |g| g.1);
-        let (path, holder_at, nodes) = path_to(now, example, v, number);
+        let (path, holder_at, nodes) = path_to(now, past, example, v);
         let id = g.id.get(v as usize);
         let rows: Vec<Option<(&Fold, usize)>> = earlier.iter().map(|f| find_row(f, id).map(|r| (*f, r))).collect();
-        let retained = number.get(v as usize).and_then(|&i| now.retained.get(i as usize)).copied().unwrap_or(0);
+        let retained = now.retained.get(v as usize);
         let mut sizes: Vec<Option<u64>> = rows.iter().map(|r| r.map(|(f, r)| f.retained.get(r))).collect();
         sizes.push(Some(retained));
         let mut elements: Vec<Option<u64>> = rows.iter().map(|r| r.and_then(|(f, r)| f.elements.get(r)).map(|&e| u64::from(e))).collect();
@@ -339,20 +369,22 @@ fn leading(gains: &[(Gain, u32)], growth: i64) -> Option<usize> {
 }
 
 /// The shortest way from a root to `to`, internals folded away; where on it `holder` stands; and its nodes.
-fn path_to(now: &Now<'_>, to: u32, holder: u32, number: &[u32]) -> (Vec<PathStep>, usize, Vec<u32>) {
+fn path_to(now: &Now<'_>, past: &Past<'_>, to: u32, holder: u32) -> (Vec<PathStep>, usize, Vec<u32>) {
     let g = now.g;
     let mut hops = Vec::new();
     let mut at = to;
     while at != NONE && hops.len() < 10_000 {
-        let via = now.distances.via.get(at as usize).copied().unwrap_or(NONE);
-        hops.push((via, at));
-        at = if via == NONE { NONE } else { now.distances.from.get(at as usize).copied().unwrap_or(NONE) };
+        let from = now.distances.from.get(at as usize).copied().unwrap_or(NONE);
+        hops.push((from, at));
+        at = from;
     }
     hops.reverse();
     let (mut steps, mut nodes, mut holder_at) = (Vec::new(), Vec::new(), 0);
+    // The holder, or the last survivor on the way where the holder (a dominator) does not stand on it.
+    let mut met = false;
     let mut pending = String::new();
-    for (k, &(via, v)) in hops.iter().enumerate() {
-        let edge = if via == NONE { String::new() } else { edge_text(g, via) };
+    for (k, &(from, v)) in hops.iter().enumerate() {
+        let edge = if from == NONE { String::new() } else { edge_text(g, from, v) };
         let inner = matches!(g.node_kind(v), NodeKind::Hidden | NodeKind::Array) && k + 1 < hops.len();
         // An array or table that only serves its owner is no step of its own.
         if inner {
@@ -362,16 +394,26 @@ fn path_to(now: &Now<'_>, to: u32, holder: u32, number: &[u32]) -> (Vec<PathStep
             continue;
         }
         let edge = if pending.is_empty() { edge } else { format!("{}{edge}", std::mem::take(&mut pending)) };
-        if v == holder {
+        if v == holder || !met && !past.is_new(v) {
             holder_at = steps.len();
+            met |= v == holder;
         }
         nodes.push(v);
         steps.push(PathStep {
             edge,
             node: node_text(g, v),
             class: g.class_name(v).to_owned(),
-            retained_bytes: number.get(v as usize).and_then(|&i| now.retained.get(i as usize)).map(|&r| r as i64),
+            retained_bytes: i64::try_from(now.retained.get(v as usize)).ok(),
         });
+    }
+    // Everything before the module that owns the way is how this program happens to reach its module cache.
+    if let Some(at) = steps.get(..=holder_at).and_then(|s| s.iter().rposition(|s: &PathStep| s.class == "Module")).filter(|&at| at > 0) {
+        steps.drain(..at);
+        nodes.drain(..at.min(nodes.len()));
+        holder_at -= at;
+        if let Some(first) = steps.first_mut() {
+            first.edge = "module cache".into();
+        }
     }
     if steps.len() > LONGEST_PATH {
         let drop = steps.len() - LONGEST_PATH;
@@ -384,9 +426,13 @@ fn path_to(now: &Now<'_>, to: u32, holder: u32, number: &[u32]) -> (Vec<PathStep
     (steps, holder_at, nodes)
 }
 
-/// An edge as a program would write it.
-fn edge_text(g: &GraphColumns, e: u32) -> String {
-    let label = g.edge_label(e as usize);
+/// The first strong edge from one node to another as a program would write it.
+fn edge_text(g: &GraphColumns, from: u32, to: u32) -> String {
+    let leads = |e: usize, strong: bool| g.to.get(e).is_some_and(|t| t & NODE == to && (!strong || t & FAR == 0));
+    let Some(e) = g.edges(from).find(|&e| leads(e, true)).or_else(|| g.edges(from).find(|&e| leads(e, false))) else {
+        return String::new();
+    };
+    let label = g.edge_label(e);
     let name = |label: crate::model::graph::EdgeLabel| g.strings.get(label.name()).to_owned();
     match label.kind() {
         EdgeKind::Element | EdgeKind::Hidden => format!("[{}]", label.name()),

@@ -34,9 +34,7 @@ pub fn by_node(tree: &Tree, values: &[u64]) -> WideColumn {
 /// Distances, and where asked the node from which each was first reached.
 pub struct Distances {
     pub of: Vec<i32>,
-    /// Edge over which each node was reached, `NONE` for starts; empty unless asked for.
-    pub via: Vec<u32>,
-    /// Node that edge leaves from; empty unless asked for.
+    /// Node from which each was first reached, `NONE` for starts; empty unless asked for.
     pub from: Vec<u32>,
 }
 
@@ -44,7 +42,7 @@ pub struct Distances {
 pub fn distances(g: &GraphColumns, want_paths: bool) -> Distances {
     let n = g.nodes();
     let paths = if want_paths { n } else { 0 };
-    let mut d = Distances { of: vec![NO_DISTANCE; n], via: vec![NONE; paths], from: vec![NONE; paths] };
+    let mut d = Distances { of: vec![NO_DISTANCE; n], from: vec![NONE; paths] };
     let mut queue = Vec::with_capacity(n);
     for &s in &g.starts {
         if let Some(slot) = d.of.get_mut(s as usize) {
@@ -85,8 +83,7 @@ fn spread(g: &GraphColumns, d: &mut Distances, queue: &mut Vec<u32>, pending: &m
                 }
             }
             *slot = next;
-            if let (Some(via), Some(from)) = (d.via.get_mut(t), d.from.get_mut(t)) {
-                *via = (base + k) as u32;
+            if let Some(from) = d.from.get_mut(t) {
                 *from = v;
             }
             queue.push(to & NODE);
@@ -94,17 +91,17 @@ fn spread(g: &GraphColumns, d: &mut Distances, queue: &mut Vec<u32>, pending: &m
     }
 }
 
-/// Totals by class, and the classes left out. Objects of size 0 do not count. Of two classes with one key the one met last
-/// counts, as in DevTools; the others are hidden.
-pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Option<&[i32]>) -> (Vec<ClassTotals>, Vec<u32>) {
-    #[derive(Clone, Copy)]
-    struct Sum {
-        first: u32,
-        count: u64,
-        bytes: u64,
-        retained: u64,
-        distance: i32,
-    }
+#[derive(Clone, Copy)]
+struct Sum {
+    first: u32,
+    count: u64,
+    bytes: u64,
+    retained: u64,
+    distance: i32,
+}
+
+/// What a class's objects sum up to, retained sizes aside.
+fn own_sums(g: &GraphColumns, distance: Option<&[i32]>) -> Vec<Sum> {
     let mut sums = vec![Sum { first: NONE, count: 0, bytes: 0, retained: 0, distance: i32::MAX }; g.classes.len()];
     for (i, &c) in g.class.iter().enumerate() {
         let size = g.self_size.get(i);
@@ -118,12 +115,15 @@ pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Optio
             s.distance = s.distance.min(d);
         }
     }
-    if let Some((tree, retained)) = tree {
-        for (c, r) in class_retained(g, tree, retained).into_iter().enumerate() {
-            if let Some(s) = sums.get_mut(c) {
-                s.retained = r;
-            }
-        }
+    sums
+}
+
+/// Totals by class, and the classes left out. Objects of size 0 do not count. Of two classes with one key the one met last
+/// counts, as in DevTools; the others are hidden.
+pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Option<&[i32]>) -> (Vec<ClassTotals>, Vec<u32>) {
+    let (mut sums, retained) = rayon::join(|| own_sums(g, distance), || tree.map(|(t, r)| class_retained(g, t, r)));
+    for (s, r) in sums.iter_mut().zip(retained.into_iter().flatten()) {
+        s.retained = r;
     }
     let mut hidden = Vec::new();
     let mut winner: BTreeMap<String, (u32, usize)> = BTreeMap::new();

@@ -49,20 +49,19 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
         answer(graph, &g, ask.ids, Some((&tree, &retained, &distances.of)));
     }
     let Some(plain) = plain else { return };
+    let column = measure::by_node(&tree, &retained);
+    drop(retained);
     let order = fold::by_id(&g);
     let elements = fold::elements(&g, &tree);
     let interfaces = std::mem::take(&mut shapes.interfaces);
+    let marks = fold::marks(&g, &order);
     let folds = earlier.iter().filter_map(|e| e.fold.as_deref()).filter(|f| !f.retained.is_empty());
-    let column = measure::by_node(&tree, &retained);
-    let mut own = fold::fold(&g, &plain, shapes, &order, Some(&column), &elements);
-    drop((plain, column));
-    own.hidden = hidden;
-    let same: Vec<&Fold> = folds.filter(|f| fold::same_process(f, &own) == Some(true)).collect();
+    let same: Vec<&Fold> = folds.filter(|f| fold::same_marks(&f.marks, &marks) == Some(true)).collect();
     if !same.is_empty() {
         let now = growth::Now {
             g: &g,
             tree: &tree,
-            retained: &retained,
+            retained: &column,
             distances: &distances,
             order: &order,
             elements: &elements,
@@ -70,6 +69,12 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
         };
         graph.growth = growth::find(&now, &same);
     }
+    // The fold is as big as half a graph: what it does not need goes first.
+    drop((tree, distances, marks));
+    g.to = Vec::new();
+    g.label = Vec::new();
+    let mut own = fold::fold(&g, &plain, shapes, &order, Some(&column), &elements);
+    own.hidden = hidden;
     own.shapes.interfaces = interfaces;
     graph.fold = Some(Box::new(own));
 }

@@ -329,7 +329,7 @@ impl GraphColumns {
     pub fn edges(&self, n: u32) -> std::ops::Range<usize> {
         let a = self.first_edge.get(n as usize).copied().unwrap_or(0) as usize;
         let b = self.first_edge.get(n as usize + 1).copied().unwrap_or(0) as usize;
-        a..b.min(self.to.len())
+        a..b.min(self.label.len())
     }
 
     /// Target of edge `e`, without the bits.

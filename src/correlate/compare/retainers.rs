@@ -120,6 +120,13 @@ pub fn retainer(p: &GrowthPoint) -> String {
         return holder.class.clone();
     }
     words.reverse();
+    // A named list within the holder that takes all the gains belongs to the name: `_events.price-updated`.
+    let next = p.path.get(p.holder_at + 1).filter(|_| p.path.len() > p.holder_at + 2);
+    if let Some(e) =
+        next.filter(|s| matches!(&*s.class, "Array" | "Map" | "Set" | "Object")).and_then(|s| word(&s.edge)).filter(|e| e != "[]")
+    {
+        words.push(e);
+    }
     words.join(".")
 }
 

@@ -128,8 +128,26 @@ pub fn detached(g: &mut GraphColumns, seeds: &[(u32, u8)]) {
     }
 }
 
-/// Gives every node its class.
-pub fn classes(g: &mut GraphColumns, types: &[Box<str>]) {
+/// Classes found, not yet in the graph: they are found beside other work on it.
+pub struct Classes {
+    class: Vec<u32>,
+    table: Vec<Class>,
+    nameless: u32,
+    scripts: Vec<(u32, Box<str>)>,
+}
+
+impl Classes {
+    pub fn give_to(self, g: &mut GraphColumns) {
+        g.class = self.class;
+        g.classes = self.table;
+        g.nameless = self.nameless;
+        g.scripts = self.scripts;
+    }
+}
+
+/// The class of every node.
+pub fn classes(g: &GraphColumns, types: &[Box<str>]) -> Classes {
+    let mut nameless = NONE;
     let scripts = scripts(g);
     let mut table: Vec<Class> = Vec::new();
     let mut add = |name: &str, place: Option<Place>, kind: ClassKind| {
@@ -163,10 +181,10 @@ pub fn classes(g: &mut GraphColumns, types: &[Box<str>]) {
             continue;
         }
         let Some(known) = by_string.get_mut(name as usize) else {
-            if g.nameless == NONE {
-                g.nameless = add("(name lost)", None, ClassKind::Runtime);
+            if nameless == NONE {
+                nameless = add("(name lost)", None, ClassKind::Runtime);
             }
-            *slot = g.nameless;
+            *slot = nameless;
             continue;
         };
         if *known == NONE {
@@ -200,9 +218,7 @@ pub fn classes(g: &mut GraphColumns, types: &[Box<str>]) {
     if table.is_empty() {
         table.push(Class::default());
     }
-    g.class = class;
-    g.classes = table;
-    g.scripts = scripts;
+    Classes { class, table, nameless, scripts }
 }
 
 /// `<div id="a">` is of class `<div>`, `Detached <div id="a">` of `Detached <div>`; anything else has its own name.

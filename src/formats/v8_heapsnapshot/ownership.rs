@@ -34,16 +34,36 @@ impl Bits {
     }
 }
 
-pub fn apply(g: &mut GraphColumns, known: &Known) {
+/// What was found out about a graph, to be applied to it.
+pub struct Plan {
+    starts: Vec<u32>,
+    page: Bits,
+    owners: Vec<u32>,
+}
+
+/// Finds roots, page ownership and owners of parts.
+pub fn plan(g: &GraphColumns, known: &Known) -> Plan {
     if g.to.is_empty() || g.kind.is_empty() {
-        return;
+        return Plan { starts: Vec::new(), page: Bits::new(0), owners: Vec::new() };
     }
-    g.starts = user_roots(g, known);
-    let (page, owners) = rayon::join(|| page_owned(g, known), || if g.starts.is_empty() { Vec::new() } else { owners(g, known) });
-    give_sizes_to_owners(g, &owners);
-    drop(owners);
-    mark_loose(g, &page, known);
-    mark_far(g, known);
+    let starts = user_roots(g, known);
+    // Without user roots the file shows the machine as it is (`exposeInternals`), and sizes stay where they are.
+    let (page, owners) = rayon::join(|| page_owned(g, known), || if starts.is_empty() { Vec::new() } else { owners(g, known) });
+    Plan { starts, page, owners }
+}
+
+impl Plan {
+    /// Marks in `to`, which is the graph's own column.
+    pub fn mark_loose(&self, g: &GraphColumns, to: &mut [u32], known: &Known) {
+        mark_loose(g, to, &self.page, known);
+    }
+
+    /// Moves sizes and sets what distances need.
+    pub fn finish(self, g: &mut GraphColumns, known: &Known) {
+        g.starts = self.starts;
+        give_sizes_to_owners(g, &self.owners);
+        mark_far(g, known);
+    }
 }
 
 fn is_document_root(g: &GraphColumns, n: u32, known: &Known) -> bool {
@@ -141,10 +161,9 @@ fn give_sizes_to_owners(g: &mut GraphColumns, owners: &[u32]) {
 
 /// Sets [`LOOSE`] on what dominators must not see: self references, shortcuts, a weak table's half of a joint hold, and
 /// what nodes outside the page (a debugger, the embedder) hold of it. Everything at the root counts.
-fn mark_loose(g: &mut GraphColumns, page: &Bits, known: &Known) {
+fn mark_loose(g: &GraphColumns, to: &mut [u32], page: &Bits, known: &Known) {
     let (first, label, ids) = (&g.first_edge, &g.label, &g.id);
-    let mut to = std::mem::take(&mut g.to);
-    each_node(first, 0..first.len().saturating_sub(1), &mut to, &|n, at, edges| {
+    each_node(first, 0..first.len().saturating_sub(1), to, &|n, at, edges| {
         let outside = n != 0 && !page.has(n);
         for (to, label) in edges.iter_mut().zip(label.get(at..).unwrap_or(&[])) {
             let target = *to & NODE;
@@ -159,7 +178,6 @@ fn mark_loose(g: &mut GraphColumns, page: &Bits, known: &Known) {
             }
         }
     });
-    g.to = to;
 }
 
 /// Calls `f(node, its first edge, its edges)` for a range of nodes, on all threads.

@@ -260,9 +260,13 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
     };
     names::detached(&mut graph, &nodes.detachedness);
     let known = names::Known::find(&graph.strings);
-    ownership::apply(&mut graph, &known);
-    names::classes(&mut graph, &head.node_types);
-    shapes::collect(&mut graph);
+    let (plan, names) = rayon::join(|| ownership::plan(&graph, &known), || names::classes(&graph, &head.node_types));
+    names.give_to(&mut graph);
+    let mut to = std::mem::take(&mut graph.to);
+    let ((), shapes) = rayon::join(|| plan.mark_loose(&graph, &mut to, &known), || shapes::collect(&graph));
+    graph.to = to;
+    graph.shapes = shapes;
+    plan.finish(&mut graph, &known);
     graph
 }
 

@@ -12,13 +12,13 @@ const FEWEST_OBJECTS: f64 = 2.0;
 /// and one object in so many.
 const RAREST: f64 = 1000.0;
 
-pub fn collect(g: &mut GraphColumns) {
+pub fn collect(g: &GraphColumns) -> Shapes {
     let plain: Vec<bool> = g.classes.iter().map(|c| &*c.name == "Object" && c.place.is_none()).collect();
     let object = |n: usize| {
         g.class.get(n).is_some_and(|&c| plain.get(c as usize) == Some(&true))
             && g.kind.get(n).and_then(|&k| g.kinds.get(usize::from(k))) == Some(&crate::model::graph::NodeKind::Object)
     };
-    let Some(fallback) = plain.iter().position(|&p| p) else { return };
+    let Some(fallback) = plain.iter().position(|&p| p) else { return Shapes::default() };
     let mut shapes = Shapes { fallback: fallback as u32, start: vec![0], ..Shapes::default() };
     let mut known: HashMap<Box<[u32]>, u32> = HashMap::new();
     let mut handles = Handles { of: vec![NONE; g.strings.len()] };
@@ -72,7 +72,7 @@ pub fn collect(g: &mut GraphColumns) {
             fields: fields.iter().map(|&f| g.strings.get(f).into()).collect(),
         })
         .collect();
-    g.shapes = shapes;
+    shapes
 }
 
 /// Property names of the graph as handles of the shapes' own small table.

@@ -1,0 +1,368 @@
+//! Heap graphs end to end: what a snapshot says, what dominates what, what grew, and what a damaged file still gives.
+
+use postmem::heap::{dominators::dominators, measure};
+use postmem::model::delta::{Delta, RowOptions};
+use postmem::model::graph::{GraphColumns, LOOSE, NodeKind, WideColumn};
+use postmem::model::profile::ProfileBody;
+use postmem::pipeline::{self, Options};
+use proptest::prelude::*;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// A graph of `n` nodes of one byte each with these edges; the bool says that an edge is loose.
+fn graph(n: usize, edges: &[(u32, u32, bool)]) -> GraphColumns {
+    let mut sorted = edges.to_vec();
+    sorted.sort_by_key(|e| e.0);
+    let mut first_edge = vec![0u32; n + 1];
+    for e in &sorted {
+        first_edge[e.0 as usize + 1] += 1;
+    }
+    for i in 0..n {
+        first_edge[i + 1] += first_edge[i];
+    }
+    GraphColumns {
+        kind: vec![0; n],
+        kinds: vec![NodeKind::Object],
+        id: WideColumn { low: (0..n as u32).collect(), wide: vec![] },
+        self_size: WideColumn { low: vec![1; n], wide: vec![] },
+        class: vec![0; n],
+        classes: vec![Default::default()],
+        to: sorted.iter().map(|e| e.1 | if e.2 || e.0 == e.1 { LOOSE } else { 0 }).collect(),
+        label: vec![0; sorted.len()],
+        first_edge,
+        ..GraphColumns::default()
+    }
+}
+
+/// Immediate dominators by node, and retained sizes.
+fn figures(g: &GraphColumns) -> (Vec<u32>, Vec<u64>) {
+    let tree = dominators(g);
+    let retained = measure::retained(g, &tree);
+    let (mut idom, mut size) = (vec![0; g.nodes()], vec![0; g.nodes()]);
+    for (i, &v) in tree.order.iter().enumerate() {
+        idom[v as usize] = tree.order[tree.idom[i] as usize];
+        size[v as usize] = retained[i];
+    }
+    (idom, size)
+}
+
+/// By definition: `d` dominates `v` when `v` cannot be reached without `d`.
+fn naive(g: &GraphColumns) -> Vec<Option<u32>> {
+    let n = g.nodes();
+    let reach = |without: Option<u32>| {
+        let mut seen = vec![false; n];
+        let mut todo = if without == Some(0) { vec![] } else { vec![0u32] };
+        while let Some(v) = todo.pop() {
+            if std::mem::replace(&mut seen[v as usize], true) {
+                continue;
+            }
+            todo.extend(g.edges(v).filter(|&e| g.to[e] & LOOSE == 0).map(|e| g.target(e)).filter(|&t| Some(t) != without));
+        }
+        seen
+    };
+    let reached = reach(None);
+    let without: Vec<Vec<bool>> = (0..n as u32).map(|d| reach(Some(d))).collect();
+    let dominates = |d: usize, v: usize| d != v && reached[v] && !without[d][v];
+    (0..n)
+        .map(|v| {
+            let doms: Vec<usize> = (0..n).filter(|&d| dominates(d, v)).collect();
+            doms.iter().copied().find(|&d| doms.iter().all(|&o| o == d || dominates(o, d))).map(|d| d as u32)
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn dominators_are_those_of_the_definition(n in 1usize..14, raw in prop::collection::vec((0u32..14, 0u32..14, prop::bool::weighted(0.15)), 0..50)) {
+        let edges: Vec<_> = raw.into_iter().map(|(a, b, l)| (a % n as u32, b % n as u32, l)).collect();
+        let g = graph(n, &edges);
+        let (idom, retained) = figures(&g);
+        // What loose edges alone lead to hangs under the root in any case; the definition speaks of what is reached.
+        let reached: Vec<Option<u32>> = naive(&g);
+        let all_reached = reached.iter().skip(1).all(Option::is_some);
+        if all_reached {
+            for v in 1..n {
+                prop_assert_eq!(Some(idom[v]), reached[v], "node {} of {:?}", v, edges);
+            }
+        }
+        prop_assert_eq!(retained[0], n as u64, "the root retains everything");
+        for v in 1..n {
+            prop_assert!(retained[v] >= 1 && retained[idom[v] as usize] > retained[v]);
+        }
+    }
+}
+
+#[test]
+fn a_list_130_000_deep_and_a_hub_of_a_million_do_no_harm() {
+    let n = 130_000u32;
+    let list: Vec<_> = (0..n - 1).flat_map(|i| [(i, i + 1, false), (i + 1, i, false)]).collect();
+    let (idom, retained) = figures(&graph(n as usize, &list));
+    assert!((1..n).all(|v| idom[v as usize] == v - 1));
+    assert_eq!(retained[65_000], u64::from(n) - 65_000);
+    let n = 1_000_000u32;
+    let hub: Vec<_> = (1..n).map(|i| (0, i, false)).collect();
+    let (idom, retained) = figures(&graph(n as usize, &hub));
+    assert!(idom.iter().all(|&d| d == 0) && retained[0] == u64::from(n));
+}
+
+#[test]
+fn what_nothing_holds_hangs_under_the_root() {
+    // 1 is held loosely and holds 2; 3 and 4 hold each other.
+    let g = graph(5, &[(0, 1, true), (1, 2, false), (3, 4, false), (4, 3, false)]);
+    assert_eq!(figures(&g), (vec![0, 0, 1, 0, 0], vec![5, 2, 1, 1, 1]));
+}
+
+/// A snapshot as V8 writes one, from nodes (type, name, id, size) and edges (from, type, name or index, to).
+#[derive(Default)]
+struct Written {
+    nodes: Vec<(u32, String, u64, u64)>,
+    edges: Vec<(usize, u32, String, usize)>,
+    locations: Vec<(usize, u32)>,
+}
+
+const HIDDEN: u32 = 0;
+const STRING: u32 = 2;
+const OBJECT: u32 = 3;
+const SYNTHETIC: u32 = 9;
+const ELEMENT: u32 = 1;
+const PROPERTY: u32 = 2;
+const INTERNAL: u32 = 3;
+const SHORTCUT: u32 = 5;
+const WEAK: u32 = 6;
+
+impl Written {
+    fn node(&mut self, ty: u32, name: &str, id: u64, size: u64) -> usize {
+        self.nodes.push((ty, name.into(), id, size));
+        self.nodes.len() - 1
+    }
+
+    fn edge(&mut self, from: usize, ty: u32, name: &str, to: usize) {
+        self.edges.push((from, ty, name.into(), to));
+    }
+
+    fn text(&self) -> String {
+        let mut strings: Vec<&str> = vec!["<dummy>"];
+        let mut handle = |s: &'_ str, own: &mut Vec<String>| match own.iter().position(|o| o == s) {
+            Some(i) => i + 1,
+            None => {
+                own.push(s.to_owned());
+                own.len()
+            }
+        };
+        let mut own: Vec<String> = Vec::new();
+        let (mut nodes, mut edges) = (String::new(), String::new());
+        for (i, (ty, name, id, size)) in self.nodes.iter().enumerate() {
+            let mine: Vec<_> = self.edges.iter().filter(|e| e.0 == i).collect();
+            let _ = write!(nodes, "{}{ty},{},{id},{size},{},0,0\n", if i == 0 { "" } else { "," }, handle(name, &mut own), mine.len());
+            for (_, ty, name, to) in mine {
+                let name = if *ty == ELEMENT { name.parse().unwrap() } else { handle(name, &mut own) };
+                let _ = write!(edges, "{}{ty},{name},{}\n", if edges.is_empty() { "" } else { "," }, to * 7);
+            }
+        }
+        strings.extend(own.iter().map(String::as_str));
+        let locations: Vec<String> = self.locations.iter().map(|(n, line)| format!("{},82,{line},4", n * 7)).collect();
+        format!(
+            r#"{{"snapshot":{{"meta":{{"node_fields":["type","name","id","self_size","edge_count","trace_node_id","detachedness"],"node_types":[["hidden","array","string","object","code","closure","regexp","number","native","synthetic","concatenated string","sliced string","symbol","bigint","object shape"],"string","number","number","number","number","number"],"edge_fields":["type","name_or_index","to_node"],"edge_types":[["context","element","property","internal","hidden","shortcut","weak"],"string_or_number","node"],"trace_function_info_fields":[],"trace_node_fields":[],"sample_fields":["timestamp_us","last_assigned_id"],"location_fields":["object_index","script_id","line","column"]}},"node_count":{},"edge_count":{},"trace_function_count":0,"extra_native_bytes":100}},
+"nodes":[{nodes}],
+"edges":[{edges}],
+"trace_function_infos":[],
+"trace_tree":[],
+"samples":[],
+"locations":[{}],
+"strings":{}}}"#,
+            self.nodes.len(),
+            self.edges.len(),
+            locations.join(","),
+            serde_json::to_string(&strings).unwrap(),
+        )
+    }
+}
+
+/// A program with a map that keeps `entries` sessions, a ring that keeps its last 200, and some strings.
+fn program(entries: u64, turned: u64) -> Written {
+    let mut w = Written::default();
+    let root = w.node(SYNTHETIC, "", 1, 0);
+    let gc = w.node(SYNTHETIC, "(GC roots)", 3, 0);
+    let global = w.node(OBJECT, "global", 5, 64);
+    w.edge(root, ELEMENT, "1", gc);
+    w.edge(root, SHORTCUT, "global", global);
+    let cache = w.node(OBJECT, "SessionCache", 7, 32);
+    let map = w.node(OBJECT, "Map", 9, 32);
+    let table = w.node(HIDDEN, "system / OrderedHashMap", 20_001 + 2 * entries, 16 * entries + 16);
+    w.edge(global, PROPERTY, "cache", cache);
+    w.edge(cache, PROPERTY, "entries", map);
+    w.edge(map, INTERNAL, "table", table);
+    let ring = w.node(OBJECT, "Array", 11, 32);
+    w.edge(global, PROPERTY, "recent", ring);
+    w.locations.push((cache, 3));
+    for i in 0..entries {
+        let s = w.node(OBJECT, "Session", 100_001 + 2 * i, 48);
+        let text = w.node(STRING, "secret token", 500_001 + 2 * i, 200);
+        w.edge(table, INTERNAL, &format!("{i}"), s);
+        w.edge(s, PROPERTY, "token", text);
+        w.locations.push((s, 9));
+    }
+    for i in 0..200 {
+        let e = w.node(OBJECT, "RingEntry", 900_001 + 2 * (turned + i), 4000);
+        w.edge(ring, ELEMENT, &format!("{i}"), e);
+        w.locations.push((e, 30));
+    }
+    for i in 0..500 {
+        let s = w.node(STRING, &format!("stable {i}"), 1001 + 2 * i, 16);
+        w.edge(gc, ELEMENT, &format!("{i}"), s);
+    }
+    let weak = w.node(OBJECT, "Forgotten", 13, 24);
+    w.edge(global, WEAK, "weak", weak);
+    w
+}
+
+fn saved(dir: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = dir.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn diff(files: &[PathBuf]) -> Delta {
+    let rows = RowOptions { top: Some(0), ..RowOptions::default() };
+    pipeline::diff(files, &Options { rows, ..Options::default() }).unwrap()
+}
+
+#[test]
+fn sizes_move_to_owners_and_weak_references_hold_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = saved(&dir, "a.heapsnapshot", program(10, 0).text().as_bytes());
+    let rows = RowOptions { nodes: vec![9, 20_021, 13, 4], ..RowOptions::default() };
+    let incident = pipeline::read(&[file], &Options { rows, ..Options::default() }).unwrap();
+    let profile = &incident.profiles[0].what;
+    let ProfileBody::Graph(g) = &profile.body else { panic!("no graph") };
+    // The table's 176 bytes belong to the map; sessions and tokens hang below it.
+    let map = &g.answers[0];
+    assert_eq!((map.self_bytes, map.retained_bytes, map.distance, map.dominator_id), (32 + 176, Some(208 + 10 * 248), Some(3), Some(7)));
+    assert_eq!(g.answers[1].self_bytes, 0);
+    let forgotten = &g.answers[2];
+    assert_eq!((forgotten.dominator_id, forgotten.distance), (Some(1), Some(-5)), "only a weak reference leads there");
+    assert_eq!(g.unknown_ids, [4]);
+    let session = g.rows.iter().find(|r| &*r.class.name == "Session").unwrap();
+    assert_eq!((session.class.key().as_str(), session.count, session.bytes, session.retained_bytes), ("82,9,4,Session", 10, 480, Some(2480)));
+    let total: i64 = program(10, 0).nodes.iter().map(|n| n.3 as i64).sum();
+    assert_eq!(profile.totals[0], total + 100, "bytes outside the heap count");
+}
+
+#[test]
+fn a_map_that_grows_is_named_and_a_ring_that_turns_over_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let files: Vec<PathBuf> = [(300, 0), (900, 400), (1500, 800)]
+        .iter()
+        .enumerate()
+        .map(|(i, &(n, t))| saved(&dir, &format!("t{i}.heapsnapshot"), program(n, t).text().as_bytes()))
+        .collect();
+    let d = diff(&files);
+    assert_eq!(d.same_process, Some(true));
+    let session = d.rows.iter().find(|r| r.name == "Session").unwrap();
+    assert_eq!((session.added_count, session.removed_count, session.trend.as_str()), (Some(1200), Some(0), "every-step"));
+    let ring = d.rows.iter().find(|r| r.name == "RingEntry").unwrap();
+    assert_eq!((ring.added_count, ring.removed_count, ring.bytes_delta, ring.trend.as_str()), (Some(200), Some(200), Some(0), "churn"));
+    assert_eq!(d.suspects.len(), 1, "{:?}", d.suspects);
+    let s = &d.suspects[0];
+    assert_eq!((s.pattern.as_str(), s.objects_added), ("unbounded-cache", Some(1200)));
+    assert!(s.culprits.contains(&("retainer".into(), "SessionCache.entries".into())), "{:?}", s.culprits);
+    let told = serde_json::to_string(&d).unwrap();
+    assert!(!told.contains("secret"), "contents of strings stay hidden");
+}
+
+#[test]
+fn a_snapshot_beside_itself_shows_nothing_and_another_process_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = saved(&dir, "a.heapsnapshot", program(300, 0).text().as_bytes());
+    let d = diff(&[a.clone(), a.clone()]);
+    assert!(d.rows.is_empty() && d.suspects.is_empty());
+    let mut other = program(300, 0);
+    for (i, n) in other.nodes.iter_mut().enumerate().skip(8) {
+        n.1 = format!("else {}", i % 7);
+    }
+    let b = saved(&dir, "b.heapsnapshot", other.text().as_bytes());
+    let d = diff(&[a, b]);
+    assert_eq!(d.same_process, Some(false));
+    assert!(d.suspects.is_empty() && !d.limits.is_empty());
+}
+
+#[test]
+fn a_file_cut_anywhere_says_so_and_keeps_what_came_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = program(60, 0).text();
+    let edges = text.find("\"edges\"").unwrap();
+    let earlier = saved(&dir, "earlier.heapsnapshot", text.as_bytes());
+    let nodes = program(60, 0).nodes.len() as i64;
+    let mut kept_before = 0;
+    for cut in (0..text.len()).step_by(997).chain([edges + 2, text.len() - 3]) {
+        let file = saved(&dir, "cut.heapsnapshot", &text.as_bytes()[..cut]);
+        let incident = pipeline::read(std::slice::from_ref(&file), &Options::default()).unwrap();
+        let troubles = incident.artifacts[0].diagnostics.iter().count();
+        assert!(troubles > 0, "cut at {cut} is not told");
+        let kept = incident.profiles.first().map_or(0, |p| p.what.totals[1]);
+        if cut >= edges {
+            assert_eq!(kept, nodes, "all nodes stand before {cut}");
+            let d = diff(&[earlier.clone(), file]);
+            assert!(d.snapshots[1].truncated);
+            let session = d.rows.iter().find(|r| r.name == "Session");
+            assert!(session.is_none_or(|r| r.count_delta == Some(0)), "names are borrowed from the earlier file: {session:?}");
+        }
+        kept_before = kept_before.max(kept);
+    }
+    assert_eq!(kept_before, nodes);
+}
+
+#[test]
+fn damage_never_panics() {
+    let text = program(12, 3).text().into_bytes();
+    let mut seed = 0x2545_f491_4f6c_dd1du64;
+    let mut random = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    for _ in 0..400 {
+        let mut bytes = text.clone();
+        for _ in 0..1 + random() % 4 {
+            let at = random() as usize % bytes.len();
+            bytes[at] = b"0123456789,[]{}\"\\x-\n"[random() as usize % 20];
+        }
+        let mut facts = postmem::model::Facts::default();
+        read_snapshot(&bytes, &mut facts);
+    }
+}
+
+/// What a fuzzer calls: parses and settles any bytes as a snapshot.
+fn read_snapshot(bytes: &[u8], facts: &mut postmem::model::Facts) {
+    use postmem::formats::{Format, v8_heapsnapshot::V8HeapSnapshot};
+    let content = postmem::bundle::Content::memory(bytes.to_vec());
+    let input = postmem::formats::Input {
+        artifact: Default::default(),
+        path: "x.heapsnapshot",
+        len: Some(bytes.len() as u64),
+        modified: None,
+        who: Default::default(),
+        source: &content,
+    };
+    V8HeapSnapshot.parse(&input, facts);
+    for p in &mut facts.profiles {
+        if let ProfileBody::Graph(g) = &mut p.what.body {
+            postmem::heap::settle::settle(g, postmem::heap::settle::Ask { ids: &[1], compare: true }, &[]);
+        }
+    }
+}
+
+#[test]
+fn a_heapsnapshot_written_by_node_reads_whole() {
+    let file = PathBuf::from("samples/formats/v8-heapsnapshot/listeners.heapsnapshot.gz");
+    let incident = pipeline::read(&[file], &Options::default()).unwrap();
+    let ProfileBody::Graph(g) = &incident.profiles[0].what.body else { panic!("no graph") };
+    let count = |name: &str| g.rows.iter().filter(|r| &*r.class.name == name).map(|r| r.count).sum::<u64>();
+    assert_eq!(count("Subscription"), 25);
+    let own = g.rows.iter().find(|r| &*r.class.name == "Subscription").unwrap();
+    assert_eq!(own.class.kind, postmem::model::graph::ClassKind::Program);
+    assert!(incident.artifacts[0].diagnostics.iter().count() == 0);
+}
