@@ -245,7 +245,10 @@ fn sizes_move_to_owners_and_weak_references_hold_nothing() {
     assert_eq!((forgotten.dominator_id, forgotten.distance), (Some(1), Some(-5)), "only a weak reference leads there");
     assert_eq!(g.unknown_ids, [4]);
     let session = g.rows.iter().find(|r| &*r.class.name == "Session").unwrap();
-    assert_eq!((session.class.key().as_str(), session.count, session.bytes, session.retained_bytes), ("82,9,4,Session", 10, 480, Some(2480)));
+    assert_eq!(
+        (session.class.key().as_str(), session.count, session.bytes, session.retained_bytes),
+        ("82,9,4,Session", 10, 480, Some(2480))
+    );
     let total: i64 = program(10, 0).nodes.iter().map(|n| n.3 as i64).sum();
     assert_eq!(profile.totals[0], total + 100, "bytes outside the heap count");
 }
