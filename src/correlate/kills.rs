@@ -1,6 +1,7 @@
 //! Endings: kernel reports, container states, events and log words joined into one entry per ending.
 //! The kernel log is the witness of record; every other witness either confirms one of its entries or adds one it missed.
 
+use super::endings;
 use crate::model::cgroup_path;
 use crate::model::incident::Kill;
 use crate::model::log::LogPattern;
@@ -240,51 +241,40 @@ fn container_ending(incident: &Incident, kills: &mut Vec<Kill>, p: &Placed<PodSt
         k.started = k.started.or(run.started);
         k.owner.container = Some(c.name.clone());
         if k.limit_bytes.is_none() {
-            k.limit_bytes = c.limits.memory_bytes;
+            k.limit_bytes = endings::limit_in_force(incident, p, c, None).bytes;
         }
         witness(k, "container status", cite, says);
         return;
     }
-    let Some(kind) = status_kind(incident, &owner, c, run, at) else { return };
-    let limit = c.limits_in_force.as_ref().and_then(|l| l.memory_bytes).or(c.limits.memory_bytes);
+    let ending = endings::classify(incident, p, c, run);
+    // One stop on request is how every rollout ends; a container that keeps being stopped is another matter.
+    let repeated = c.restart_count.is_some_and(|n| n >= REPEATED);
+    // Evictions are of pods and have their own entries.
+    let Some(kind) = ending.kind.filter(|k| *k != KillKind::Eviction && (*k != KillKind::Sigterm || repeated)) else { return };
+    let limit = endings::limit_in_force(incident, p, c, None);
+    let level = match kind {
+        KillKind::MemcgContainer => Some(LimitLevel::Container),
+        KillKind::MemcgPod => Some(LimitLevel::Pod),
+        KillKind::NodeOom => Some(LimitLevel::Node),
+        _ => None,
+    };
+    let status = cite.span;
+    let mut evidence = vec![(cite, says)];
+    evidence.extend(ending.evidence.into_iter().filter(|(cite, _)| cite.span != status));
     kills.push(Kill {
         at,
         kind,
         owner,
         victims: Vec::new(),
-        limit_level: kind.is_memory().then_some(LimitLevel::Container).filter(|_| kind == KillKind::MemcgContainer),
-        limit_bytes: limit.filter(|_| kind.is_memory()),
+        limit_level: level,
+        limit_bytes: limit.bytes.filter(|_| kind.is_memory() && kind != KillKind::NodeOom),
         count: 1,
         exit_code: run.exit_code,
         started: run.started,
         witnesses: vec!["container status"],
-        evidence: vec![(cite, says)],
+        evidence,
         ..Kill::default()
     });
-}
-
-/// What a terminated state means where no kernel report is near. `None`: an ordinary end, or one that cannot be told.
-fn status_kind(incident: &Incident, owner: &Owner, c: &ContainerState, run: &ContainerRun, at: Option<When>) -> Option<KillKind> {
-    let code = run.exit_code?;
-    if run.reason.as_deref() == Some("OOMKilled") {
-        return Some(if code == 137 { KillKind::MemcgContainer } else { KillKind::ChildProcess });
-    }
-    if probe_event(incident, owner, at).is_some() && (code == 137 || code == 143) {
-        return Some(KillKind::ProbeKill);
-    }
-    let words = incident.logs.iter().any(|l| {
-        l.owner.same_pod(owner)
-            && matches!(
-                l.what.pattern,
-                LogPattern::V8HeapLimit | LogPattern::JvmFatal | LogPattern::GoOutOfMemory | LogPattern::JavaOutOfMemory
-            )
-    });
-    match code {
-        134 | 133 | 3 | 1 | 2 if words => Some(KillKind::RuntimeAbort),
-        // One stop on request is how every rollout ends; a container that keeps being stopped is another matter.
-        143 if c.restart_count.is_some_and(|n| n >= REPEATED) => Some(KillKind::Sigterm),
-        _ => None,
-    }
 }
 
 /// The kubelet's word that a probe killed this container, at a time that fits.

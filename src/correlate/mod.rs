@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod clock;
 pub mod compare;
+pub mod endings;
 pub mod histories;
 pub mod identity;
 pub mod kills;
@@ -51,6 +52,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         kills,
         pods,
         workloads,
+        policies,
         nodes,
         events,
         usage,
@@ -68,6 +70,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.oom_reports = place.all(kills);
     incident.pods = place.all(pods);
     incident.workloads = place.all(workloads);
+    incident.policies = place.all(policies);
     incident.nodes = place.all(nodes);
     incident.events = place.all(events);
     for e in &mut incident.events {

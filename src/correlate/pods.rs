@@ -8,6 +8,9 @@ use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState, Resou
 use crate::model::{Incident, Placed};
 use std::collections::BTreeMap;
 
+/// Things of one name that are looked at for a copy; more of them are not copies but a flood.
+const ALIKE_MAX: usize = 64;
+
 pub fn merge(incident: &mut Incident) {
     let pods = std::mem::take(&mut incident.pods);
     incident.pods = merge_pods(pods);
@@ -56,7 +59,8 @@ fn merge_pods(pods: Vec<Placed<PodState>>) -> Vec<Placed<PodState>> {
 
 /// The one pod of this name that `p` can be a copy of.
 fn only(same: &[usize], out: &[Placed<PodState>], p: &PodState, also: impl Fn(&PodState) -> bool) -> Option<usize> {
-    let mut fits = same.iter().copied().filter(|&i| out.get(i).is_some_and(|q| also(&q.what) && compatible(&q.what, p)));
+    let mut fits =
+        same.iter().rev().take(ALIKE_MAX).copied().filter(|&i| out.get(i).is_some_and(|q| also(&q.what) && compatible(&q.what, p)));
     let first = fits.next()?;
     fits.next().is_none().then_some(first)
 }
@@ -238,7 +242,7 @@ fn merge_events(events: Vec<Placed<KubeEvent>>) -> Vec<Placed<KubeEvent>> {
     for e in events {
         let key = (e.what.object_kind.clone(), e.what.object_name.clone(), e.what.reason.clone(), e.what.message.clone());
         let same = seen.entry(key).or_default();
-        let twin = same.iter().copied().find(|&i| out.get(i).is_some_and(|o| is_copy(o, &e)));
+        let twin = same.iter().rev().take(ALIKE_MAX).copied().find(|&i| out.get(i).is_some_and(|o| is_copy(o, &e)));
         match twin.and_then(|i| out.get_mut(i)) {
             Some(have) => absorb_event(have, e),
             None => {

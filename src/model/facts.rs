@@ -6,7 +6,7 @@ use super::log::LogWord;
 use super::node::{BootAnchor, CaptureHint, MemInfo, MissingEvidence, NodeState, ProcessReading};
 use super::observation::Observation;
 use super::oom::OomKill;
-use super::pod::{KubeEvent, PodState, UsageReading, WorkloadState};
+use super::pod::{KubeEvent, PodState, SizingPolicy, UsageReading, WorkloadState};
 use super::profile::HeapProfile;
 use super::series::Series;
 use super::source::{ArtifactId, Cite};
@@ -29,6 +29,7 @@ pub struct Facts {
     pub kills: Vec<Observation<OomKill>>,
     pub pods: Vec<Observation<PodState>>,
     pub workloads: Vec<Observation<WorkloadState>>,
+    pub policies: Vec<Observation<SizingPolicy>>,
     pub nodes: Vec<Observation<NodeState>>,
     pub events: Vec<Observation<KubeEvent>>,
     pub usage: Vec<Observation<UsageReading>>,
@@ -57,6 +58,7 @@ impl Facts {
             kills,
             pods,
             workloads,
+            policies,
             nodes,
             events,
             usage,
@@ -74,6 +76,7 @@ impl Facts {
         kills.len()
             + pods.len()
             + workloads.len()
+            + policies.len()
             + nodes.len()
             + events.len()
             + usage.len()
@@ -94,6 +97,7 @@ impl Facts {
             kills,
             pods,
             workloads,
+            policies,
             nodes,
             events,
             usage,
@@ -111,6 +115,7 @@ impl Facts {
         self.kills.extend(kills);
         self.pods.extend(pods);
         self.workloads.extend(workloads);
+        self.policies.extend(policies);
         self.nodes.extend(nodes);
         self.events.extend(events);
         self.usage.extend(usage);

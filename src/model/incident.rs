@@ -9,7 +9,7 @@ use super::log::LogWord;
 use super::node::{BootAnchor, MemInfo, MissingEvidence, NodeState, ProcessReading};
 use super::observation::Placed;
 use super::oom::{KillKind, LimitLevel, OomKill, Victim};
-use super::pod::{KubeEvent, PodState, UsageReading, WorkloadState};
+use super::pod::{KubeEvent, PodState, SizingPolicy, UsageReading, WorkloadState};
 use super::profile::HeapProfile;
 use super::quantity::Bytes;
 use super::series::Series;
@@ -139,6 +139,7 @@ pub struct Incident {
     pub kills: Vec<Kill>,
     pub pods: Vec<Placed<PodState>>,
     pub workloads: Vec<Placed<WorkloadState>>,
+    pub policies: Vec<Placed<SizingPolicy>>,
     pub nodes: Vec<Placed<NodeState>>,
     pub events: Vec<Placed<KubeEvent>>,
     pub usage: Vec<Placed<UsageReading>>,

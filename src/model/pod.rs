@@ -144,6 +144,19 @@ pub struct WorkloadState {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// An object that sets or bounds sizes: LimitRange, ResourceQuota, HorizontalPodAutoscaler, VerticalPodAutoscaler,
+/// PodDisruptionBudget.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SizingPolicy {
+    pub kind: String,
+    pub namespace: Option<String>,
+    pub name: String,
+    /// Kind/name of what it scales, where it names one.
+    pub target: Option<String>,
+    /// Figures as written, by their path below `spec`: `limits.Container.default.memory` → `512Mi`.
+    pub values: BTreeMap<String, String>,
+}
+
 /// An event. `first`/`last` are as written: absolute or an age.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct KubeEvent {

@@ -13,6 +13,7 @@ mod batch_peak;
 mod heap_or_native;
 mod kernel_memory;
 mod kill_scope;
+pub mod known_defects;
 mod limit_below_need;
 mod load;
 mod neighbour_in_pod;
@@ -44,5 +45,6 @@ pub static RULES: &[&dyn Rule] = &[
     &neighbour_in_pod::NeighbourInPod,
     &node_overcommit::NodeOvercommit,
     &node_agent_leak::NodeAgentLeak,
+    &known_defects::KnownDefects,
     &no_problem::NoProblem,
 ];

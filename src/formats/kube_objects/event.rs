@@ -7,7 +7,7 @@ use crate::model::pod::KubeEvent;
 use crate::model::time::{parse_iso, parse_rfc3339};
 use crate::model::{Claim, Observation, RawTime};
 
-pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>) {
+pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>, partial: bool) {
     // Audit log entries are also called Event; they have neither of these objects.
     let object = if v.has("involvedObject") { v.get("involvedObject") } else { v.get("regarding") };
     let Some(reason) = v.get("reason").owned().filter(|_| object.is_map()) else { return };
@@ -24,6 +24,10 @@ pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>) {
     let source = source.or_else(|| v.get("reportingComponent").owned()).or_else(|| v.get("reportingController").owned());
     let host = [v.get("source"), v.get("deprecatedSource")].iter().find_map(|s| s.get("host").owned());
     let message_key = if v.has("message") { "message" } else { "note" };
+    // Of an event whose end was lost only what stands before the damage is there, which may be half of it.
+    if partial && !v.has(message_key) {
+        return;
+    }
     let object_kind = object.get("kind").owned();
     let object_name = object.get("name").owned();
     let namespace = object.get("namespace").owned();

@@ -165,6 +165,9 @@ fn unescape(raw: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// Damaged places after which reading gives up: each may cost a look through the rest of the file.
+const RECOVERIES_MAX: usize = 500;
+
 /// Reads every document of `bytes` into `sink`.
 pub fn read(bytes: &[u8], sink: &mut impl Sink) {
     let mut lex = Lexer { bytes, pos: 0, line: 1 };
@@ -173,6 +176,7 @@ pub fn read(bytes: &[u8], sink: &mut impl Sink) {
     let mut expect = Expect::Value;
     // Column of the first byte of a list element, for finding the next one after damage.
     let mut item_column = 0usize;
+    let mut recoveries = 0usize;
     loop {
         lex.skip_blank();
         let place = lex.place();
@@ -250,6 +254,14 @@ pub fn read(bytes: &[u8], sink: &mut impl Sink) {
             continue;
         }
         sink.trouble(Reading::Bad, place, why);
+        recoveries += 1;
+        if recoveries > RECOVERIES_MAX {
+            let (item, root) = b.abandon();
+            item.into_iter().for_each(|v| sink.object(v, true));
+            root.into_iter().for_each(|v| sink.document(v, true));
+            sink.trouble(Reading::Cut, place, "too much of it is not JSON; reading stopped here");
+            break;
+        }
         let from = lex.pos.max(place.offset as usize + 1);
         let item = b.abandon_item();
         item.into_iter().for_each(|v| sink.object(v, true));

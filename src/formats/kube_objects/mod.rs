@@ -8,6 +8,7 @@ mod json;
 mod metrics;
 mod node;
 mod pod;
+mod policy;
 mod tree;
 mod workload;
 mod yaml;
@@ -55,7 +56,7 @@ impl Format for KubeObjects {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let mut state = State { path: input.path, out, list_start: 0, documents: 0 };
+        let mut state = State { path: input.path, out, list_start: 0 };
         let mut head = [0u8; 64];
         let looks_json = input.reader().and_then(|mut r| std::io::Read::read(&mut r, &mut head)).is_ok_and(|n| {
             let h = head.get(..n).unwrap_or(&[]);
@@ -180,7 +181,6 @@ struct State<'s, 'o> {
     out: &'o mut Facts,
     /// Workloads from here on belong to the present document's list.
     list_start: usize,
-    documents: usize,
 }
 
 /// Turns values into facts; `window` is the text in which they stand.
@@ -211,13 +211,14 @@ impl Extract<'_, '_, '_, '_> {
         let kind = v.get("kind").text().unwrap_or("");
         match kind {
             "Pod" => pod::read(self, v),
-            "Event" => event::read(self, v),
+            "Event" => event::read(self, v, partial),
             "Node" => node::read(self, v),
             "PodMetrics" => metrics::pod(self, v),
             "NodeMetrics" => metrics::node(self, v),
             "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "CronJob" | "ReplicationController" => {
                 workload::read(self, v, kind)
             }
+            _ if policy::KINDS.contains(&kind) => policy::read(self, v, kind),
             "" => self.by_shape(v, partial),
             _ => {
                 for item in v.get("items").items() {
@@ -228,10 +229,10 @@ impl Extract<'_, '_, '_, '_> {
     }
 
     /// Elements of typed lists carry no kind; what they are made of tells.
-    fn by_shape(&mut self, v: &Value<'_>, _partial: bool) {
+    fn by_shape(&mut self, v: &Value<'_>, partial: bool) {
         let spec = v.get("spec");
         if v.has("involvedObject") || v.has("regarding") {
-            event::read(self, v);
+            event::read(self, v, partial);
         } else if matches!(spec.get("containers"), Value::Seq(_)) {
             pod::read(self, v);
         } else if v.at(&["status", "nodeInfo"]).is_map() {
@@ -242,6 +243,8 @@ impl Extract<'_, '_, '_, '_> {
             metrics::pod(self, v);
         } else if spec.get("template").is_map() || spec.get("jobTemplate").is_map() {
             workload::read(self, v, workload::kind_of(v, self.state.path));
+        } else if let Some(kind) = policy::kind_of(v) {
+            policy::read(self, v, kind);
         } else if v.get("pods").items().any(|p| p.has("podRef")) || v.at(&["node", "nodeName"]).text().is_some() {
             metrics::summary(self, v);
         }
@@ -254,8 +257,16 @@ impl Sink for Extract<'_, '_, '_, '_> {
     }
 
     fn document(&mut self, value: Value<'_>, partial: bool) {
-        self.state.documents += 1;
         self.one(&value, partial);
+        // A list whose `items` key was damaged still holds objects.
+        if value.has("kind") || value.has("apiVersion") {
+            for e in value.entries().iter().filter(|e| e.key != "items") {
+                e.value
+                    .items()
+                    .filter(|o| o.has("metadata") && (o.has("spec") || o.has("involvedObject")))
+                    .for_each(|o| self.one(o, partial));
+            }
+        }
         // A list names its kind once, in YAML after its elements.
         let from = std::mem::replace(&mut self.state.list_start, self.state.out.workloads.len());
         if let Some(kind) = value.get("kind").text().and_then(|k| k.strip_suffix("List")).filter(|k| !k.is_empty()) {

@@ -54,11 +54,14 @@ impl Splitter {
         let blank = indent == text.len() || text.get(indent) == Some(&b'#') && self.piece.is_empty();
         if self.in_items && !blank {
             let dash = text.get(indent) == Some(&b'-') && matches!(text.get(indent + 1), None | Some(b' '));
-            let column = *self.dash.get_or_insert(if dash { indent } else { usize::MAX });
-            if dash && indent == column {
+            // The outermost dashes are the items', even where the first one is damaged.
+            if dash && self.dash.is_none_or(|column| indent < column) {
+                self.dash = Some(indent);
+            }
+            if dash && self.dash == Some(indent) {
                 self.flush(false, emit);
                 self.piece_is_item = true;
-            } else if indent == 0 {
+            } else if indent == 0 && is_key(text) {
                 self.flush(false, emit);
                 self.in_items = false;
                 self.dash = None;
@@ -125,6 +128,12 @@ impl Splitter {
         self.end_document(cut, emit);
         self.too_long
     }
+}
+
+/// `key:` in the first column. A damaged line of an item that merely lost its indentation has a blank in its key.
+fn is_key(text: &[u8]) -> bool {
+    let key = text.iter().position(|&b| b == b':').and_then(|n| text.get(..n)).unwrap_or(&[]);
+    !key.is_empty() && key.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// Parses one piece into `sink`.

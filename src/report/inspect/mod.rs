@@ -24,6 +24,7 @@ pub fn document(incident: &Incident, rows: &RowOptions) -> Value {
         "kills": kills::section(incident),
         "pods": pods::section(incident),
         "nodes": nodes::section(incident).into_iter().chain(node_files::meminfo(incident)).collect::<Vec<_>>(),
+        "policies": pods::policies(incident),
         "events": events::section(incident),
         "series": series::section(incident).into_iter().chain(events::usage(incident)).collect::<Vec<_>>(),
         "profiles": profiles::section(incident, rows),

@@ -8,6 +8,19 @@ pub fn section(incident: &Incident) -> Vec<Value> {
     incident.pods.iter().map(|p| pod(incident, p)).collect()
 }
 
+/// `policies[]`: what sets or bounds sizes.
+pub fn policies(incident: &Incident) -> Vec<Value> {
+    incident
+        .policies
+        .iter()
+        .map(|p| {
+            let w = &p.what;
+            json!({"kind": w.kind, "namespace": w.namespace, "name": w.name, "target": w.target, "values": w.values,
+                "artifact": incident.path(p.cite.span.artifact), "line": p.cite.span.line})
+        })
+        .collect()
+}
+
 fn pod(incident: &Incident, placed: &Placed<PodState>) -> Value {
     let p = &placed.what;
     let workload =
