@@ -146,5 +146,5 @@ fn tracemalloc(out: &mut impl Write, size: u64, seed: u64) -> io::Result<()> {
         out.write_all(b"K\x01t\x94")?;
         memo += 1;
     }
-    out.write_all(b"e\x8c\x0ftraceback_limit\x94K\x01ub\x8c\x0ftraceback_limit\x94K\x01ub.")
+    out.write_all(b"esb\x8c\x0ftraceback_limit\x94K\x01ub.")
 }
