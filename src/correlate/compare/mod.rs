@@ -4,6 +4,7 @@ mod blame;
 mod classes;
 mod graphs;
 mod growth;
+mod owners;
 mod retainers;
 mod shapes;
 pub mod sites;

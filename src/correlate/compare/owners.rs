@@ -1,0 +1,323 @@
+//! Who owns each stack: the function responsible for it, told by where its frames come from ([`super::blame`]).
+//!
+//! Everything about a location is worked out once, so a sample costs one look per location and no text; names and example
+//! stacks are made only for the few owners that turn out to grow. Stacks of the profiler and of the runtime have no owner.
+
+use super::blame::{Origin, Origins};
+use super::sites::{Columns, Halves, Stacks, Value};
+use crate::heap::sites::{Filter, Sampling};
+use crate::model::profile::StackTable;
+use std::collections::{BTreeMap, HashMap};
+
+const NONE: u32 = u32::MAX;
+/// Rank from which on a frame outside the standard library owns the stack.
+const STANDARD: u8 = 2;
+
+/// The responsible function: growth on two of its lines is one suspect.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Blame {
+    /// The function, or `file:line` where functions have no names.
+    pub name: String,
+    /// Outermost function below the runtime: what a goroutine was started with.
+    pub entry: Option<String>,
+}
+
+/// An owner with its values over all snapshots.
+pub struct Owned {
+    pub blame: Blame,
+    pub steps: Vec<Value>,
+}
+
+/// What an owner's growth is made of.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// Line of the responsible function where most was gained.
+    pub place: String,
+    /// Allocating sites (`function file:line`) with what they gained, most first.
+    pub leaves: Vec<(String, i64)>,
+    /// Functions of the stack that holds most at the end, innermost first.
+    pub example: Vec<String>,
+    /// Creator of a goroutine, where the dump names it.
+    pub creator: Option<String>,
+}
+
+/// What the frames of one location say about ownership.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Best rank among its frames, the innermost of equals, and which frame that is.
+    rank: u8,
+    frame: u32,
+    name: u32,
+    /// Innermost and outermost frame that is not the runtime's.
+    leaf: u32,
+    entry: u32,
+    profiler: bool,
+    runtime: bool,
+}
+
+/// Numbered names over all snapshots.
+#[derive(Default)]
+struct Names {
+    index: HashMap<String, u32>,
+    list: Vec<String>,
+}
+
+impl Names {
+    fn of(&mut self, name: &str) -> u32 {
+        if let Some(&i) = self.index.get(name) {
+            return i;
+        }
+        let i = self.list.len() as u32;
+        self.list.push(name.to_owned());
+        self.index.insert(name.to_owned(), i);
+        i
+    }
+
+    fn text(&self, i: u32) -> String {
+        self.list.get(i as usize).cloned().unwrap_or_default()
+    }
+}
+
+fn rank(origin: Origin, name: &str) -> u8 {
+    match origin {
+        Origin::Runtime | Origin::Profiler => 0,
+        Origin::Helper => 1,
+        Origin::Standard => STANDARD,
+        // `main.main` calls everything: it owns only what it allocates with nobody in between.
+        Origin::Application if name == "main.main" => 3,
+        Origin::Library => 4,
+        Origin::Application => 5,
+    }
+}
+
+fn see(table: &StackTable, names: &mut Names) -> Vec<Seen> {
+    let origins = Origins::of(table);
+    let functions: Vec<u32> = table.functions.iter().map(|f| names.of(table.string(f.name))).collect();
+    (0..table.locations() as u32)
+        .map(|l| {
+            let mut seen = Seen { rank: 0, frame: 0, name: NONE, leaf: NONE, entry: NONE, profiler: false, runtime: true };
+            let frames = table.frames(l);
+            if frames.is_empty() {
+                let origin = Origins::binary(table, l);
+                let name = unknown(table, l);
+                seen.rank = rank(origin, &name);
+                seen.name = names.of(&name);
+                seen.runtime = origin == Origin::Runtime && table.mapping(l).is_some();
+                if !seen.runtime {
+                    (seen.leaf, seen.entry) = (0, seen.name);
+                }
+                return seen;
+            }
+            for (i, f) in frames.iter().enumerate() {
+                let origin = origins.function(f.function);
+                let named = table.function_name(f.function);
+                let name = match functions.get(f.function as usize) {
+                    Some(n) if !named.is_empty() => *n,
+                    _ => names.of(&format!("{}:{}", table.function_file(f.function), f.line)),
+                };
+                seen.profiler |= origin == Origin::Profiler;
+                if origin != Origin::Runtime {
+                    seen.runtime = false;
+                    seen.entry = name;
+                    if seen.leaf == NONE {
+                        seen.leaf = i as u32;
+                    }
+                }
+                let r = rank(origin, named);
+                if seen.name == NONE || r > seen.rank {
+                    (seen.rank, seen.frame, seen.name) = (r, i as u32, name);
+                }
+            }
+            seen
+        })
+        .collect()
+}
+
+/// Owner of one stack: name, entry, (location, frame) of the owner and of the allocating site.
+struct Found {
+    name: u32,
+    entry: u32,
+    own: (u32, u32),
+    leaf: (u32, u32),
+}
+
+fn responsible(seen: &[Seen], stack: &[u32], goroutines: bool) -> Option<Found> {
+    let mut best: Option<(u8, u32, (u32, u32))> = None;
+    let (mut leaf, mut entry, mut runtime) = (None, NONE, true);
+    for &l in stack {
+        let Some(s) = seen.get(l as usize) else { continue };
+        if s.profiler {
+            return None;
+        }
+        runtime &= s.runtime;
+        if s.entry != NONE {
+            entry = s.entry;
+        }
+        if leaf.is_none() && s.leaf != NONE {
+            leaf = Some((l, s.leaf));
+        }
+        if s.name != NONE && best.is_none_or(|(r, ..)| s.rank > r) {
+            best = Some((s.rank, s.name, (l, s.frame)));
+        }
+    }
+    let (rank, name, own) = best.filter(|_| !runtime)?;
+    let entry = if goroutines { entry } else { NONE };
+    // A goroutine without a frame of the application is named for what it was started with.
+    let name = if entry != NONE && rank <= STANDARD { entry } else { name };
+    Some(Found { name, entry, own, leaf: leaf.unwrap_or(own) })
+}
+
+/// Owners of all stacks of all snapshots.
+pub struct Owners<'a> {
+    stacks: &'a [Stacks<'a>],
+    by_bytes: bool,
+    goroutines: bool,
+    seen: Vec<Vec<Seen>>,
+    /// Owner of each sample of each snapshot, or none.
+    of_sample: Vec<Vec<u32>>,
+    columns: Vec<Columns>,
+    pub list: Vec<Owned>,
+}
+
+impl<'a> Owners<'a> {
+    pub fn sum(stacks: &'a [Stacks<'a>], filter: &Filter, halves: &Halves) -> Self {
+        let mut this = Owners {
+            stacks,
+            by_bytes: halves.bytes.is_some(),
+            goroutines: halves.bytes.is_none(),
+            seen: Vec::new(),
+            of_sample: Vec::new(),
+            columns: Vec::new(),
+            list: Vec::new(),
+        };
+        let mut names = Names::default();
+        let mut index: HashMap<(u32, u32), u32> = HashMap::new();
+        for (i, (profile, table)) in stacks.iter().enumerate() {
+            let seen = see(table, &mut names);
+            let columns = Columns::of(profile, halves);
+            let noise = Sampling::of(profile);
+            let passes = filter.passing(table);
+            let samples = table.samples();
+            let mut row = vec![0i64; profile.measures.len()];
+            let mut of_sample = vec![NONE; samples];
+            for s in 0..samples {
+                if !passes.as_ref().is_none_or(|p| p.get(s).copied().unwrap_or(false)) {
+                    continue;
+                }
+                let Some(found) = responsible(&seen, table.stack(s), this.goroutines) else { continue };
+                for (m, v) in row.iter_mut().enumerate() {
+                    *v = table.values.get(m * samples + s).copied().unwrap_or(0);
+                }
+                let value = columns.value(&row, noise.map(|n| n.spread(table, s, samples)).unwrap_or_default());
+                let list = &mut this.list;
+                let owner = *index.entry((found.name, found.entry)).or_insert_with(|| {
+                    let entry = (found.entry != NONE).then(|| names.text(found.entry));
+                    list.push(Owned { blame: Blame { name: names.text(found.name), entry }, steps: vec![Value::default(); stacks.len()] });
+                    list.len() as u32 - 1
+                });
+                if let Some(o) = of_sample.get_mut(s) {
+                    *o = owner;
+                }
+                if let Some(slot) = list.get_mut(owner as usize).and_then(|o| o.steps.get_mut(i)) {
+                    slot.add(value);
+                }
+            }
+            this.seen.push(seen);
+            this.of_sample.push(of_sample);
+            this.columns.push(columns);
+        }
+        this
+    }
+
+    fn value(&self, i: usize, s: usize) -> i64 {
+        let Some((profile, table)) = self.stacks.get(i) else { return 0 };
+        let row: Vec<i64> = (0..profile.measures.len()).map(|m| table.value(m, s)).collect();
+        self.columns.get(i).map_or(0, |c| c.value(&row, Default::default()).of(self.by_bytes))
+    }
+
+    /// What the growth of one owner is made of, from the first and the last snapshot.
+    pub fn parts(&self, owner: usize) -> Parts {
+        let mut places: BTreeMap<String, i64> = BTreeMap::new();
+        let mut leaves: BTreeMap<String, i64> = BTreeMap::new();
+        let mut biggest: Option<(i64, usize)> = None;
+        let last = self.stacks.len().saturating_sub(1);
+        for (i, sign) in [(0, -1), (last, 1)] {
+            let (Some((_, table)), Some(seen), Some(of)) = (self.stacks.get(i), self.seen.get(i), self.of_sample.get(i)) else { continue };
+            for (s, _) in of.iter().enumerate().filter(|(_, o)| **o as usize == owner) {
+                let Some(found) = responsible(seen, table.stack(s), self.goroutines) else { continue };
+                let v = self.value(i, s);
+                let part = v.saturating_mul(sign);
+                let sum = places.entry(place(table, found.own)).or_default();
+                *sum = sum.saturating_add(part);
+                let sum = leaves.entry(site(table, found.leaf)).or_default();
+                *sum = sum.saturating_add(part);
+                if sign > 0 && biggest.is_none_or(|(b, _)| v > b) {
+                    biggest = Some((v, s));
+                }
+            }
+        }
+        let mut leaves: Vec<(String, i64)> = leaves.into_iter().filter(|(_, v)| *v > 0).collect();
+        leaves.sort_by(|x, y| y.1.cmp(&x.1).then_with(|| x.0.cmp(&y.0)));
+        let place = places.into_iter().max_by(|x, y| x.1.cmp(&y.1).then_with(|| y.0.cmp(&x.0))).map(|(p, _)| p).unwrap_or_default();
+        let mut parts = Parts { place, leaves, ..Parts::default() };
+        if let (Some((_, s)), Some((_, table))) = (biggest, self.stacks.get(last)) {
+            parts.example = functions(table, table.stack(s));
+            parts.creator = label(table, s, "created by");
+        }
+        parts
+    }
+}
+
+/// A text label of a sample.
+fn label(table: &StackTable, s: usize, key: &str) -> Option<String> {
+    let from = table.labels.partition_point(|l| (l.0 as usize) < s);
+    let own = table.labels.get(from..)?.iter().take_while(|l| l.0 as usize == s);
+    own.filter(|l| table.string(l.1) == key).map(|l| table.string(l.2).to_owned()).next()
+}
+
+/// `file:line` of a frame, or its place in the binary.
+fn place(table: &StackTable, (l, f): (u32, u32)) -> String {
+    match table.frames(l).get(f as usize) {
+        Some(f) => format!("{}:{}", table.function_file(f.function), f.line),
+        None => unknown(table, l),
+    }
+}
+
+/// `function file:line`.
+fn site(table: &StackTable, at: (u32, u32)) -> String {
+    let name = table.frames(at.0).get(at.1 as usize).map_or("", |f| table.function_name(f.function));
+    if name.is_empty() { place(table, at) } else { format!("{name} {}", place(table, at)) }
+}
+
+/// Frames kept of an example stack.
+const STACK_SHOWN: usize = 24;
+
+/// The functions of a stack, innermost first.
+fn functions(table: &StackTable, stack: &[u32]) -> Vec<String> {
+    let mut out = Vec::new();
+    for l in stack.iter().take(STACK_SHOWN) {
+        let frames = table.frames(*l);
+        if frames.is_empty() {
+            out.push(unknown(table, *l));
+        }
+        for f in frames {
+            let name = table.function_name(f.function);
+            out.push(if name.is_empty() { format!("{}:{}", table.function_file(f.function), f.line) } else { name.to_owned() });
+        }
+    }
+    out.truncate(STACK_SHOWN);
+    out
+}
+
+/// A location without symbols: its binary and the offset there, which survives a restart.
+fn unknown(table: &StackTable, l: u32) -> String {
+    let address = table.loc_address.get(l as usize).copied().unwrap_or(0);
+    match table.mapping(l) {
+        Some(m) => {
+            let file = m.file.rsplit('/').next().unwrap_or("");
+            format!("[{file}]+{:#x}", address.wrapping_sub(m.start).wrapping_add(m.offset))
+        }
+        None if address != 0 => format!("{address:#x}"),
+        None => "<unknown>".into(),
+    }
+}
