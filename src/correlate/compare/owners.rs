@@ -39,6 +39,8 @@ pub struct Parts {
     pub example: Vec<String>,
     /// Creator of a goroutine, where the dump names it.
     pub creator: Option<String>,
+    /// What such a goroutine waits for, where the dump says it.
+    pub state: Option<String>,
 }
 
 /// What the frames of one location say about ownership.
@@ -263,6 +265,7 @@ impl<'a> Owners<'a> {
         if let (Some((_, s)), Some((_, table))) = (biggest, self.stacks.get(last)) {
             parts.example = functions(table, table.stack(s));
             parts.creator = label(table, s, "created by");
+            parts.state = label(table, s, "state");
         }
         parts
     }

@@ -56,6 +56,23 @@ pub fn recognise(stack: &[String], goroutine: bool) -> Option<Shape> {
     None
 }
 
+/// The shape of a wait state as goroutine dumps print it; such dumps leave the runtime's own frames out.
+pub fn waits_in(state: &str) -> Option<Shape> {
+    let shape = |id, says| Some(Shape { id, says });
+    match state {
+        "chan send" => shape("blocked-send", "goroutines wait to send on a channel that nobody reads"),
+        "chan receive" => shape("blocked-receive", "goroutines wait to receive from a channel that nobody closes"),
+        "select" => shape("blocked-select", "goroutines wait in a select that nothing ends"),
+        "sync.Mutex.Lock" | "sync.RWMutex.Lock" | "sync.RWMutex.RLock" => shape("blocked-lock", "goroutines wait for a lock"),
+        "sync.WaitGroup.Wait" => shape("blocked-wait", "goroutines wait for a WaitGroup that is not done"),
+        "IO wait" => shape("blocked-io", "goroutines wait for the network without a deadline"),
+        _ if state.contains("(nil chan)") || state.contains("(no cases)") => {
+            shape("blocked-forever", "goroutines wait on a nil channel or an empty select")
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

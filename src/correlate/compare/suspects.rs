@@ -74,7 +74,8 @@ fn suspect(b: &Owned, parts: &Parts, j: &Judgement, halves: &Halves, profiles: u
     let ends = (b.steps.first().copied().unwrap_or_default(), b.steps.last().copied().unwrap_or_default());
     let objects = ends.1.count.saturating_sub(ends.0.count);
     let (key, place) = (&b.blame, &parts.place);
-    let shape = shapes::recognise(&parts.example, !by_bytes);
+    let waits = parts.state.as_deref().and_then(shapes::waits_in);
+    let shape = shapes::recognise(&parts.example, !by_bytes).or(waits);
     let amount = |v: f64| if by_bytes { quantity::human(v) } else { format!("{v:.0}") };
     let mut why = format!("{} grew by {}", key.name, amount(j.growth));
     if j.error > 0.0 {
