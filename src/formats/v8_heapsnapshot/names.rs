@@ -206,7 +206,7 @@ pub fn classes(g: &GraphColumns, types: &[Box<str>]) -> Classes {
             Some(&c) => c,
             None => {
                 let path = scripts.binary_search_by_key(&place.script, |s| s.0).ok().and_then(|i| scripts.get(i));
-                let kind = if path.is_none_or(|p| of_runtime(&p.1)) { ClassKind::Runtime } else { ClassKind::Program };
+                let kind = if path.is_some_and(|p| of_runtime(&p.1)) { ClassKind::Runtime } else { ClassKind::Program };
                 let name = table.get(base as usize).map(|c| c.name.clone()).unwrap_or_default();
                 table.push(Class { name, place: Some(place), kind });
                 let c = (table.len() - 1) as u32;
