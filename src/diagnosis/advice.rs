@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::sentences;
 use crate::model::finding::{Advice, Cause, Finding};
-use crate::model::quantity::{human, kube};
+use crate::model::quantity::{human, human_seconds, kube};
 
 fn advise(kind: &str, text: String, command: Option<String>) -> Advice {
     Advice { kind: kind.into(), text, command }
@@ -182,13 +182,12 @@ fn band_aid(f: &Finding) -> Advice {
     else {
         return advise("size", "No limit is right for a leak; a higher one only delays the kill.".into(), None);
     };
-    let hours = limit / growth;
+    let longer = human_seconds(limit / growth * 3600.0);
     advise(
         "size",
         format!(
-            "No limit is right for a leak: doubling it to {} buys about {:.0} h per life and changes nothing else.",
-            human(limit * 2.0),
-            hours
+            "No limit is right for a leak: doubling it to {} buys about {longer} per life and changes nothing else.",
+            human(limit * 2.0)
         ),
         None,
     )
