@@ -128,6 +128,15 @@ type Key = (Option<String>, Option<String>, Option<String>);
 
 /// Computes every trend of the incident.
 pub fn compute(incident: &mut Incident) {
+    // Names that a series states itself go before what a container id was joined to elsewhere.
+    for p in &mut incident.series {
+        let who = p.what.claim();
+        if who.pod.is_some() && who.pod.as_deref() != p.owner.pod.as_deref() {
+            let own = |s: Option<Box<str>>| s.map(String::from);
+            let node = own(who.node).or_else(|| p.owner.node.take());
+            p.owner = Owner { namespace: own(who.namespace), workload: None, pod: own(who.pod), container: own(who.container), node };
+        }
+    }
     let trends = {
         let incident: &Incident = incident;
         let (containers, pods, agents) = gather(incident);

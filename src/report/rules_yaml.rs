@@ -137,7 +137,7 @@ pub fn manifest(doc: &ReportDoc) -> String {
             rule(
                 &mut out,
                 "ContainerMemoryReachesLimit",
-                &format!("predict_linear({used}[{hours}h], 24 * 3600) > {bound} and {used} > 0.5 * {bound}"),
+                &format!("predict_linear({used}[{hours}h], 24 * 3600) / {bound} > 1 and {used} / {bound} > 0.5"),
                 "1h",
                 "warning",
                 &format!("{who}: at this rate memory reaches its limit within a day"),
@@ -145,7 +145,7 @@ pub fn manifest(doc: &ReportDoc) -> String {
             rule(
                 &mut out,
                 "ContainerMemoryNearLimit",
-                &format!("{used} > 0.9 * {bound}"),
+                &format!("{used} / {bound} > 0.9"),
                 "10m",
                 "critical",
                 &format!("{who}: the working set is above 90 % of the limit"),
