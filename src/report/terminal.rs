@@ -129,8 +129,8 @@ pub fn page(doc: &ReportDoc, color: bool) -> String {
         .iter()
         .take(4)
         .map(|f| {
-            let note = if f.note.is_empty() { String::new() } else { format!(" {}", escape::plain(&f.note)) };
-            format!("{}: {}{note}", escape::plain(&f.label), escape::plain(&f.value))
+            let note = if f.note.is_empty() { String::new() } else { format!(" ({})", escape::plain(&f.note)) };
+            format!("{} {}{note}", escape::plain(&f.label), escape::plain(&f.value))
         })
         .collect();
     out.extend(pairs(&figures));

@@ -26,16 +26,16 @@ pub struct Drawn {
 }
 
 const KINDS: [&str; 5] = ["kill", "restart", "rollout", "snapshot", "event"];
-const MAX_MARKS: usize = 150;
 
 /// `None` when the chart has neither points nor marks.
-pub fn memory(chart: &Chart, id: &str, size: Size) -> Option<Drawn> {
+/// At most `max_marks` of each kind are drawn, and of lives.
+pub fn memory(chart: &Chart, id: &str, size: Size, max_marks: usize) -> Option<Drawn> {
     let wide = size == Size::Wide;
     let (w, h, left, up, foot) = if wide { (1000.0, 340.0, 66.0, 50.0, 66.0) } else { (360.0, 240.0, 52.0, 30.0, 26.0) };
     let has_runs = wide && !chart.runs.is_empty();
     let (h, foot) = if wide && !has_runs { (h - 30.0, foot - 30.0) } else { (h, foot) };
     let f = Frame::of(chart, left, w - if wide { 16.0 } else { 8.0 }, up, h - foot)?;
-    let mut d = Drawing { f: &f, out: String::new(), wide, labelled: Vec::new() };
+    let mut d = Drawing { f: &f, out: String::new(), wide, max_marks, labelled: Vec::new() };
     let mut notes = Vec::new();
 
     d.open(chart, id, w, h);
@@ -56,6 +56,7 @@ struct Drawing<'a> {
     f: &'a Frame,
     out: String,
     wide: bool,
+    max_marks: usize,
     /// Horizontal extents of labels above the plot, so that none is written over another.
     labelled: Vec<(f64, f64, u8)>,
 }
@@ -96,7 +97,7 @@ impl Drawing<'_> {
         if chart.runs.len() < 2 {
             return;
         }
-        for r in chart.runs.iter().skip(1).step_by(2).take(MAX_MARKS) {
+        for r in chart.runs.iter().skip(1).step_by(2).take(self.max_marks) {
             let (a, b) = (self.f.x(r.start.max(self.f.from)), self.f.x(r.end.min(self.f.to)));
             if b > a {
                 let _ = write!(
@@ -276,7 +277,7 @@ impl Drawing<'_> {
             for m in marks(chart, kind) {
                 if !f.holds(m.time) {
                     outside += 1;
-                } else if drawn >= MAX_MARKS {
+                } else if drawn >= self.max_marks {
                     over += 1;
                 } else {
                     drawn += 1;
@@ -292,7 +293,7 @@ impl Drawing<'_> {
             notes.push(format!("{} outside the measured window", plural(outside, "lie")));
         }
         if over > 0 {
-            notes.push(format!("{over} marks beyond the first {MAX_MARKS} of a kind are not drawn"));
+            notes.push(format!("{over} marks beyond the first {} of a kind are not drawn", self.max_marks));
         }
         kinds.reverse();
         kinds
@@ -414,7 +415,7 @@ impl Drawing<'_> {
             n(f.left - 7.0),
             n(y + 11.5)
         );
-        for (i, r) in chart.runs.iter().enumerate().take(MAX_MARKS) {
+        for (i, r) in chart.runs.iter().enumerate().take(self.max_marks) {
             let (a, b) = (f.x(r.start.clamp(f.from, f.to)), f.x(r.end.clamp(f.from, f.to)));
             let width = b - a - 1.5;
             if width.is_nan() || width <= 0.4 {

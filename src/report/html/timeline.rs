@@ -19,7 +19,8 @@ pub fn section(v: &View<'_>) -> Markup {
     let main = outline::main_charts(v.doc);
     let small = outline::small_charts(v.doc);
     let body = html! {
-        @for (i, c) in main.iter().take(3).enumerate() { (figure(v, c, i)) }
+        @for (i, c) in main.iter().take(v.caps.main_charts).enumerate() { (figure(v, c, i)) }
+        (more(main.len().saturating_sub(v.caps.main_charts), "chart"))
         @if !small.is_empty() {
             h3 class="sub" { "Other containers" }
             ul class="sm" { @for c in small.iter().take(v.caps.small_charts) { (multiple(v, c)) } }
@@ -37,8 +38,8 @@ fn name(c: &Chart) -> String {
 }
 
 fn figure(v: &View<'_>, c: &Chart, i: usize) -> Markup {
-    let Some(wide) = chart::memory(c, &format!("c{i}"), Size::Wide) else { return html! {} };
-    let compact = chart::memory(c, &format!("p{i}"), Size::Compact);
+    let Some(wide) = chart::memory(c, &format!("c{i}"), Size::Wide, v.caps.marks) else { return html! {} };
+    let compact = chart::memory(c, &format!("p{i}"), Size::Compact, v.caps.marks / 2);
     html! {
         figure class="chart" {
             p class="ct" { (v.text(&name(c))) }

@@ -7,20 +7,20 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// Names whose value is secret, as a regular expression; also used for keys of JSON objects and environment variables.
-pub const SECRET_NAME: &str = r"(?:pass(?:wor[dt]|wd|phrase|code)|passwd|\bpwd|_pwd|_pass\b|_pw\b|secret|token|api[_\-.]?key|access[_\-.]?key|private[_\-.]?key|account[_\-.]?key|shared[_\-.]?key|signing[_\-.]?key|encryption[_\-.]?key|master[_\-.]?key|auth[_\-.]?key|license[_\-.]?key|credential|session[_\-.]?id|connection[_\-.]?string|conn[_\-.]?str|\bdsn\b|_dsn\b|webhook[_\-.]?url|otp[_\-.]?seed|\bsalt\b)";
+pub const SECRET_NAME: &str = r"(?:pass(?:wor[dt]|wd|phrase|code)|passwd|(?-u:\b)pwd|_pwd|_pass(?-u:\b)|_pw(?-u:\b)|secret|token|api[_\-.]?key|access[_\-.]?key|private[_\-.]?key|account[_\-.]?key|shared[_\-.]?key|signing[_\-.]?key|encryption[_\-.]?key|master[_\-.]?key|auth[_\-.]?key|license[_\-.]?key|credential|session[_\-.]?id|connection[_\-.]?string|conn[_\-.]?str|(?-u:\b)dsn(?-u:\b)|_dsn(?-u:\b)|webhook[_\-.]?url|otp[_\-.]?seed|(?-u:\b)salt(?-u:\b))";
 
 /// Tokens that are secret wherever they stand.
 const TOKENS: &str = concat!(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z)",
-    r"|\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?",
-    r"|\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
-    r"|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_[A-Za-z0-9_]{16,}|\bgl(?:pat|dt|rt|soat|ptt)-[A-Za-z0-9_\-]{16,}",
-    r"|\bxox[abeoprs]-[A-Za-z0-9\-]{8,}|\bxapp-[A-Za-z0-9\-]{8,}|hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]+",
-    r"|\b[srp]k_(?:live|test)_[A-Za-z0-9]{8,}|\bwhsec_[A-Za-z0-9]{8,}",
-    r"|\bAIza[0-9A-Za-z_\-]{30,}|\bya29\.[0-9A-Za-z_\-]{16,}|\bGOCSPX-[0-9A-Za-z_\-]{16,}",
-    r"|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[A-Za-z0-9_\-]{16,}|\bsk-[A-Za-z0-9_\-]{20,}|\bhf_[A-Za-z0-9]{20,}|\bdapi[0-9a-f]{32}\b",
-    r"|\bSG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}|\bSK[0-9a-f]{32}\b|\bkey-[0-9a-f]{32}\b",
-    r"|\bhv[sbr]\.[A-Za-z0-9_\-]{20,}|\bdo[opr]_v1_[0-9a-f]{32,}|\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|\bAGE-SECRET-KEY-1[A-Z0-9]+",
+    r"|(?-u:\b)eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?",
+    r"|(?-u:\b)(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?-u:\b)",
+    r"|(?-u:\b)gh[pousr]_[A-Za-z0-9]{16,}|(?-u:\b)github_pat_[A-Za-z0-9_]{16,}|(?-u:\b)gl(?:pat|dt|rt|soat|ptt)-[A-Za-z0-9_\-]{16,}",
+    r"|(?-u:\b)xox[abeoprs]-[A-Za-z0-9\-]{8,}|(?-u:\b)xapp-[A-Za-z0-9\-]{8,}|hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]+",
+    r"|(?-u:\b)[srp]k_(?:live|test)_[A-Za-z0-9]{8,}|(?-u:\b)whsec_[A-Za-z0-9]{8,}",
+    r"|(?-u:\b)AIza[0-9A-Za-z_\-]{30,}|(?-u:\b)ya29\.[0-9A-Za-z_\-]{16,}|(?-u:\b)GOCSPX-[0-9A-Za-z_\-]{16,}",
+    r"|(?-u:\b)npm_[A-Za-z0-9]{30,}|(?-u:\b)pypi-[A-Za-z0-9_\-]{16,}|(?-u:\b)sk-[A-Za-z0-9_\-]{20,}|(?-u:\b)hf_[A-Za-z0-9]{20,}|(?-u:\b)dapi[0-9a-f]{32}(?-u:\b)",
+    r"|(?-u:\b)SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}|(?-u:\b)SK[0-9a-f]{32}(?-u:\b)|(?-u:\b)key-[0-9a-f]{32}(?-u:\b)",
+    r"|(?-u:\b)hv[sbr]\.[A-Za-z0-9_\-]{20,}|(?-u:\b)do[opr]_v1_[0-9a-f]{32,}|(?-u:\b)shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|(?-u:\b)AGE-SECRET-KEY-1[A-Z0-9]+",
     r"|\$2[abxy]\$[0-9]{2}\$[./A-Za-z0-9]{53}|\$argon2(?:id|i|d)\$[^\s]+",
 );
 
@@ -29,22 +29,32 @@ static SECRETS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         concat!(
             r"(?P<token>{tokens})",
             // scheme://user:password@host
-            r#"|(?P<scheme>\b[A-Za-z][A-Za-z0-9+.\-]*://)(?P<user>[^\s/?\#"'<>]+@|[^\s/?\#@:"'<>]*:[^\s@"'<>]+@)(?P<digest>sha256:)?"#,
+            r#"|(?P<scheme>(?-u:\b)[A-Za-z][A-Za-z0-9+.\-]*://)(?P<user>[^\s/?\#"'<>]+@|[^\s/?\#@:"'<>]*:[^\s@"'<>]+@)(?P<digest>sha256:)?"#,
             // Authorization: Bearer x; Cookie: x
-            r#"|(?P<header>(?i:\b(?:proxy-)?authorization|\b(?:set-)?cookie|\bx-(?:api-key|auth-token|amz-security-token|vault-token))["']?\s*[:=]\s*["']?)(?P<hvalue>[^\r\n"']+)"#,
-            r"|(?P<scheme2>(?i:\b(?:bearer|basic))\s+)(?P<auth>[A-Za-z0-9._~+/=\-]{{8,}})",
+            r#"|(?P<header>(?i-u:(?-u:\b)(?:proxy-)?authorization|(?-u:\b)(?:set-)?cookie|(?-u:\b)x-(?:api-key|auth-token|amz-security-token|vault-token))["']?\s*[:=]\s*["']?)(?P<hvalue>[^\r\n"']+)"#,
+            r"|(?P<scheme2>(?i-u:(?-u:\b)(?:bearer|basic))\s+)(?P<auth>[A-Za-z0-9._~+/=\-]{{8,}})",
             // SharedAccessSignature and signed URLs
-            r"|(?P<sigkey>(?i:[?&;](?:sig|signature|x-amz-signature|x-goog-signature|x-amz-security-token|code|state)=))(?P<sig>[^&\s;]{{12,}})",
+            r"|(?P<sigkey>(?i-u:[?&;](?:sig|signature|x-amz-signature|x-goog-signature|x-amz-security-token|code|state)=))(?P<sig>[^&\s;]{{12,}})",
             // --password x, -u user:password
-            r#"|(?P<flag>(?i:(?:^|[\s"'\[,])--?[a-z0-9\-_.]*{name}[a-z0-9\-_.]*)["']?(?:\s+|,\s*["']))(?P<fvalue>[^\s\-"',][^\s"',]*)"#,
+            r#"|(?P<flag>(?i-u:(?:^|[\s"'\[,])--?[a-z0-9\-_.]*{name}[a-z0-9\-_.]*)["']?(?:\s+|,\s*["']))(?P<fvalue>[^\s\-"',][^\s"',]*)"#,
             r"|(?P<uflag>(?:^|\s)(?:-u|--user)[ =])(?P<uvalue>[^\s:]+:[^\s]+)",
             // name = value, name: value, "name": "value"
-            r#"|(?P<key>(?i:[A-Za-z0-9_.\-]*{name}[A-Za-z0-9_.\-]*))(?P<sep>\\?["']?\s*(?:=>|:=|=|:)\s*)(?P<value>"(?:[^"\\]|\\.)*"?|\\"(?:[^"\\]|\\[^"])*(?:\\")?|'[^']*'?|[^\s,;&"'}})\]]+)"#,
+            r#"|(?P<key>(?i-u:[A-Za-z0-9_.\-]*{name}[A-Za-z0-9_.\-]*))(?P<sep>\\?["']?\s*(?:=>|:=|=|:)\s*)(?P<value>"(?:[^"\\]|\\.)*"?|\\"(?:[^"\\]|\\[^"])*(?:\\")?|'[^']*'?|[^\s,;&"'}})\]]+)"#,
         ),
         tokens = TOKENS,
         name = SECRET_NAME,
     );
     Regex::new(&pattern).ok()
+});
+
+/// Cheap first look: text without any of these words cannot hold a secret that the patterns know.
+static TRIGGER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"://[^\s/]*@|://[^\s/:]*:|-----BEGIN|eyJ|(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]|gh[pousr]_|github_pat_|gl[a-z]{2,4}-|xox|xapp-|slack\.com/|[srp]k_|whsec_",
+        r"|AIza|ya29\.|GOCSPX|npm_|pypi-|sk-|hf_|dapi|SG\.|SK[0-9a-f]|key-|hv[sbr]\.|do[opr]_v1|shp|AGE-SEC|\$2[abxy]\$|\$argon",
+        r"|(?i-u:pass|pwd|_pw|secret|token|key|credential|session|dsn|salt|auth|cookie|bearer|basic|webhook|otp|conn|sig=|signature=|code=|state=)|-u[ =]|--user"
+    ))
+    .ok()
 });
 
 /// A line of a PEM or base64 body stands for itself in an excerpt: 64 or 76 characters of base64 and nothing else.
@@ -69,6 +79,9 @@ pub fn hide<'a>(text: &'a str, count: &mut u64) -> Cow<'a, str> {
     }
     let Some(re) = SECRETS.as_ref() else { return Cow::Owned(MARK.to_owned()) };
     let text = env::line(text, count);
+    if TRIGGER.as_ref().is_some_and(|t| !t.is_match(&text)) {
+        return text;
+    }
     let hidden = match re.replace_all(&text, |c: &Captures<'_>| replace(c, count)) {
         Cow::Owned(s) => Some(s),
         Cow::Borrowed(_) => None,

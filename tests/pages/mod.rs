@@ -1,0 +1,3 @@
+//! The pages: what they must hold whatever the report says.
+
+pub mod fixtures;
