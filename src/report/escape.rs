@@ -130,11 +130,11 @@ pub fn markdown(text: &str) -> String {
             '/' if before == ':' && after == '/' => out.push_str("&#8203;/"),
             '.' if before == 'w' && i >= 3 && at(i - 2) == 'w' && at(i - 3) == 'w' => out.push_str("&#8203;."),
             // Block openers matter at the start of a line only.
-            '#' | '-' | '+' | '=' | ':' if i == 0 => {
+            '#' | '-' | '+' if i == 0 && (after == ' ' || after == c || i + 1 == chars.len()) => {
                 out.push('\\');
                 out.push(c);
             }
-            '.' | ')' if i > 0 && chars.iter().take(i).all(char::is_ascii_digit) => {
+            '.' | ')' if i > 0 && after == ' ' && chars.iter().take(i).all(char::is_ascii_digit) => {
                 out.push('\\');
                 out.push(c);
             }

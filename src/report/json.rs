@@ -13,9 +13,13 @@ pub fn document(doc: &ReportDoc) -> String {
 /// A copy to stand inside another page, without indent and within `budget` bytes. Points of charts go first, then drawn
 /// flame graphs, then the bulk lists; `dropped` names what went. `None` when even the rest is too large.
 pub fn embedded(doc: &ReportDoc, budget: usize) -> Option<(String, Vec<&'static str>)> {
-    let compact = |doc: &ReportDoc| serde_json::to_string(doc).ok().map(|t| crate::report::escape::json_in_html(&t));
-    let text = compact(doc)?;
-    if text.len() <= budget {
+    let compact = |doc: &ReportDoc| {
+        let mut out = Bounded { bytes: Vec::new(), left: budget };
+        serde_json::to_writer(&mut out, doc).ok()?;
+        let text = crate::report::escape::json_in_html(&String::from_utf8(out.bytes).ok()?);
+        (text.len() <= budget).then_some(text)
+    };
+    if let Some(text) = compact(doc) {
         return Some((text, Vec::new()));
     }
     let mut small = doc.clone();
@@ -47,10 +51,27 @@ pub fn embedded(doc: &ReportDoc, budget: usize) -> Option<(String, Vec<&'static 
     for (what, apply) in steps {
         apply(&mut small);
         dropped.push(what);
-        let text = compact(&small)?;
-        if text.len() <= budget {
+        if let Some(text) = compact(&small) {
             return Some((text, dropped));
         }
     }
     None
+}
+
+/// Refuses to grow beyond its budget, so that a huge document is not written out only to be thrown away.
+struct Bounded {
+    bytes: Vec<u8>,
+    left: usize,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        self.left = self.left.checked_sub(buf.len()).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        self.bytes.extend_from_slice(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -44,6 +44,39 @@ pub fn advice(doc: &ReportDoc) -> Vec<&Advice> {
     out
 }
 
+/// What a higher limit would buy where memory only ever grows: limit, seconds from start to kill, kills a day.
+pub struct Headroom {
+    pub limit_bytes: f64,
+    pub today: bool,
+    pub lasts_seconds: f64,
+    pub kills_per_day: f64,
+}
+
+/// Arithmetic on the lives that the large chart shows: from the median start at the finding's own slope. Only for causes
+/// that no limit cures; empty where slope, limit or lives are not known.
+pub fn headroom(doc: &ReportDoc) -> Vec<Headroom> {
+    let Some(f) = doc.findings.first().filter(|f| matches!(f.cause.as_str(), "heap-leak" | "native-growth" | "node-agent-leak")) else {
+        return Vec::new();
+    };
+    let known = |v: Option<f64>| v.filter(|v| v.is_finite() && *v > 0.0);
+    let Some(chart) = main_charts(doc).first().copied() else { return Vec::new() };
+    let (Some(slope), Some(limit)) = (known(f.quantities.get("growth_bytes_per_hour").copied()), known(chart.limit_bytes)) else {
+        return Vec::new();
+    };
+    // Lives before the trouble began tell nothing about where a growing one starts.
+    let growing = chart.runs.iter().filter(|r| r.slope_bytes_per_hour.is_some_and(|s| s > slope / 2.0));
+    let mut starts: Vec<f64> = growing.map(|r| r.first_bytes).filter(|b| b.is_finite() && *b < limit).collect();
+    starts.sort_by(f64::total_cmp);
+    let Some(start) = starts.get(starts.len() / 2) else { return Vec::new() };
+    [1.0, 1.5, 2.0, 4.0]
+        .into_iter()
+        .map(|factor| {
+            let lasts = (limit * factor - start) / slope * 3600.0;
+            Headroom { limit_bytes: limit * factor, today: factor == 1.0, lasts_seconds: lasts, kills_per_day: 86_400.0 / lasts.max(1.0) }
+        })
+        .collect()
+}
+
 /// `●` read, `◐` partial, `○` missing.
 pub fn coverage_glyph(status: &str) -> &'static str {
     match status {
@@ -193,7 +226,8 @@ pub fn growth(delta: &Delta, max_rows: usize) -> Growth {
                 .iter()
                 .map(|i| values.get(*i).copied().flatten().map_or(0.0, |v| if largest > 0.0 { (v / largest).clamp(0.0, 1.0) } else { 0.0 }))
                 .collect(),
-            grew: grew_by.is_some_and(|g| g > 0.0),
+            // What prints as nothing is not shown as growth.
+            grew: grew_by.is_some_and(|g| g > 0.0 && number(g / factor, only_counts) != "0.0"),
             growth,
             share,
             objects: r.and_then(|r| r.count_delta).filter(|_| !only_counts).map(|n| signed(n as f64, true)).unwrap_or_default(),

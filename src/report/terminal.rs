@@ -117,7 +117,11 @@ pub fn page(doc: &ReportDoc, color: bool) -> String {
     let class = if h.class.is_empty() { "No verdict" } else { &h.class };
     let class = fit(&escape::plain(class), 40);
     let lead = format!("{} {class}", outline::tone_glyph(&h.tone));
-    let strength = fit(&escape::plain(&h.strength), COLUMNS.saturating_sub(lead.width() + 3));
+    // Where the count of agreeing sources does not fit, the word alone says how sure the verdict is.
+    let room = COLUMNS.saturating_sub(lead.width() + 3);
+    let strength = escape::plain(&h.strength);
+    let word = strength.split(':').next().unwrap_or("");
+    let strength = fit(if strength.width() <= room { &strength } else { word }, room);
     let sep = if strength.is_empty() { "" } else { " · " };
     out.push(format!("{}{sep}{strength}", paint.tone(&h.tone, &lead)));
     out.extend(wrap(&escape::plain(&h.sentence), COLUMNS, 4).iter().map(|l| paint.bold(l)));
@@ -174,7 +178,7 @@ fn pairs(figures: &[String]) -> Vec<String> {
             })
             .collect()
     } else {
-        wrap(&figures.join(" · "), COLUMNS, 2)
+        wrap(&figures.join(" · "), COLUMNS, 3)
     }
 }
 
@@ -201,29 +205,25 @@ fn spark(doc: &ReportDoc, paint: &Paint) -> Vec<String> {
     vec![format!("{title} · {scale}"), format!("  {cells}"), paint.dim(&fit(&axis, COLUMNS))]
 }
 
-/// Three steps; each one line of text and, while there is room, its command in up to two.
+/// Three steps: a line of text each, then their commands while there is room, then more of the text.
 fn actions(doc: &ReportDoc, paint: &Paint, room: usize) -> Vec<String> {
-    let steps: Vec<_> = outline::advice(doc).into_iter().take(3).collect();
-    let mut left = room.saturating_sub(steps.len());
+    let steps: Vec<_> = outline::advice(doc).into_iter().take(3.min(room)).collect();
+    let mut left = room - steps.len();
+    let mut commands: Vec<Vec<String>> = Vec::new();
+    for a in &steps {
+        let lines = a.command.as_ref().map(|c| wrap(&escape::line(c), COLUMNS - 6, usize::MAX - 1)).unwrap_or_default();
+        // A command that is cut is of no use: it is shown whole or not at all.
+        let fits = lines.len() <= left.min(3);
+        left -= if fits { lines.len() } else { 0 };
+        commands.push(if fits { lines } else { Vec::new() });
+    }
     let mut out = Vec::new();
-    for (i, a) in steps.iter().enumerate() {
-        if out.len() >= room {
-            break;
-        }
+    for (i, (a, command)) in steps.iter().zip(commands).enumerate() {
         let text = format!("{} {}: {}", i + 1, outline::advice_title(&a.kind), escape::plain(&a.text));
-        let more = if a.command.is_none() && left > 0 { 2 } else { 1 };
-        let lines = wrap(&text, COLUMNS - 2, more);
-        left = left.saturating_sub(lines.len().saturating_sub(1));
+        let lines = wrap(&text, COLUMNS - 2, 1 + left.min(2));
+        left -= lines.len() - lines.len().min(1);
         out.extend(lines.iter().enumerate().map(|(n, l)| if n == 0 { l.clone() } else { format!("  {l}") }));
-        if let Some(command) = &a.command {
-            let lines = wrap(&escape::line(command), COLUMNS - 6, usize::MAX - 1);
-            if lines.len() <= left.min(3) {
-                left -= lines.len();
-                out.extend(
-                    lines.iter().enumerate().map(|(n, l)| paint.with("36", &format!("{}{l}", if n == 0 { "  $ " } else { "    " }))),
-                );
-            }
-        }
+        out.extend(command.iter().enumerate().map(|(n, l)| paint.with("36", &format!("{}{l}", if n == 0 { "  $ " } else { "    " }))));
     }
     out
 }

@@ -13,6 +13,13 @@ pub fn day(t: Timestamp) -> String {
     t.rfc3339().chars().take(10).collect()
 }
 
+/// `Nov 19`
+pub fn month_day(t: Timestamp) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, m, d) = crate::model::time::civil_from_days(t.0.div_euclid(crate::model::time::DAY));
+    format!("{} {d}", MONTHS.get((m as usize).wrapping_sub(1)).copied().unwrap_or("?"))
+}
+
 /// `14:02:11`
 pub fn clock(t: Timestamp) -> String {
     t.rfc3339().chars().skip(11).take(8).collect()
@@ -23,9 +30,9 @@ pub fn minute(t: Timestamp) -> String {
     t.rfc3339().chars().skip(11).take(5).collect()
 }
 
-/// `11-19 14:02`
+/// `Nov 19 14:02`
 pub fn short(t: Timestamp) -> String {
-    format!("{} {}", day(t).chars().skip(5).collect::<String>(), minute(t))
+    format!("{} {}", month_day(t), minute(t))
 }
 
 fn known(t: Option<Timestamp>) -> Option<Timestamp> {

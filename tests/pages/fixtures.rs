@@ -60,7 +60,12 @@ pub fn chart(pod: &str, node: &str, main: bool, life: f64) -> Chart {
         slope_bytes_per_hour: Some(0.4 * MIB as f64),
         ended: "rollout".into(),
     }];
-    segments.push((0..=242).step_by(2).map(|m| [START as f64 + f64::from(m) * 60.0, (181.0 + (f64::from(m) / 9.0).sin() * 2.0) * MIB as f64]).collect());
+    segments.push(
+        (0..=242)
+            .step_by(2)
+            .map(|m| [START as f64 + f64::from(m) * 60.0, (181.0 + (f64::from(m) / 9.0).sin() * 2.0) * MIB as f64])
+            .collect(),
+    );
     let mut t = 243.0;
     while t < 840.0 {
         let end = (t + life).min(840.0);
@@ -418,9 +423,22 @@ pub fn nasty() -> ReportDoc {
     let many = 400;
     let h = || HOSTILE.to_owned();
     let bad_owner = || Owner { namespace: Some(h()), workload: Some(h()), pod: Some(h()), container: Some(h()), node: Some(h()) };
-    let ev = |i: usize| EvidenceRef { id: format!("E{i}"), artifact: h(), line: Some(u32::MAX), excerpt: h(), says: HOSTILE.repeat(if i < 9 { 20 } else { 1 }), source: h(), strength: h(), rule: h(), also: vec![(h(), None, 7); 2], ..EvidenceRef::default() };
+    let ev = |i: usize| EvidenceRef {
+        id: format!("E{i}"),
+        artifact: h(),
+        line: Some(u32::MAX),
+        excerpt: h(),
+        says: HOSTILE.repeat(if i < 9 { 20 } else { 1 }),
+        source: h(),
+        strength: h(),
+        rule: h(),
+        also: vec![(h(), None, 7); 2],
+        ..EvidenceRef::default()
+    };
     let todo = || Advice { kind: h(), text: h(), command: Some(HOSTILE.repeat(9)) };
-    let value = || -> Value { json!({"path": h(), "name": h(), "format": h(), "comm": h(), "metric": h(), "verdict": h(), "bytes": u64::MAX, "facts": i64::MIN, "containers": [{"name": h(), "limits": {"memory_bytes": u64::MAX}}], "diagnostics": [{"severity": h(), "message": h(), "line": 1, "count": 99}, {}], "owner": {"pod": h()}}) };
+    let value = || -> Value {
+        json!({"path": h(), "name": h(), "format": h(), "comm": h(), "metric": h(), "verdict": h(), "bytes": u64::MAX, "facts": i64::MIN, "containers": [{"name": h(), "limits": {"memory_bytes": u64::MAX}}], "diagnostics": [{"severity": h(), "message": h(), "line": 1, "count": 99}, {}], "owner": {"pod": h()}})
+    };
     let finding = |i: usize| FindingDoc {
         id: h(),
         cause: h(),
@@ -435,24 +453,73 @@ pub fn nasty() -> ReportDoc {
         evidence: (0..60).map(|j| ev(i * 400 + j)).collect(),
         against: (0..60).map(|j| ev(i * 400 + 200 + j)).collect(),
         advice: (0..30).map(|_| todo()).collect(),
-        ruled_out: (0..50).map(|_| RuledOut { cause: h(), hypothesis: h(), why: h(), status: h(), evidence: vec!["E1".into(), h()] }).collect(),
+        ruled_out: (0..50)
+            .map(|_| RuledOut { cause: h(), hypothesis: h(), why: h(), status: h(), evidence: vec!["E1".into(), h()] })
+            .collect(),
         ..FindingDoc::default()
     };
     let mut d = delta();
-    d.rows = (0..many).map(|_| DeltaRow { kind: h(), key: h(), name: h(), location: Some(h()), bytes_delta: Some(i64::MAX), count_delta: Some(i64::MIN), trend: h(), ..DeltaRow::default() }).collect();
-    d.suspects = (0..9).map(|_| Suspect { name: h(), pattern: h(), why: h(), path: (0..200).map(|_| PathStep { edge: h(), node: h(), class: h(), retained_bytes: Some(i64::MIN) }).collect(), sites: vec![h(); 50], ..Suspect::default() }).collect();
+    d.rows = (0..many)
+        .map(|_| DeltaRow {
+            kind: h(),
+            key: h(),
+            name: h(),
+            location: Some(h()),
+            bytes_delta: Some(i64::MAX),
+            count_delta: Some(i64::MIN),
+            trend: h(),
+            ..DeltaRow::default()
+        })
+        .collect();
+    d.suspects = (0..9)
+        .map(|_| Suspect {
+            name: h(),
+            pattern: h(),
+            why: h(),
+            path: (0..200).map(|_| PathStep { edge: h(), node: h(), class: h(), retained_bytes: Some(i64::MIN) }).collect(),
+            sites: vec![h(); 50],
+            ..Suspect::default()
+        })
+        .collect();
     d.limits = vec![h(); 300];
-    d.snapshots = (0..100).map(|_| SnapshotInfo { path: h(), time: Some(Timestamp::MIN), total_bytes: Some(i64::MIN), objects: None, truncated: true }).collect();
+    d.snapshots = (0..100)
+        .map(|_| SnapshotInfo { path: h(), time: Some(Timestamp::MIN), total_bytes: Some(i64::MIN), objects: None, truncated: true })
+        .collect();
     let bad_chart = || Chart {
         title: h(),
         owner: bad_owner(),
         main: true,
         limit_bytes: Some(f64::NAN),
         request_bytes: Some(-1.0),
-        lines: (0..9).map(|_| ChartLine { name: h(), segments: vec![(0..20_000).map(|i| [f64::from(i), f64::from(i % 977) * 1e6]).collect(), vec![[f64::NAN, f64::INFINITY], [1.0, 2.0]], vec![]] }).collect(),
-        marks: (0..500).map(|i| Mark { time: f64::from(i) * 37.0, kind: ["kill", "rollout", "restart", "snapshot", HOSTILE][i as usize % 5].into(), label: h() }).chain([Mark { time: f64::NAN, kind: "kill".into(), label: h() }]).collect(),
+        lines: (0..9)
+            .map(|_| ChartLine {
+                name: h(),
+                segments: vec![
+                    (0..20_000).map(|i| [f64::from(i), f64::from(i % 977) * 1e6]).collect(),
+                    vec![[f64::NAN, f64::INFINITY], [1.0, 2.0]],
+                    vec![],
+                ],
+            })
+            .collect(),
+        marks: (0..500)
+            .map(|i| Mark {
+                time: f64::from(i) * 37.0,
+                kind: ["kill", "rollout", "restart", "snapshot", HOSTILE][i as usize % 5].into(),
+                label: h(),
+            })
+            .chain([Mark { time: f64::NAN, kind: "kill".into(), label: h() }])
+            .collect(),
         forecast: vec![[f64::NAN; 4], [1.0, f64::INFINITY, 2.0, 3.0], [20_000.0, 1.0, 2.0, 3.0], [f64::MAX, 1.0, 2.0, f64::MAX]],
-        runs: (0..400).map(|i| ChartRun { start: f64::from(i) * 50.0, end: f64::from(i) * 50.0 + 49.0, first_bytes: f64::NAN, peak_bytes: -1.0, slope_bytes_per_hour: Some(f64::NAN), ended: h() }).collect(),
+        runs: (0..400)
+            .map(|i| ChartRun {
+                start: f64::from(i) * 50.0,
+                end: f64::from(i) * 50.0 + 49.0,
+                first_bytes: f64::NAN,
+                peak_bytes: -1.0,
+                slope_bytes_per_hour: Some(f64::NAN),
+                ended: h(),
+            })
+            .collect(),
         source: vec![h(); 40],
         ..Chart::default()
     };

@@ -117,7 +117,7 @@ impl Frame {
             .map(|t| {
                 let at = Timestamp::from_seconds_f64(t);
                 let text = if step >= 86_400.0 || (t.rem_euclid(86_400.0) == 0.0 && span > 43_200.0) {
-                    when::day(at).chars().skip(5).collect()
+                    when::month_day(at)
                 } else if step < 60.0 {
                     when::clock(at)
                 } else {

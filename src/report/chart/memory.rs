@@ -227,8 +227,8 @@ impl Drawing<'_> {
                 if self.wide && !near {
                     let _ = write!(
                         self.out,
-                        r##"<text class="ax halo" x="{}" y="{}" text-anchor="end" fill="#55574f" paint-order="stroke" stroke="#fff" stroke-width="3">request {}</text>"##,
-                        n(f.right - 6.0),
+                        r##"<text class="ax halo" x="{}" y="{}" fill="#55574f" paint-order="stroke" stroke="#fff" stroke-width="3">request {}</text>"##,
+                        n(f.left + 8.0),
                         n(y - 5.0),
                         human(r)
                     );
@@ -243,18 +243,24 @@ impl Drawing<'_> {
                 return;
             }
             let y = f.y(l);
+            // Kill marks have their times where this label would be: it goes to the side that is free.
+            let kills = |low: f64, high: f64| marks(chart, "kill").any(|m| f.holds(m.time) && (low..high).contains(&f.x(m.time)));
+            let room = if self.wide { 190.0 } else { 100.0 };
+            let right = kills(f.left, f.left + room) && !kills(f.right - room, f.right + 1.0);
+            let (x, anchor) = if right { (f.right - 8.0, "end") } else { (f.left + 8.0, "start") };
             let _ = write!(
                 self.out,
-                r##"<line class="lim" x1="{}" x2="{}" y1="{y}" y2="{y}" stroke="#b33a00" stroke-width="1.6" stroke-dasharray="7 4"/><text class="limt halo" x="{}" y="{}" fill="#9c2f00" font-weight="600" paint-order="stroke" stroke="#fff" stroke-width="3">{}limit {}</text>"##,
+                r##"<line class="lim" x1="{}" x2="{}" y1="{y}" y2="{y}" stroke="#b33a00" stroke-width="1.6" stroke-dasharray="7 4"/><text class="limt halo" x="{}" y="{}" text-anchor="{anchor}" fill="#9c2f00" font-weight="600" paint-order="stroke" stroke="#fff" stroke-width="3">{}limit {}</text>"##,
                 n(f.left),
                 n(f.right),
-                n(f.left + 8.0),
+                n(x),
                 n(y - 7.0),
                 if self.wide { "memory " } else { "" },
                 human(l),
                 y = n(y)
             );
-            self.labelled.push((f.left, f.left + if self.wide { 164.0 } else { 110.0 }, 0));
+            let at = if right { f.right - room * 0.8 } else { f.left };
+            self.labelled.push((at, at + room * 0.8, 1));
         }
     }
 
@@ -344,7 +350,7 @@ impl Drawing<'_> {
                     n(down),
                     x = n(x)
                 );
-                let text = crate::report::escape::middle(&m.label, if self.wide { 48 } else { 24 }).into_owned();
+                let text = crate::report::escape::middle(&m.label, if self.wide { 60 } else { 32 }).into_owned();
                 let text = format!("{} {}", when::minute(at(m.time)), if text.is_empty() { "rollout" } else { &text });
                 let width = text.chars().count() as f64 * if self.wide { 6.6 } else { 6.0 } + 12.0;
                 // To the right of the line, or to its left where the plot ends.

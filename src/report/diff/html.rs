@@ -34,7 +34,7 @@ fn render(doc: &ReportDoc, delta: &Delta, caps: Caps) -> String {
             h1 { (headline(delta)) }
             @if let Some(s) = delta.suspects.first() { p class="lede" { (v.prose(&s.why)) } }
         }
-        (page::row("snapshots", "Snapshots", "In the order compared.", &page::scroll("Snapshots", &html! {
+        (page::row("snapshots", "Snapshots", "In the order compared.", &page::scroll("Table of snapshots", &html! {
             table {
                 thead { tr { th scope="col" { "" span class="vh" { "Label" } } th scope="col" { "File" } th scope="col" { "Time (UTC)" } th scope="col" { "Total" } } }
                 tbody { @for (i, (path, time, size)) in totals(delta).iter().enumerate().take(200) { tr { th scope="row" { "S" (i + 1) } td class="mono brk" { (escape::middle(path, 120)) } td { (time) } td class="r" { (size) } } } }

@@ -1,7 +1,8 @@
 //! What to do, in order of how soon it helps.
 
-use super::{View, command, more, row};
-use crate::report::outline;
+use super::{View, command, more, row, scroll};
+use crate::model::quantity::human;
+use crate::report::{outline, when};
 use maud::{Markup, html};
 
 const CARDS: usize = 9;
@@ -12,7 +13,7 @@ pub fn section(v: &View<'_>) -> Markup {
         @if steps.is_empty() {
             p class="dim" { "Nothing to do follows from what was found." }
         } @else {
-            ol class="acts" {
+            ol class={ "acts" @if matches!(steps.len(), 2 | 4) { " two" } } {
                 @for (i, a) in steps.iter().take(CARDS).enumerate() {
                     li {
                         h3 { span class="n" { (i + 1) } " " (outline::advice_title(&a.kind)) }
@@ -23,6 +24,28 @@ pub fn section(v: &View<'_>) -> Markup {
             }
             (more(steps.len().saturating_sub(CARDS), "step"))
         }
+        (higher_limit(v))
     };
     row("next", "Do next", "In order of how soon it helps.", &body)
+}
+
+fn higher_limit(v: &View<'_>) -> Markup {
+    let rows = outline::headroom(v.doc);
+    html! {
+        @if !rows.is_empty() {
+            details {
+                summary { "Would a higher limit help? It only buys time." }
+                (scroll("Table of limits", &html! {
+                    table class="nar" {
+                        thead { tr { th scope="col" { "Limit" } th scope="col" { "From start to kill" } th scope="col" { "Kills per pod and day" } } }
+                        tbody { @for r in &rows { tr {
+                            th scope="row" { (human(r.limit_bytes)) @if r.today { " (today)" } }
+                            td { (when::lasted(r.lasts_seconds)) }
+                            td { (format!("{:.1}", r.kills_per_day)) }
+                        } } }
+                    }
+                }))
+            }
+        }
+    }
 }

@@ -24,7 +24,7 @@ fn sources(v: &View<'_>) -> Markup {
         return html! { p class="dim" { "Nothing in the input was recognised." } };
     }
     html! {
-        (scroll("Sources", &html! {
+        (scroll("Coverage table", &html! {
             table class="cov" {
                 thead { tr { th scope="col" { "Status" } th scope="col" { "Source" } th scope="col" { "Found" } } }
                 tbody { @for c in all.iter().take(v.caps.rows) { tr {
@@ -55,17 +55,18 @@ fn str_of<'a>(v: &'a Value, key: &str) -> &'a str {
     v.get(key).and_then(Value::as_str).unwrap_or("")
 }
 
+/// A row's heading is never empty.
+fn named(name: &str) -> String {
+    if name.is_empty() { "unnamed".to_owned() } else { escape::middle(name, 120).into_owned() }
+}
+
 fn owner_of(v: &Value) -> String {
     let o = v.get("owner").unwrap_or(v);
-    let path = [str_of(o, "namespace"), str_of(o, "pod"), str_of(o, "container")]
-        .into_iter()
-        .filter(|s| !s.is_empty())
-        .collect::<Vec<_>>()
-        .join("/");
-    // A row's heading is never empty: a screen reader would read the numbers without saying whose they are.
-    match (path.is_empty(), str_of(o, "node")) {
-        (false, _) => path,
-        (true, "") => "owner unknown".to_string(),
+    let names = [str_of(o, "namespace"), str_of(o, "pod"), str_of(o, "container")];
+    let label = names.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join("/");
+    match (label.is_empty(), str_of(o, "node")) {
+        (false, _) => label,
+        (true, "") => "unknown owner".to_owned(),
         (true, node) => format!("node {node}"),
     }
 }
@@ -78,13 +79,13 @@ fn pods(v: &View<'_>) -> Markup {
     let memory = |c: &Value, what: &str| c.get(what).and_then(|l| l.get("memory_bytes")).and_then(Value::as_u64).map(human_bytes);
     html! {
         details { summary { "Pods in the bundle: " (when::grouped(all.len() as i64)) }
-            (scroll("Pods", &html! {
+            (scroll("Table of pods", &html! {
                 table {
                     thead { tr { th scope="col" { "Pod" } th scope="col" { "Node" } th scope="col" { "Container" } th scope="col" { "Request" } th scope="col" { "Limit" } th scope="col" { "Restarts" } th scope="col" { "Last end" } } }
                     tbody { @for p in all.iter().take(v.caps.rows) {
                         @let containers = p.get("containers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or(&[]);
                         @for c in containers.iter().take(4) { tr {
-                            th scope="row" class="mono" { (escape::middle(str_of(p, "name"), 60)) }
+                            th scope="row" class="mono" { (named(str_of(p, "name"))) }
                             td { (v.text(str_of(p, "node"))) }
                             td { (v.text(str_of(c, "name"))) }
                             td class="r" { (memory(c, "requests").unwrap_or_default()) }
@@ -92,7 +93,7 @@ fn pods(v: &View<'_>) -> Markup {
                             td class="r" { @match c.get("restart_count").and_then(Value::as_i64) { Some(n) => (n), None => "" } }
                             td { @if let Some(l) = c.get("last_state") { (v.text(str_of(l, "reason"))) @if let Some(code) = l.get("exit_code").and_then(Value::as_i64) { " (" (code) ")" } } }
                         } }
-                        @if containers.is_empty() { tr { th scope="row" class="mono" { (escape::middle(str_of(p, "name"), 60)) } td { (v.text(str_of(p, "node"))) } td {} td {} td {} td {} td { (v.text(str_of(p, "status"))) } } }
+                        @if containers.is_empty() { tr { th scope="row" class="mono" { (named(str_of(p, "name"))) } td { (v.text(str_of(p, "node"))) } td {} td {} td {} td {} td { (v.text(str_of(p, "status"))) } } }
                     } }
                 }
             }))
@@ -109,7 +110,7 @@ fn trends(v: &View<'_>) -> Markup {
     let bytes = |t: &Value, key: &str| t.get(key).and_then(Value::as_f64).map(crate::model::quantity::human);
     html! {
         details { summary { "Trends computed: " (when::grouped(all.len() as i64)) }
-            (scroll("Trends", &html! {
+            (scroll("Table of trends", &html! {
                 table {
                     thead { tr { th scope="col" { "Container" } th scope="col" { "Metric" } th scope="col" { "Verdict" } th scope="col" { "Slope per hour" } th scope="col" { "95th percentile" } th scope="col" { "Peak" } th scope="col" { "Limit" } th scope="col" { "Time to limit" } } }
                     tbody { @for t in all.iter().take(v.caps.rows) {
@@ -145,13 +146,13 @@ fn files(v: &View<'_>) -> Markup {
     order.sort_by_key(|a| diagnostics(a).is_empty());
     html! {
         details { summary { "Files read: " (when::grouped(all.len() as i64)) @if troubled > 0 { ", " (when::grouped(troubled as i64)) " with remarks" } }
-            (scroll("Files", &html! {
+            (scroll("Table of files", &html! {
                 table {
                     thead { tr { th scope="col" { "File" } th scope="col" { "Format" } th scope="col" { "Size" } th scope="col" { "Facts" } th scope="col" { "Remarks" } } }
                     tbody { @for a in order.into_iter().take(v.caps.rows) {
                         @let ds = diagnostics(a);
                         tr {
-                            th scope="row" class="mono brk" { (escape::middle(str_of(a, "path"), 120)) }
+                            th scope="row" class="mono brk" { (named(&escape::middle(str_of(a, "path"), 120))) }
                             td { (if str_of(a, "format").is_empty() { "not recognised" } else { str_of(a, "format") }) }
                             td class="r" { (a.get("bytes").and_then(Value::as_u64).map(human_bytes).unwrap_or_default()) }
                             td class="r" { (a.get("facts").and_then(Value::as_i64).map(when::grouped).unwrap_or_default()) }
@@ -173,8 +174,8 @@ fn joins(v: &View<'_>) -> Markup {
     let all = &v.doc.joins;
     html! {
         @if !all.is_empty() {
-            details { summary { "Why names were taken to be the same thing: " (when::grouped(all.len() as i64)) " joins" }
-                (scroll("Joins", &html! {
+            details { summary { "Why names were taken to be the same thing: " (when::grouped(all.len() as i64)) }
+                (scroll("Table of joins", &html! {
                     table {
                         thead { tr { th scope="col" { "This" } th scope="col" { "is that" } th scope="col" { "because" } } }
                         tbody { @for j in all.iter().take(v.caps.rows) { tr { th scope="row" class="mono" { (escape::middle(&j.left, 80)) } td class="mono" { (escape::middle(&j.right, 80)) } td { (v.prose(&j.reason)) } } } }

@@ -107,7 +107,7 @@ fn rivals(v: &View<'_>, f: &FindingDoc) -> Markup {
     }
     html! {
         h3 class="sub" id="not" { "What it is not" }
-        (scroll("Hypotheses", &html! {
+        (scroll("Table of rival explanations", &html! {
             table class="hyp" {
                 thead { tr { th scope="col" { "Hypothesis" } th scope="col" { "Why" } th scope="col" { "Status" } } }
                 tbody { @for r in f.ruled_out.iter().take(v.caps.rows) { tr {
@@ -117,7 +117,7 @@ fn rivals(v: &View<'_>, f: &FindingDoc) -> Markup {
                 } } }
             }
         }))
-        (more(f.ruled_out.len().saturating_sub(v.caps.rows), "hypothesis"))
+        (more(f.ruled_out.len().saturating_sub(v.caps.rows), "rival explanation"))
     }
 }
 
@@ -137,7 +137,7 @@ fn ledger(v: &View<'_>) -> Markup {
     html! {
         @if !all.is_empty() {
             h3 class="sub" { "Kills as each source counted them" }
-            (scroll("Kill ledger", &html! {
+            (scroll("Kill ledger table", &html! {
                 table {
                     thead { tr { th scope="col" { "Owner" } th scope="col" { "Counted" } th scope="col" { "Reading" } } }
                     tbody { @for l in all.iter().take(v.caps.rows) { tr {

@@ -44,8 +44,9 @@ fn line(v: &View<'_>, i: usize, j: usize, l: &crate::report::document::ExcerptLi
     let text = escape::line(&escape::clip(&l.text, v.caps.line_chars));
     let inner = html! {
         span class="no_" { (number) }
-        span class="ln_" { (text) "\n" }
+        span class="ln_" { (text) }
         @for id in &l.evidence { @if let Some(href) = v.links.href(id).filter(|h| !h.starts_with("#raw")) { a class="back" href=(href) aria-label={ "Back to evidence " (escape::anchor(id)) } { (escape::anchor(id)) } } }
+        "\n"
     };
     // One anchor per id: nested spans, the outermost lights up as well as any other by :target and :has.
     let marked = ids.iter().rev().fold(inner, |inner, id| html! { span class="hl" id={ "raw-" (id) } { (inner) } });

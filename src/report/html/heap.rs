@@ -1,9 +1,10 @@
 //! For the developer: what filled the memory, who grew, what keeps it alive, where it was allocated.
 
+use super::flame as flame_svg;
 use super::{View, more, row, scroll};
 use crate::model::delta::{Delta, Suspect};
 use crate::model::quantity::{human, human_bytes};
-use crate::report::document::{KillDoc, ReportDoc};
+use crate::report::document::{Flame, KillDoc, ReportDoc};
 use crate::report::{chart, escape, outline, when};
 use maud::{Markup, PreEscaped, html};
 
@@ -141,6 +142,37 @@ fn path(v: &View<'_>, s: &Suspect, i: usize) -> Markup {
 }
 
 fn flames(v: &View<'_>) -> Markup {
-    let _ = v;
-    html! {}
+    let all = &v.doc.flames;
+    if all.is_empty() {
+        return html! {};
+    }
+    html! {
+        h3 class="sub" id="flame" { "Where it was allocated" }
+        @for (i, f) in all.iter().take(v.caps.flames).enumerate() { (flame(v, f, i)) }
+        (more(all.len().saturating_sub(v.caps.flames), "flame graph"))
+    }
 }
+
+fn flame(v: &View<'_>, f: &Flame, i: usize) -> Markup {
+    let drawn = flame_svg::svg(f, &format!("fl{i}"), v.caps.flame_elements / 4);
+    let ready =
+        f.svg.as_deref().filter(|s| drawn.is_none() && s.len() < 600_000).and_then(|s| flame_svg::harmless(s, v.caps.flame_elements));
+    html! {
+        figure class="chart" {
+            p class="ct" { (v.text(&f.title)) }
+            @match (&drawn, &ready) {
+                (Some(d), _) => (scroll(&format!("Flame graph {}", i + 1), &PreEscaped(d.svg.clone()))),
+                (None, Some(s)) => (scroll(&format!("Flame graph {}", i + 1), &PreEscaped(s.clone()))),
+                _ => p class="dim" { "Too large to draw here." },
+            }
+            figcaption {
+                @if f.kind == "diff" { span { "Width is what is held now; colour is how much of the growth lies below a frame." } span class="lg" { (PreEscaped(GROWTH_SCALE)) "shrank to grew" } }
+                @else { span { "Width is what is held below a frame." } }
+                @if let Some(d) = drawn.as_ref().filter(|d| !d.left_out.is_empty()) { span class="dim" { (d.left_out) } }
+                @if !f.dropped.is_empty() { span class="dim" { (v.text(&f.dropped)) } }
+            }
+        }
+    }
+}
+
+const GROWTH_SCALE: &str = r##"<svg class="sw" width="72" height="12" viewBox="0 0 72 12" aria-hidden="true" focusable="false"><rect x="0" width="11" height="12" fill="#4f97c4"/><rect x="12" width="11" height="12" fill="#a9cfe8"/><rect x="24" width="11" height="12" fill="#e4e3db"/><rect x="36" width="11" height="12" fill="#f4c9a8"/><rect x="48" width="11" height="12" fill="#e08a4f"/><rect x="60" width="11" height="12" fill="#c2410c"/></svg>"##;

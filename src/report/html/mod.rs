@@ -6,6 +6,7 @@ mod actions;
 mod coverage;
 mod evidence;
 mod excerpts;
+mod flame;
 pub(super) mod heap;
 mod links;
 mod style;

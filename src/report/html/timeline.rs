@@ -42,8 +42,9 @@ fn figure(v: &View<'_>, c: &Chart, i: usize) -> Markup {
     let compact = chart::memory(c, &format!("p{i}"), Size::Compact, v.caps.marks / 2);
     html! {
         figure class="chart" {
-            p class="ct" { (v.text(&name(c))) }
-            (scroll(&format!("Chart {}", i + 1), &PreEscaped(wide.svg.clone())))
+            p class="ct" { (v.text(&name(c)))
+                @if let Some([a, b]) = window(c) { span class="dim" { " · " (when::day(a)) " " (when::minute(a)) " to " (when::short(b)) " UTC" } } }
+            (scroll(&format!("Memory chart {}", i + 1), &PreEscaped(wide.svg.clone())))
             @if let Some(p) = compact { div class="tls" hidden { (PreEscaped(p.svg)) } }
             figcaption {
                 @for (n, l) in c.lines.iter().take(chart::LINES.len()).enumerate() { span class="lg" { (line_swatch(n)) (v.text(&l.name)) } }
@@ -58,6 +59,13 @@ fn figure(v: &View<'_>, c: &Chart, i: usize) -> Markup {
             }
         }
     }
+}
+
+/// First and last sample of the chart.
+fn window(c: &Chart) -> Option<[Timestamp; 2]> {
+    let times = c.lines.iter().flat_map(|l| l.segments.iter().flatten()).map(|p| p[0]).filter(|t| t.is_finite());
+    let (a, b) = times.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), t| (a.min(t), b.max(t)));
+    (b >= a).then(|| [Timestamp::from_seconds_f64(a), Timestamp::from_seconds_f64(b)])
 }
 
 const FORECAST_SWATCH: &str = r##"<svg class="sw" width="26" height="14" viewBox="0 0 26 14" aria-hidden="true" focusable="false"><rect class="fcb" x="0" y="2" width="26" height="10" fill="#b33a00" fill-opacity=".13"/><path class="fcl" d="M0 7h26" stroke="#b33a00" stroke-width="1.4" stroke-dasharray="2 4"/></svg>"##;
@@ -116,8 +124,8 @@ fn runs(v: &View<'_>, c: &Chart) -> Markup {
     let at = |t: f64| when::stamp(Timestamp::from_seconds_f64(t));
     html! {
         details {
-            summary { "Data: the lives of " (v.text(&name(c))) }
-            (scroll("Lives of the container", &html! {
+            summary { "Data: each life of " (escape::middle(&c.owner.label(), 70)) }
+            (scroll("Table of lives", &html! {
                 table class="num" {
                     thead { tr { th scope="col" { "Life" } th scope="col" { "Start" } th scope="col" { "End" } th scope="col" { "Lived" } th scope="col" { "First" } th scope="col" { "Peak" } th scope="col" { "Slope per hour" } th scope="col" { "Ended by" } } }
                     tbody { @for (i, r) in c.runs.iter().take(v.caps.rows).enumerate() { tr {
@@ -128,7 +136,7 @@ fn runs(v: &View<'_>, c: &Chart) -> Markup {
                     } } }
                 }
             }))
-            (more(c.runs.len().saturating_sub(v.caps.rows), "life"))
+            (more(c.runs.len().saturating_sub(v.caps.rows), "run"))
         }
     }
 }
@@ -141,7 +149,7 @@ fn kills(v: &View<'_>) -> Markup {
     html! {
         details open[all.len() <= 8] {
             summary { (when::grouped(all.len() as i64)) @if all.len() == 1 { " kill" } @else { " kills" } ", by whom and at what size" }
-            (scroll("Kills", &html! {
+            (scroll("Table of kills", &html! {
                 table class="kl" {
                     thead { tr { th scope="col" { "Time (UTC)" } th scope="col" { "Kind" } th scope="col" { "Owner" } th scope="col" { "Victim" } th scope="col" { "Limit" } th scope="col" { "Usage" } th scope="col" { "Seen by" } } }
                     tbody { @for k in all.iter().take(v.caps.kills) { (kill(v, k)) } }
@@ -180,8 +188,8 @@ fn events(v: &View<'_>) -> Markup {
     }
     html! {
         details {
-            summary { "All " (when::grouped(all.len() as i64)) " events in order" }
-            (scroll("Events", &html! {
+            summary { "All events in order: " (when::grouped(all.len() as i64)) }
+            (scroll("Table of events", &html! {
                 table class="evt" {
                     thead { tr { th scope="col" { "Time (UTC)" } th scope="col" { "Kind" } th scope="col" { "Owner" } th scope="col" { "What happened" } } }
                     tbody { @for t in all.iter().take(v.caps.events) { tr {

@@ -80,14 +80,20 @@ fn heading(titles: &[&str]) -> String {
 /// Text with identifiers as code and evidence ids in brackets, for a paragraph or (`in_table`) a cell.
 fn prose(text: &str, in_table: bool) -> String {
     let text = escape::clip(text, 2000);
-    escape::pieces(&text)
-        .into_iter()
-        .map(|p| match p {
-            escape::Piece::Text(t) => blanks_kept(t),
-            escape::Piece::Code(c) => escape::code_span(c, in_table),
-            escape::Piece::Ids(ids) => format!("[{}]", ids.join(", ")),
-        })
-        .collect()
+    let mut out = String::new();
+    for piece in escape::pieces(&text) {
+        match piece {
+            // `[E1](…)` and `[E1][…]` would be links.
+            escape::Piece::Text(t) if out.ends_with(']') && t.starts_with(['(', '[', ':']) => {
+                out.push(' ');
+                out.push_str(&blanks_kept(t));
+            }
+            escape::Piece::Text(t) => out.push_str(&blanks_kept(t)),
+            escape::Piece::Code(c) => out.push_str(&escape::code_span(c, in_table)),
+            escape::Piece::Ids(ids) => out.push_str(&format!("[{}]", ids.join(", "))),
+        }
+    }
+    out
 }
 
 /// Escaping looks at the start of a line; a piece in the middle of one starts none.

@@ -110,7 +110,7 @@ fn sparkrow(chart: &Chart, name: &str) -> Option<String> {
 fn timeline(doc: &ReportDoc) -> String {
     let mut block = String::new();
     for chart in outline::main_charts(doc).into_iter().take(2) {
-        let title = if chart.title.is_empty() { chart.owner.label() } else { chart.title.clone() };
+        let title = if chart.owner.pod.is_some() || chart.title.is_empty() { chart.owner.label() } else { chart.title.clone() };
         let name = format!("{} of {}", chart.lines.first().map_or("memory", |l| l.name.as_str()), escape::middle(&title, 60));
         if let Some(row) = sparkrow(chart, &name) {
             block.push_str(&row);
@@ -162,6 +162,20 @@ fn actions(doc: &ReportDoc) -> String {
         }
     }
     out.push_str(&more(steps.len().saturating_sub(10), "step"));
+    let rows = outline::headroom(doc);
+    if !rows.is_empty() {
+        out.push_str("\n<details><summary>Would a higher limit help? It only buys time.</summary>\n\n");
+        out.push_str(&heading(&["Limit", ">From start to kill", ">Kills per pod and day"]));
+        for r in rows {
+            let today = if r.today { " (today)" } else { "" };
+            out.push_str(&row(&[
+                format!("{}{today}", human(r.limit_bytes)),
+                when::lasted(r.lasts_seconds),
+                format!("{:.1}", r.kills_per_day),
+            ]));
+        }
+        out.push_str("\n</details>\n");
+    }
     out
 }
 
@@ -192,14 +206,14 @@ fn evidence(doc: &ReportDoc) -> String {
         out.push_str(&evidence_rows(kept, ""));
         let against = f.against.get(..EVIDENCE_ROWS).unwrap_or(&f.against);
         out.push_str(&evidence_rows(against, "**Against:** "));
-        out.push_str(&more(f.evidence.len() + f.against.len() - kept.len() - against.len(), "piece of evidence"));
+        out.push_str(&more(f.evidence.len() + f.against.len() - kept.len() - against.len(), "evidence item"));
         if !f.ruled_out.is_empty() {
             out.push_str("\n**What it is not**\n\n");
             out.push_str(&heading(&["Hypothesis", "Why", "Status"]));
             for r in f.ruled_out.iter().take(20) {
                 out.push_str(&row(&[prose(&r.hypothesis, true), prose(&r.why, true), prose(&r.status, true)]));
             }
-            out.push_str(&more(f.ruled_out.len().saturating_sub(20), "hypothesis"));
+            out.push_str(&more(f.ruled_out.len().saturating_sub(20), "rival explanation"));
         }
     }
     if !doc.contradictions.is_empty() {

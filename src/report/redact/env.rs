@@ -109,7 +109,7 @@ fn is_harmless(value: &str) -> bool {
 /// What of a variable's value a reader may see.
 pub fn value<'a>(name: &str, value: &'a str, count: &mut u64) -> Cow<'a, str> {
     let bare = value.trim();
-    if bare.is_empty() || bare.contains(MARK) || (bare.starts_with('<') && bare.ends_with('>')) {
+    if bare.is_empty() || bare.contains(MARK) || bare.starts_with("<set to the key ") || (bare.starts_with('<') && bare.ends_with('>')) {
         return Cow::Borrowed(value);
     }
     if !is_secret_name(name) {
@@ -129,11 +129,21 @@ pub fn value<'a>(name: &str, value: &'a str, count: &mut u64) -> Cow<'a, str> {
 }
 
 /// A line that is an environment variable by its look: `      NAME:  value` of `kubectl describe`, `NAME=value` of `env`.
-pub fn line<'a>(text: &'a str, count: &mut u64) -> Cow<'a, str> {
+/// Of a text of several lines, each is looked at.
+pub fn lines<'a>(text: &'a str, count: &mut u64) -> Cow<'a, str> {
+    if !text.contains('\n') {
+        return line(text, count);
+    }
+    let before = *count;
+    let hidden: Vec<Cow<'_, str>> = text.split('\n').map(|l| line(l, count)).collect();
+    if *count == before { Cow::Borrowed(text) } else { Cow::Owned(hidden.join("\n")) }
+}
+
+fn line<'a>(text: &'a str, count: &mut u64) -> Cow<'a, str> {
     static LINE: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"^(\s{4,}([A-Z][A-Z0-9_]{2,}):\s+|(?:export )?([A-Z][A-Z0-9_]{2,})=)(\S.*)$").ok());
     let head = text.trim_start().as_bytes().first().copied().unwrap_or(b' ');
-    if !(head.is_ascii_uppercase() || head == b'e') || text.contains('\n') {
+    if !(head.is_ascii_uppercase() || head == b'e') {
         return Cow::Borrowed(text);
     }
     let Some(c) = LINE.as_ref().and_then(|re| re.captures(text)) else { return Cow::Borrowed(text) };

@@ -34,7 +34,16 @@ impl Names {
         }
         let digest = Sha256::digest(name.as_bytes());
         let hex: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
-        self.known.insert(name.to_owned(), format!("{kind}-{hex}"));
+        let pseudonym = format!("{kind}-{hex}");
+        // People name files after the random end of a pod's name.
+        if let Some((_, end)) = name.rsplit_once('-')
+            && kind == "pod"
+            && end.len() == 5
+            && end.bytes().any(|b| b.is_ascii_digit())
+        {
+            self.known.entry(end.to_owned()).or_insert_with(|| pseudonym.clone());
+        }
+        self.known.insert(name.to_owned(), pseudonym);
         self.matcher = None;
     }
 

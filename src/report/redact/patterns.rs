@@ -78,7 +78,7 @@ pub fn hide<'a>(text: &'a str, count: &mut u64) -> Cow<'a, str> {
         return Cow::Owned(MARK.to_owned());
     }
     let Some(re) = SECRETS.as_ref() else { return Cow::Owned(MARK.to_owned()) };
-    let text = env::line(text, count);
+    let text = env::lines(text, count);
     if TRIGGER.as_ref().is_some_and(|t| !t.is_match(&text)) {
         return text;
     }

@@ -212,9 +212,9 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
     }
     evidence(r, contradictions);
     for c in charts {
-        let Chart { id: _, owner: who, title, main: _, limit_bytes: _, request_bytes: _, lines, marks, forecast: _, runs, source } = c;
+        let Chart { id, owner: who, title, main: _, limit_bytes: _, request_bytes: _, lines, marks, forecast: _, runs, source } = c;
         owner(r, who);
-        r.string(title);
+        strings(r, [id, title]);
         lines.iter_mut().for_each(|ChartLine { name, segments: _ }| r.string(name));
         marks.iter_mut().for_each(|Mark { time: _, kind: _, label }| r.string(label));
         runs.iter_mut().for_each(|run| r.string(&mut run.ended));
