@@ -3,6 +3,8 @@
 //!
 //! To measure a whole run's memory instead, write the same inputs to disk: `cargo bench --bench kernel_log -- --write DIR`.
 
+#![allow(clippy::print_stderr)]
+
 use criterion::{BenchmarkId, Criterion, Throughput};
 use postmem::formats::{FORMATS, Input, Open};
 use postmem::model::{ArtifactId, Claim, Facts};

@@ -5,16 +5,20 @@ use postmem::formats::pprof::{Pprof, proto};
 use prost::Message;
 use std::hint::black_box;
 
+// The bench needs the way in, not the fuzzer's checks.
 #[path = "../fuzz/profiles.rs"]
+#[allow(dead_code)]
 mod target;
 
 /// A profile like Go's: four measures, dense ids, one frame per location.
 fn generated(samples: u64, depth: u64) -> Vec<u8> {
     let functions = 5_000u64;
-    let mut p = proto::Profile::default();
-    p.string_table =
-        ["", "alloc_objects", "count", "alloc_space", "bytes", "inuse_objects", "inuse_space", "/src/x.go"].map(String::from).to_vec();
-    p.sample_type = [(1, 2), (3, 4), (5, 2), (6, 4)].map(|(t, u)| proto::ValueType { r#type: t, unit: u }).to_vec();
+    let words = ["", "alloc_objects", "count", "alloc_space", "bytes", "inuse_objects", "inuse_space", "/src/x.go"];
+    let mut p = proto::Profile {
+        string_table: words.map(String::from).to_vec(),
+        sample_type: [(1, 2), (3, 4), (5, 2), (6, 4)].map(|(t, u)| proto::ValueType { r#type: t, unit: u }).to_vec(),
+        ..Default::default()
+    };
     for id in 1..=functions {
         p.function.push(proto::Function { id, name: p.string_table.len() as i64, filename: 7, ..Default::default() });
         p.string_table.push(format!("example.com/svc/pkg{}.(*Type).Method{id}", id % 97));

@@ -144,7 +144,7 @@ impl Written {
 
     fn text(&self) -> String {
         let mut strings: Vec<&str> = vec!["<dummy>"];
-        let mut handle = |s: &'_ str, own: &mut Vec<String>| match own.iter().position(|o| o == s) {
+        let handle = |s: &'_ str, own: &mut Vec<String>| match own.iter().position(|o| o == s) {
             Some(i) => i + 1,
             None => {
                 own.push(s.to_owned());
@@ -155,10 +155,10 @@ impl Written {
         let (mut nodes, mut edges) = (String::new(), String::new());
         for (i, (ty, name, id, size)) in self.nodes.iter().enumerate() {
             let mine: Vec<_> = self.edges.iter().filter(|e| e.0 == i).collect();
-            let _ = write!(nodes, "{}{ty},{},{id},{size},{},0,0\n", if i == 0 { "" } else { "," }, handle(name, &mut own), mine.len());
+            let _ = writeln!(nodes, "{}{ty},{},{id},{size},{},0,0", if i == 0 { "" } else { "," }, handle(name, &mut own), mine.len());
             for (_, ty, name, to) in mine {
                 let name = if *ty == ELEMENT { name.parse().unwrap() } else { handle(name, &mut own) };
-                let _ = write!(edges, "{}{ty},{name},{}\n", if edges.is_empty() { "" } else { "," }, to * 7);
+                let _ = writeln!(edges, "{}{ty},{name},{}", if edges.is_empty() { "" } else { "," }, to * 7);
             }
         }
         strings.extend(own.iter().map(String::as_str));

@@ -114,7 +114,7 @@ fn stamps_are_the_same_instant_wherever_they_hold_a_date_and_a_zone() {
             assert_eq!(at.0.div_euclid(1_000_000_000), want, "{name}");
         }
         let up = got.kills[0].what.uptime_seconds;
-        assert!(up.is_none_or(|u| (u - 6073.138_545).abs() < 0.001), "{name}: {up:?}");
+        assert!(up.is_none_or(|u| (u - 6_073.138_545).abs() < 0.001), "{name}: {up:?}");
     }
 }
 

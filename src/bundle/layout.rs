@@ -137,7 +137,9 @@ fn names(dirs: &[&str], file: &str) -> Option<Claim> {
         }
     }
     // NS/POD/C/… and NS/POD/…, where the pod's name shows that it is one
-    let i = dirs.iter().position(|d| is_pod(d))?;
+    // A node may be called `worker-1` too, but then its folder stands among nodes.
+    let i = (0..dirs.len())
+        .find(|&i| dirs.get(i).is_some_and(|d| is_pod(d)) && i.checked_sub(1).and_then(|n| dirs.get(n)) != Some(&"nodes"))?;
     let ns = i.checked_sub(1).and_then(|n| dirs.get(n)).filter(|n| is_label(n));
     Some(Claim::container(ns?, dirs.get(i)?, dirs.get(i + 1).filter(|c| is_label(c)).unwrap_or(&"")))
 }

@@ -134,7 +134,7 @@ fn common_log(t: &[u8]) -> Option<RawTime> {
     let month = t.get(3..6)?;
     let month = MONTHS.chunks(3).position(|m| m == month)? as u32 + 1;
     let civil = time::civil(digits(t, 7, 4)?.into(), month, digits(t, 0, 2)?, digits(t, 12, 2)?, digits(t, 15, 2)?, digits(t, 18, 2)?, 0)?;
-    let zone = t.get(20..26).and_then(|z| {
+    let zone = t.get(21..26).and_then(|z| {
         let (sign, z) = z.split_first()?;
         let v = i64::from(digits(z, 0, 2)? * 3600 + digits(z, 2, 2)? * 60);
         match sign {

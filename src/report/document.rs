@@ -121,7 +121,10 @@ pub struct FindingDoc {
     pub owner: Owner,
     pub also_owners: Vec<Owner>,
     pub sentence: String,
+    /// Bytes, bytes per hour, seconds or counts as the name says; whole numbers in the document.
+    #[serde(serialize_with = "whole")]
     pub quantities: BTreeMap<String, f64>,
+    #[serde(serialize_with = "whole_pairs")]
     pub intervals: BTreeMap<String, [f64; 2]>,
     pub culprits: Vec<Culprit>,
     pub trigger: Option<Trigger>,
@@ -290,4 +293,12 @@ pub struct ExcerptLine {
     pub text: String,
     /// Evidence ids that point here.
     pub evidence: Vec<String>,
+}
+
+fn whole<S: serde::Serializer>(map: &BTreeMap<String, f64>, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(map.iter().map(|(k, v)| (k, v.round() as i64)))
+}
+
+fn whole_pairs<S: serde::Serializer>(map: &BTreeMap<String, [f64; 2]>, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(map.iter().map(|(k, v)| (k, v.map(|x| x.round() as i64))))
 }

@@ -200,7 +200,8 @@ pub fn classes(g: &GraphColumns, types: &[Box<str>]) -> Classes {
     let mut placed: HashMap<(Place, u32), u32> = HashMap::new();
     for &(n, place) in &g.places {
         let object = g.kind.get(n as usize).and_then(|&k| types.get(usize::from(k))).is_some_and(|t| &**t == "object");
-        let Some(slot) = class.get_mut(n as usize).filter(|_| object) else { continue };
+        // An object whose name is lost waits for an earlier file's name, and gets its place with it.
+        let Some(slot) = class.get_mut(n as usize).filter(|c| object && **c != nameless) else { continue };
         let base = *slot;
         *slot = match placed.get(&(place, base)) {
             Some(&c) => c,

@@ -13,7 +13,7 @@ pub fn section(incident: &Incident, most: usize) -> Vec<Value> {
 }
 
 fn trend(t: &Trend) -> Value {
-    json!({
+    let mut value = json!({
         "owner": t.owner,
         "metric": t.metric,
         "verdict": t.verdict,
@@ -45,5 +45,25 @@ fn trend(t: &Trend) -> Value {
         "replay": t.replay,
         "recommended_limit_bytes": t.recommended_limit_bytes,
         "recommended_request_bytes": t.recommended_request_bytes,
-    })
+    });
+    whole(&mut value, false);
+    value
+}
+
+/// Sizes, rates and durations are whole numbers in every document; what stands below such a key is one of them.
+fn whole(value: &mut Value, sized: bool) {
+    match value {
+        Value::Number(n) if sized => {
+            if let Some(f) = n.as_f64().filter(|f| f.is_finite() && n.is_f64()) {
+                *value = json!(f.round() as i64);
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|v| whole(v, sized)),
+        Value::Object(map) => {
+            for (k, v) in map.iter_mut() {
+                whole(v, sized || ["_bytes", "_per_hour", "_seconds"].iter().any(|e| k.ends_with(e)));
+            }
+        }
+        _ => {}
+    }
 }
