@@ -51,7 +51,7 @@ impl Rule for HeapOrNative {
         let Some(slope) = total.slope.map(|s| s.mid).filter(|s| *s > 0.0) else { return };
         let heap = HEAP_GAUGES.iter().find_map(|m| total.companions.iter().find(|c| c.metric == *m));
         if let Some(heap) = heap {
-            judge(total, heap, slope, out);
+            judge(case, total, heap, slope, out);
             return;
         }
         let victim = case.kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| v.comm.as_deref());
@@ -63,10 +63,12 @@ impl Rule for HeapOrNative {
     }
 }
 
-fn judge(total: &Trend, heap: &Companion, slope: f64, out: &mut Witness<'_>) {
+fn judge(case: &Case<'_>, total: &Trend, heap: &Companion, slope: f64, out: &mut Witness<'_>) {
     let Some(heap_slope) = heap.slope_per_hour else { return };
     let share = heap_slope / slope;
-    let cites = vec![total.cite.clone()];
+    let gauge = heap.metric.split('{').next().unwrap_or(&heap.metric);
+    let own = case.incident.series.iter().find(|s| s.what.metric == gauge && s.owner.same_pod(&case.owner)).map(|s| s.cite.clone());
+    let cites: Vec<_> = own.into_iter().chain([total.cite.clone()]).collect();
     let says = format!(
         "{} moves by {}/h while the working set grows {}/h: {:.0} % of the growth is in the managed heap",
         heap.metric,

@@ -49,10 +49,19 @@ impl Rule for WorkingSetGrowth {
                 };
                 out.supports(Cause::HeapLeak, strength, "Prometheus", cites.clone(), says.clone());
                 out.supports(Cause::NativeGrowth, Strength::Moderate, "Prometheus", cites.clone(), says.clone());
-                for cause in [Cause::LimitBelowNeed, Cause::NoProblem, Cause::LoadSpike, Cause::LoadGrowth] {
-                    out.contradicts(cause, Strength::Strong, "Prometheus", cites.clone(), says.clone());
-                }
-                out.contradicts(Cause::RuntimeCapAboveLimit, Strength::Moderate, "Prometheus", cites, says);
+                let mut against = |cause, strength, why: String| out.contradicts(cause, strength, "Prometheus", cites.clone(), why);
+                against(Cause::LimitBelowNeed, Strength::Strong, format!("memory does not settle at any level: {says}"));
+                against(Cause::NoProblem, Strength::Strong, says.clone());
+                against(Cause::LoadSpike, Strength::Strong, format!("a burst passes, this goes on: {says}"));
+                let load = t.load_correlation.map_or("over runs that each begin low again".to_owned(), |r| {
+                    format!("while memory and request rate correlate with r = {r:.2}")
+                });
+                against(Cause::LoadGrowth, Strength::Strong, format!("growth is explained by time, not by load, {load}"));
+                against(
+                    Cause::RuntimeCapAboveLimit,
+                    Strength::Moderate,
+                    format!("a cap alone does not make memory rise in every life: {says}"),
+                );
             }
             TrendVerdict::Bounded | TrendVerdict::Step => {
                 let says = format!(

@@ -154,9 +154,10 @@ fn flames(v: &View<'_>) -> Markup {
 }
 
 fn flame(v: &View<'_>, f: &Flame, i: usize) -> Markup {
-    let drawn = flame_svg::svg(f, &format!("fl{i}"), v.caps.flame_elements / 4);
-    let ready =
-        f.svg.as_deref().filter(|s| drawn.is_none() && s.len() < 600_000).and_then(|s| flame_svg::harmless(s, v.caps.flame_elements));
+    // State is drawn by inferno; growth needs inclusive changes and vanished frames, which only our own drawing has.
+    let inferno = f.svg.as_deref().filter(|s| f.kind != "diff" && s.len() < 600_000);
+    let ready = inferno.and_then(|s| flame_svg::harmless(s, v.caps.flame_elements));
+    let drawn = if ready.is_none() { flame_svg::svg(f, &format!("fl{i}"), v.caps.flame_elements / 4) } else { None };
     html! {
         figure class="chart" {
             p class="ct" { (v.text(&f.title)) }

@@ -1,0 +1,216 @@
+//! Trends: one per container and metric, computed once from all its series, read by rules and report alike.
+//!
+//! Series are gathered by owner (namespace, pod, container), incarnations are joined across restarts, limits, requests,
+//! restart counters, reasons and load are found beside them, and `series` judges. Nodes and their agents follow.
+
+mod nodes;
+mod parts;
+mod roles;
+mod runs;
+
+use super::histories::join;
+use crate::model::trend::{Run as RunFact, Trend, TrendVerdict, WhatIf};
+use crate::model::{Incident, Owner, Timestamp};
+use crate::series::shape::Curve;
+use crate::series::trend::{Ended, Found, History, Run, analyse, working_fit};
+use crate::series::{projection, sizing};
+use nodes::{nodes, single};
+use parts::{anonymous, decompose, load, percentiles, spec};
+use rayon::prelude::*;
+use roles::{Group, Role, role};
+use runs::{boundaries, boundary_time, oom_flags};
+use std::collections::BTreeMap;
+
+type Key = (Option<String>, Option<String>, Option<String>);
+
+/// Computes every trend of the incident.
+pub fn compute(incident: &mut Incident) {
+    // Names that a series states itself go before what a container id was joined to elsewhere.
+    for p in &mut incident.series {
+        let who = p.what.claim();
+        if who.pod.is_some() && who.pod.as_deref() != p.owner.pod.as_deref() {
+            let own = |s: Option<Box<str>>| s.map(String::from);
+            let node = own(who.node).or_else(|| p.owner.node.take());
+            p.owner = Owner { namespace: own(who.namespace), workload: None, pod: own(who.pod), container: own(who.container), node };
+        }
+    }
+    let trends = {
+        let incident: &Incident = incident;
+        let (containers, pods, agents) = gather(incident);
+        let mut trends: Vec<Trend> = containers
+            .into_par_iter()
+            .filter_map(|(key, mut group)| {
+                if let Some(shared) = pods.get(&(key.0.clone(), key.1.clone())) {
+                    for (role, list) in &shared.roles {
+                        group.roles.entry(*role).or_insert_with(|| list.clone());
+                    }
+                }
+                container(incident, &group)
+            })
+            .collect();
+        trends.extend(agents.into_par_iter().filter_map(|(_, list)| single(incident, &list)).collect::<Vec<_>>());
+        trends.extend(nodes(incident));
+        trends
+    };
+    incident.trends = trends;
+}
+
+type Gathered = (BTreeMap<Key, Group>, BTreeMap<(Option<String>, Option<String>), Group>, BTreeMap<(String, String), Vec<usize>>);
+
+fn gather(incident: &Incident) -> Gathered {
+    let mut containers: BTreeMap<Key, Group> = BTreeMap::new();
+    let mut pods: BTreeMap<(Option<String>, Option<String>), Group> = BTreeMap::new();
+    let mut agents: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
+    for (i, p) in incident.series.iter().enumerate() {
+        let o = &p.owner;
+        if o.pod.is_none() {
+            // A node's own services are known by their scrape job.
+            if p.what.metric == "process_resident_memory_bytes" {
+                let job = p.what.label("job").unwrap_or("").to_owned();
+                let place = o.node.clone().or_else(|| p.what.label("instance").map(str::to_owned)).unwrap_or_default();
+                agents.entry((place, job)).or_default().push(i);
+            }
+            continue;
+        }
+        let Some(role) = role(&p.what, incident.path(p.cite.span.artifact)) else { continue };
+        match o.container.as_deref() {
+            // The pause container and, without a name, the pod's own cgroup.
+            Some("POD") => {}
+            Some(_) => {
+                let key = (o.namespace.clone(), o.pod.clone(), o.container.clone());
+                containers.entry(key).or_default().roles.entry(role).or_default().push(i);
+            }
+            None if matches!(role, Role::Load | Role::Companion) => {
+                pods.entry((o.namespace.clone(), o.pod.clone())).or_default().roles.entry(role).or_default().push(i);
+            }
+            None => {}
+        }
+    }
+    (containers, pods, agents)
+}
+
+fn stamp(ms: i64) -> Timestamp {
+    Timestamp(ms.saturating_mul(1_000_000))
+}
+
+/// One container's headline trend.
+fn container(incident: &Incident, group: &Group) -> Option<Trend> {
+    // Some exports hold only RSS or usage: better than nothing, and the metric is named.
+    let main = [Role::WorkingSet, Role::Usage, Role::Rss].into_iter().find(|r| group.roles.contains_key(r))?;
+    let owner = group.placed(incident, main).first()?.owner.clone();
+    restarted(incident, group, main, owner)
+}
+
+/// The trend of one role's series, cut into runs where what it measures ended and began anew.
+fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner) -> Option<Trend> {
+    let placed = group.placed(incident, main);
+    let first = placed.first()?;
+    let joined = join(&group.series(incident, main));
+    if joined.times.is_empty() {
+        return None;
+    }
+    let (start, end) = (*joined.times.first()?, *joined.times.last()?);
+    let step = joined.step().max(1);
+    let boundaries = boundaries(incident, group, &joined, step, &owner);
+    let (anonymous, derived) = anonymous(incident, group, main, &joined);
+    let limit = group.latest(incident, Role::Limit).or_else(|| spec(incident, &owner, true));
+    let request = group.latest(incident, Role::Request).or_else(|| spec(incident, &owner, false));
+    let ooms = oom_flags(incident, group, &boundaries, &joined, limit, step, &owner);
+
+    let mut runs = Vec::with_capacity(boundaries.len() + 1);
+    let mut from = 0;
+    for (k, b) in boundaries.iter().map(Some).chain([None]).enumerate() {
+        let to = b.map_or(joined.times.len(), |b| joined.times.partition_point(|&t| t < b.first));
+        let ended = match b {
+            None => Ended::Open,
+            Some(_) if ooms.get(k).copied().unwrap_or(false) => Ended::Oom,
+            Some(_) => Ended::Restart,
+        };
+        if to > from {
+            let (a, z) = (joined.times.get(from).copied().unwrap_or(start), joined.times.get(to - 1).copied().unwrap_or(end));
+            let other = anonymous.as_ref().map(|j| j.within(a, z, start)).filter(|s| s.len() * 2 >= to - from);
+            runs.push(Run { memory: joined.samples(from, to, start), anonymous: other, derived, ended });
+        } else if ended == Ended::Oom
+            && let Some(last) = runs.last_mut()
+        {
+            last.ended = Ended::Oom;
+        }
+        from = to.max(from);
+    }
+    let load = load(incident, group, start, step);
+    let history = History { runs, load, limit };
+    let found = analyse(&history);
+
+    let mut trend = Trend {
+        owner,
+        metric: first.what.metric.clone(),
+        verdict: found.verdict,
+        form: found.form,
+        slope: found.slope.map(per_hour),
+        onset: found.onset.map(|s| stamp(start + (s * 1000.0) as i64)),
+        restarts: boundaries.iter().map(|b| boundary_time(b, step)).collect(),
+        oom_times: boundaries.iter().zip(&ooms).filter(|(_, oom)| **oom).map(|(b, _)| boundary_time(b, step)).collect(),
+        limit_bytes: limit,
+        request_bytes: request,
+        percentiles: percentiles(&joined.values),
+        window: (stamp(start), stamp(end)),
+        samples: joined.times.len(),
+        why: found.why.clone(),
+        load_correlation: found.load_correlation,
+        load_factor: found.load_factor,
+        cache_growth: found.cache_growth,
+        margin: found.judged.iter().map(|j| j.verdict.margin).max_by(f64::total_cmp).filter(|m| m.is_finite()),
+        collection_period_seconds: found.judged.iter().rev().find_map(|j| j.saw.as_ref().map(|s| s.period)),
+        cite: first.cite.clone(),
+        series: group.roles.get(&main).cloned().unwrap_or_default(),
+        ..Trend::default()
+    };
+    trend.runs = history
+        .runs
+        .iter()
+        .enumerate()
+        .map(|(i, r)| RunFact {
+            start: stamp(start + (r.memory.t.first().copied().unwrap_or(0.0) * 1000.0) as i64),
+            end: stamp(start + (r.memory.t.last().copied().unwrap_or(0.0) * 1000.0) as i64),
+            first_bytes: r.memory.v.first().copied().unwrap_or(0.0),
+            last_bytes: r.memory.v.last().copied().unwrap_or(0.0),
+            peak_bytes: r.memory.v.iter().copied().fold(0.0, f64::max),
+            slope_bytes_per_hour: found.run_slopes.get(i).copied().flatten().map(|s| s * 3600.0),
+            ended: match r.ended {
+                Ended::Oom => "oom",
+                Ended::Restart => "restart",
+                Ended::Open => "open",
+            }
+            .into(),
+        })
+        .collect();
+    for j in &found.judged {
+        if let Curve::Steps(at) = &working_fit(j).curve {
+            trend.change_points.extend(at.iter().map(|u| stamp(start + ((j.memory.start + u * j.memory.span) * 1000.0) as i64)));
+        }
+    }
+    trend.change_points.sort_unstable();
+    decompose(incident, group, &history, start, end, &mut trend);
+    if found.verdict == TrendVerdict::Leak {
+        project(&history, &found, &mut trend);
+    }
+    sizing::recommend(&history, &found.run_slopes, &mut trend);
+    Some(trend)
+}
+
+fn per_hour(e: crate::model::trend::Estimate) -> crate::model::trend::Estimate {
+    crate::model::trend::Estimate { low: e.low * 3600.0, mid: e.mid * 3600.0, high: e.high * 3600.0 }
+}
+
+fn project(history: &History, found: &Found, trend: &mut Trend) {
+    let Some(limit) = history.limit else { return };
+    trend.time_to_oom = projection::time_to(limit, history, found);
+    trend.what_if = [1.25, 1.5, 2.0]
+        .into_iter()
+        .map(|factor| WhatIf {
+            factor,
+            limit_bytes: factor * limit,
+            time_to_oom_seconds: projection::time_to(factor * limit, history, found),
+        })
+        .collect();
+}

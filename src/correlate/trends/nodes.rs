@@ -1,0 +1,84 @@
+//! Trends of nodes (memory in use) and of the services that run on them.
+
+use super::parts::percentiles;
+use super::roles::{Group, Role};
+use super::{per_hour, project, restarted, stamp};
+use crate::correlate::histories::{Joined, join};
+use crate::model::incident::PlacedSeries;
+use crate::model::trend::{Trend, TrendVerdict};
+use crate::model::{Incident, Owner};
+use crate::series::trend::{Ended, History, Run, analyse};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// A process of the node itself (kubelet, container runtime): one series, no limit.
+pub(super) fn single(incident: &Incident, list: &[usize]) -> Option<Trend> {
+    let placed: Vec<&PlacedSeries> = list.iter().filter_map(|&i| incident.series.get(i)).collect();
+    let first = placed.first()?;
+    let mut owner = first.owner.clone();
+    owner.node = owner.node.or_else(|| {
+        let instance = first.what.label("instance")?;
+        Some(instance.rsplit_once(':').map_or(instance, |(host, _)| host).to_owned())
+    });
+    owner.container = owner.container.or_else(|| first.what.label("job").map(str::to_owned));
+    restarted(incident, &Group { roles: BTreeMap::from([(Role::Rss, list.to_vec())]) }, Role::Rss, owner)
+}
+
+/// A trend without restarts, load or parts.
+pub(super) fn plain(joined: Joined, owner: Owner, first: &PlacedSeries, series: Vec<usize>, limit: Option<f64>) -> Option<Trend> {
+    let (start, end) = (*joined.times.first()?, *joined.times.last()?);
+    if joined.times.len() < 2 {
+        return None;
+    }
+    let run = Run { memory: joined.samples(0, joined.times.len(), start), anonymous: None, derived: false, ended: Ended::Open };
+    let history = History { runs: vec![run], load: None, limit };
+    let found = analyse(&history);
+    let mut trend = Trend {
+        owner,
+        metric: first.what.metric.clone(),
+        verdict: found.verdict,
+        form: found.form,
+        slope: found.slope.map(per_hour),
+        onset: found.onset.map(|s| stamp(start + (s * 1000.0) as i64)),
+        limit_bytes: limit,
+        percentiles: percentiles(&joined.values),
+        window: (stamp(start), stamp(end)),
+        samples: joined.times.len(),
+        why: found.why.clone(),
+        margin: found.judged.first().map(|j| j.verdict.margin).filter(|m| m.is_finite()),
+        cite: first.cite.clone(),
+        series,
+        ..Trend::default()
+    };
+    if found.verdict == TrendVerdict::Leak {
+        project(&history, &found, &mut trend);
+    }
+    Some(trend)
+}
+
+/// Memory in use on each node: total less available.
+pub(super) fn nodes(incident: &Incident) -> Vec<Trend> {
+    let mut by_node: BTreeMap<String, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+    for (i, p) in incident.series.iter().enumerate() {
+        let Some(node) = p.owner.node.clone().or_else(|| p.what.label("instance").map(str::to_owned)) else { continue };
+        match p.what.metric.as_str() {
+            "node_memory_MemAvailable_bytes" | "node_memory_MemAvailable" => by_node.entry(node).or_default().0.push(i),
+            "node_memory_MemTotal_bytes" | "node_memory_MemTotal" => by_node.entry(node).or_default().1.push(i),
+            _ => {}
+        }
+    }
+    by_node
+        .into_par_iter()
+        .filter_map(|(node, (available, total))| {
+            let of = |l: &[usize]| l.iter().filter_map(|&i| incident.series.get(i)).collect::<Vec<_>>();
+            let (a, t) = (of(&available), of(&total));
+            let total = t.iter().rev().find_map(|p| p.what.finite().last()).map(|(_, v)| v)?;
+            let mut joined = join(&a.iter().map(|p| &p.what).collect::<Vec<_>>());
+            joined.values.iter_mut().for_each(|v| *v = total - *v);
+            let first = a.first()?;
+            let mut trend = plain(joined, Owner::node(&node), first, available, Some(total))?;
+            trend.metric = "node_memory_used_bytes".into();
+            Some(trend)
+        })
+        .collect()
+}

@@ -1,0 +1,177 @@
+//! What the headline series is made of and what stands beside it: anonymous memory, cache, limits, load, companions.
+
+use super::roles::{Group, Role};
+use super::runs::ended_here;
+use crate::correlate::histories::{Joined, join, rate};
+use crate::model::series::{NO_TIME, Series, SeriesKind};
+use crate::model::trend::{Companion, Percentiles, Trend};
+use crate::model::{Incident, Owner};
+use crate::series::blocks::{Blocks, Samples};
+use crate::series::stats::{median, quantile_sorted, theil_sen};
+use crate::series::trend::{History, Run};
+use std::collections::BTreeMap;
+
+/// What the kernel cannot take back: RSS where exported, else the working set less the cache that it holds.
+/// The flag says that it is a difference.
+pub(super) fn anonymous(incident: &Incident, group: &Group, main: Role, joined: &Joined) -> (Option<Joined>, bool) {
+    if main != Role::WorkingSet {
+        return (None, false);
+    }
+    let rss = join(&group.series(incident, Role::Rss));
+    if rss.times.len() * 2 >= joined.times.len() {
+        return (Some(rss), false);
+    }
+    let cache = join(&group.series(incident, Role::Cache));
+    if cache.times.len() * 2 < joined.times.len() {
+        return (None, false);
+    }
+    let mut out = Joined::default();
+    let mut i = 0;
+    for (&t, &v) in joined.times.iter().zip(&joined.values) {
+        while cache.times.get(i + 1).is_some_and(|&c| c <= t) {
+            i += 1;
+        }
+        if cache.times.get(i).is_some_and(|&c| (c - t).abs() <= 60_000)
+            && let Some(c) = cache.values.get(i)
+        {
+            out.times.push(t);
+            out.values.push((v - c).max(0.0));
+        }
+    }
+    (Some(out), true)
+}
+
+/// Limit or request from the pod's own description.
+pub(super) fn spec(incident: &Incident, owner: &Owner, limit: bool) -> Option<f64> {
+    if owner.pod.is_none() {
+        // A service's limit shows nowhere but in the kernel's report.
+        return incident.kills.iter().rev().find(|k| limit && ended_here(k, owner)).and_then(|k| k.limit_bytes).map(|b| b as f64);
+    }
+    // The latest description stands last.
+    let pods = incident.pods.iter().rev().filter(|p| p.owner.same_pod(owner));
+    pods.flat_map(|p| &p.what.containers)
+        .filter(|c| owner.container.as_deref() == Some(c.name.as_str()))
+        .find_map(|c| if limit { c.limits.memory_bytes } else { c.requests.memory_bytes })
+        .map(|b| b as f64)
+}
+
+pub(super) fn load(incident: &Incident, group: &Group, origin: i64, step: i64) -> Option<Samples> {
+    let list = group.series(incident, Role::Load);
+    let gauges: Vec<&Series> = list.iter().copied().filter(|s| s.kind != SeriesKind::Counter).collect();
+    if let Some(s) = gauges.iter().max_by_key(|s| s.times.len()) {
+        let (t, v) = s.finite().filter(|(t, _)| *t != NO_TIME).map(|(t, v)| ((t - origin) as f64 / 1000.0, v)).unzip();
+        return Some(Samples { t, v });
+    }
+    // One family of counters: several families count the same requests at several places.
+    let mut families: BTreeMap<&str, Vec<&Series>> = BTreeMap::new();
+    for s in list {
+        families.entry(s.metric.as_str()).or_default().push(s);
+    }
+    let best = families.into_values().max_by(|a, b| {
+        let n = |l: &[&Series]| l.iter().map(|s| s.times.len()).sum::<usize>();
+        n(a).cmp(&n(b))
+    })?;
+    rate(&best, step.max(15_000), origin)
+}
+
+pub(super) fn percentiles(values: &[f64]) -> Percentiles {
+    let mut v = values.to_vec();
+    v.sort_unstable_by(f64::total_cmp);
+    let q = |q| quantile_sorted(&v, q);
+    Percentiles {
+        p50_bytes: q(0.5),
+        p90_bytes: q(0.9),
+        p95_bytes: q(0.95),
+        p99_bytes: q(0.99),
+        max_bytes: v.last().copied().unwrap_or(f64::NAN),
+    }
+}
+
+/// Level of the last twentieth, and the median over the runs of the lower envelope's slope per hour.
+pub(super) fn level_and_slope(joined: &Joined, runs: &[Run], start: i64) -> (f64, f64, Option<f64>) {
+    let n = joined.values.len();
+    let part = (n / 20).max(1);
+    let first = median(&mut joined.values.get(..part).unwrap_or(&[]).to_vec());
+    let last = median(&mut joined.values.get(n.saturating_sub(part)..).unwrap_or(&[]).to_vec());
+    let longest = runs.iter().map(|r| r.memory.span()).fold(0.0, f64::max);
+    let mut slopes: Vec<f64> = runs
+        .iter()
+        .filter(|r| r.memory.span() >= 0.25 * longest)
+        .filter_map(|r| {
+            let (a, z) = (r.memory.t.first()?, r.memory.t.last()?);
+            let s = joined.within(start + (a * 1000.0) as i64, start + (z * 1000.0) as i64, start);
+            let b = Blocks::cut(&s, (s.span() / 48.0).max(2.0 * s.step()));
+            theil_sen(&b.t, &b.low).map(|s| s * 3600.0)
+        })
+        .collect();
+    (first, last, (!slopes.is_empty()).then(|| median(&mut slopes)))
+}
+
+/// What the memory is made of, and what the runtime says of itself.
+pub(super) fn decompose(incident: &Incident, group: &Group, h: &History, start: i64, end: i64, trend: &mut Trend) {
+    let part = |role: Role| {
+        let j = join(&group.series(incident, role));
+        (!j.times.is_empty()).then(|| level_and_slope(&j, &h.runs, start))
+    };
+    if let Some((_, last, slope)) = part(Role::Rss) {
+        trend.rss_bytes = Some(last);
+        trend.rss_slope_bytes_per_hour = slope;
+    }
+    if let Some((_, last, slope)) = part(Role::Cache) {
+        trend.cache_bytes = Some(last);
+        trend.cache_slope_bytes_per_hour = slope;
+    }
+    if let Some((_, usage, _)) = part(Role::Usage)
+        && trend.metric == "container_memory_working_set_bytes"
+    {
+        let last = h.runs.last().map_or(&[][..], |r| &r.memory.v);
+        let tail = last.len().saturating_sub((trend.samples / 20).max(1));
+        let ws = median(&mut last.get(tail..).unwrap_or(&[]).to_vec());
+        trend.inactive_file_bytes = Some((usage - ws).max(0.0)).filter(|v| v.is_finite());
+    }
+    // Several pools of one metric (JVM areas and ids) add up, by area.
+    let mut families: BTreeMap<String, Vec<&Series>> = BTreeMap::new();
+    for s in group.series(incident, Role::Companion) {
+        let name = match s.label("area") {
+            Some(area) => format!("{}{{area=\"{area}\"}}", s.metric),
+            None => s.metric.clone(),
+        };
+        families.entry(name).or_default().push(s);
+    }
+    for (metric, list) in families {
+        let joined =
+            if list.iter().any(|s| s.label("area").is_some() || s.metric == "jvm_threads_state") { sum(&list) } else { join(&list) };
+        let inside = joined.times.iter().filter(|&&t| t >= start && t <= end).count();
+        if inside == 0 {
+            continue;
+        }
+        let (first, last, slope) = level_and_slope(&joined, &h.runs, start);
+        let unit = list.first().map_or("", |s| s.unit);
+        let max = joined.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        trend.companions.push(Companion { metric, unit, first, last, slope_per_hour: slope, max });
+    }
+}
+
+/// Sum over parallel series at the times of the longest; each contributes its latest value.
+pub(super) fn sum(list: &[&Series]) -> Joined {
+    let Some(grid) = list.iter().max_by_key(|s| s.times.len()) else { return Joined::default() };
+    let mut at = vec![0usize; list.len()];
+    let mut out = Joined::default();
+    for (&t, own) in grid.times.iter().zip(&grid.values) {
+        if t == NO_TIME || !own.is_finite() {
+            continue;
+        }
+        let mut total = 0.0;
+        for (s, i) in list.iter().zip(&mut at) {
+            while s.times.get(*i + 1).is_some_and(|&next| next <= t) {
+                *i += 1;
+            }
+            if s.times.get(*i).is_some_and(|&x| (x - t).abs() <= 120_000) {
+                total += s.values.get(*i).copied().filter(|v| v.is_finite() && *v >= 0.0).unwrap_or(0.0);
+            }
+        }
+        out.times.push(t);
+        out.values.push(total);
+    }
+    out
+}

@@ -1,0 +1,133 @@
+//! What a metric is to a trend: the memory itself, a part of it, a limit, a restart counter, the load beside it.
+//! Names of every exporter and version are known here and nowhere else.
+
+use crate::model::Incident;
+use crate::model::incident::PlacedSeries;
+use crate::model::series::{Series, SeriesKind};
+use std::collections::BTreeMap;
+
+/// What a metric says about a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    WorkingSet,
+    Usage,
+    Rss,
+    Cache,
+    Limit,
+    Request,
+    Restarts,
+    Reason,
+    Started,
+    OomEvents,
+    Load,
+    Companion,
+}
+
+pub(super) fn role(s: &Series, path: &str) -> Option<Role> {
+    let memory = s.label("resource").is_none_or(|r| r == "memory");
+    Some(match s.metric.as_str() {
+        "container_memory_working_set_bytes" => Role::WorkingSet,
+        "container_memory_usage_bytes" => Role::Usage,
+        "container_memory_rss" => Role::Rss,
+        "container_memory_cache" => Role::Cache,
+        "kube_pod_container_resource_limits" if memory => Role::Limit,
+        "kube_pod_container_resource_limits_memory_bytes" | "container_spec_memory_limit_bytes" => Role::Limit,
+        "kube_pod_container_resource_requests" if memory => Role::Request,
+        "kube_pod_container_resource_requests_memory_bytes" => Role::Request,
+        "kube_pod_container_status_restarts_total" => Role::Restarts,
+        "kube_pod_container_status_last_terminated_reason" => Role::Reason,
+        "container_start_time_seconds" => Role::Started,
+        "container_oom_events_total" => Role::OomEvents,
+        m if is_load(m, s.kind) => Role::Load,
+        // A rate that a query computed has no name; the file it was saved as may say what it is.
+        "" if s.label("resource").is_none() && is_rate_file(path) => Role::Load,
+        m if is_companion(s, m) => Role::Companion,
+        _ => return None,
+    })
+}
+
+/// Counters of work done by the program itself: requests, messages, jobs.
+pub(super) fn is_load(metric: &str, kind: SeriesKind) -> bool {
+    let ours =
+        ["container_", "kube_", "node_", "go_", "process_", "prometheus_", "promhttp_", "kubelet_", "apiserver_", "etcd_", "rest_client_"];
+    if ours.iter().any(|p| metric.starts_with(p)) {
+        return false;
+    }
+    let words =
+        ["request", "message", "records_consumed", "jobs_processed", "events_processed", "queries", "_handled", "rpc_", "commands_"];
+    let counts = metric.ends_with("_total") || metric.ends_with("_count");
+    let unwanted = ["bytes", "fail", "error", "rejected", "dropped", "seconds_total"].iter().any(|w| metric.contains(w));
+    let recorded = metric.contains(':') && metric.contains("request") && metric.contains("rate");
+    (counts && kind == SeriesKind::Counter && !unwanted && words.iter().any(|w| metric.contains(w))) || recorded
+}
+
+pub(super) fn is_rate_file(path: &str) -> bool {
+    let name = path.rsplit(['/', '!']).next().unwrap_or(path).to_ascii_lowercase();
+    ["req", "rps", "qps", "rate"].iter().any(|w| name.contains(w))
+}
+
+/// Runtime metrics that show where memory sits.
+pub(super) fn is_companion(s: &Series, m: &str) -> bool {
+    let heap = matches!(
+        m,
+        "go_goroutines"
+            | "go_threads"
+            | "go_memstats_heap_inuse_bytes"
+            | "go_memstats_heap_alloc_bytes"
+            | "go_memstats_alloc_bytes"
+            | "go_memstats_heap_idle_bytes"
+            | "go_memstats_heap_released_bytes"
+            | "go_memstats_heap_objects"
+            | "go_memstats_stack_inuse_bytes"
+            | "go_memstats_sys_bytes"
+            | "go_memstats_next_gc_bytes"
+            | "nodejs_heap_size_used_bytes"
+            | "nodejs_heap_size_total_bytes"
+            | "nodejs_external_memory_bytes"
+            | "nodejs_active_handles_total"
+            | "jvm_memory_used_bytes"
+            | "jvm_memory_committed_bytes"
+            | "jvm_memory_max_bytes"
+            | "jvm_memory_bytes_used"
+            | "jvm_memory_bytes_committed"
+            | "jvm_memory_bytes_max"
+            | "jvm_gc_live_data_size_bytes"
+            | "jvm_buffer_memory_used_bytes"
+            | "jvm_threads_live_threads"
+            | "jvm_threads_current"
+            | "jvm_threads_state"
+            | "process_resident_memory_bytes"
+            | "process_virtual_memory_bytes"
+            | "process_open_fds"
+            | "container_memory_swap"
+            | "container_memory_mapped_file"
+            | "container_threads"
+            | "container_file_descriptors"
+    );
+    heap && s.kind != SeriesKind::Unknown
+}
+
+/// Series of one owner by role, in the incident's order.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) roles: BTreeMap<Role, Vec<usize>>,
+}
+
+impl Group {
+    pub(super) fn series<'a>(&self, incident: &'a Incident, role: Role) -> Vec<&'a Series> {
+        self.placed(incident, role).into_iter().map(|p| &p.what).collect()
+    }
+
+    pub(super) fn placed<'a>(&self, incident: &'a Incident, role: Role) -> Vec<&'a PlacedSeries> {
+        self.roles.get(&role).into_iter().flatten().filter_map(|&i| incident.series.get(i)).collect()
+    }
+
+    /// The last finite value over all series of a role that are not 0 (cAdvisor writes 0 for no limit).
+    pub(super) fn latest(&self, incident: &Incident, role: Role) -> Option<f64> {
+        self.series(incident, role)
+            .into_iter()
+            .filter_map(|s| s.finite().filter(|(_, v)| *v > 0.0 && *v < 9e18).last())
+            .max_by_key(|(t, _)| *t)
+            .map(|(_, v)| v)
+    }
+}

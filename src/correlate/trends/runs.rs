@@ -1,0 +1,157 @@
+//! Where one run of a container or service ends and the next begins, and which of these ends were out-of-memory kills.
+
+use super::roles::{Group, Role};
+use super::stamp;
+use crate::correlate::histories::{Boundary, Joined, increases};
+use crate::model::incident::Kill;
+use crate::model::oom::KillKind;
+use crate::model::series::{NO_TIME, SeriesKind};
+use crate::model::{Incident, Owner, Timestamp};
+
+/// A run ended after its last sample, at latest when the next began: half a step after the last sample is the best guess,
+/// unless a restart counter that rose within a few steps narrows it further.
+pub(super) fn boundary_time(b: &Boundary, step: i64) -> Timestamp {
+    let guess = b.last + (step / 2).min((b.first - b.last) / 2).max(0);
+    let narrowed = b.counted.map(|(t0, t1)| (t0.max(b.last), t1.min(b.first.max(t0)))).filter(|&(a, z)| a <= z && z - b.last <= 12 * step);
+    stamp(narrowed.map_or(guess, |(a, z)| a + (z - a) / 2))
+}
+
+/// Where one run ends and the next begins: by incarnation id, restart counter, start time, or a kill that other evidence saw.
+pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, step: i64, owner: &Owner) -> Vec<Boundary> {
+    let at = |i: usize| joined.times.get(i).copied();
+    let mut found: Vec<Boundary> =
+        joined.changes.iter().filter_map(|&i| Some(Boundary { last: at(i.checked_sub(1)?)?, first: at(i)?, counted: None })).collect();
+    let slack = (3 * step).max(30_000);
+    let known = |found: &[Boundary], a: i64, b: i64| found.iter().any(|k| a <= k.first + slack && b >= k.last - slack);
+    // The sample within [a, b] before which memory fell most is the first of the new run.
+    let place = |a: i64, b: i64| -> Option<Boundary> {
+        let from = joined.times.partition_point(|&t| t < a - step).max(1);
+        let to = joined.times.partition_point(|&t| t <= b + step);
+        let fall = |i: usize| joined.values.get(i - 1).zip(joined.values.get(i)).map_or(0.0, |(x, y)| x - y);
+        let i = (from..to).max_by(|&x, &y| fall(x).total_cmp(&fall(y)).then(y.cmp(&x)))?;
+        Some(Boundary { last: at(i - 1)?, first: at(i)?, counted: None })
+    };
+    let (start, end) = (at(0).unwrap_or(0), at(joined.times.len().saturating_sub(1)).unwrap_or(0));
+    // Restart counters and start times count for sure; a program's own counters begin anew with it.
+    let mut counted: Vec<(i64, i64)> = Vec::new();
+    for s in group.series(incident, Role::Restarts) {
+        counted.extend(increases(s).into_iter().map(|(a, b, _)| (a, b)));
+    }
+    let mut hinted: Vec<(i64, i64)> = Vec::new();
+    for s in group.series(incident, Role::Started) {
+        // Seconds; the value is the moment itself.
+        let mut before = None;
+        for (t, v) in s.finite().filter(|(t, _)| *t != NO_TIME) {
+            if before.is_some_and(|(_, old)| v > old + 0.5) {
+                let ms = (v * 1000.0) as i64;
+                hinted.push((before.map_or(ms, |(t0, _)| t0).min(ms), t));
+            }
+            before = Some((t, v));
+        }
+    }
+    if counted.is_empty() && found.is_empty() {
+        for s in group.series(incident, Role::Load).into_iter().filter(|s| s.kind == SeriesKind::Counter) {
+            let mut before: Option<(i64, f64)> = None;
+            for (t, v) in s.finite().filter(|(t, _)| *t != NO_TIME) {
+                if let Some((t0, _)) = before.filter(|(_, v0)| v < *v0) {
+                    hinted.push((t0, t));
+                }
+                before = Some((t, v));
+            }
+        }
+    }
+    counted.sort_unstable();
+    counted.dedup();
+    hinted.sort_unstable();
+    for (list, sure) in [(counted, true), (hinted, false)] {
+        for (a, b) in list.into_iter().filter(|&(a, b)| b > start && a < end) {
+            if !known(&found, a, b)
+                && let Some(p) = place(a, b)
+            {
+                found.push(p);
+            }
+            // The nearest boundary is the one that was counted.
+            let near = |k: &Boundary| (k.first - b).abs().min((k.last - a).abs());
+            if let Some(k) = found.iter_mut().filter(|_| sure).min_by_key(|k| near(k)).filter(|k| near(k) <= slack.max(600_000)) {
+                k.counted.get_or_insert((a, b));
+            }
+        }
+    }
+    // Kills seen elsewhere matter only where the series itself falls there.
+    for k in &incident.kills {
+        let Some(t) = k.at.and_then(|w| w.mid()).map(|t| t.0 / 1_000_000) else { continue };
+        // A child's death frees its memory as a restart would.
+        if ended_here(k, owner)
+            && t > start
+            && t < end
+            && !known(&found, t - slack, t + slack)
+            && let Some(p) = place(t - slack, t + slack)
+        {
+            let at = joined.times.partition_point(|&x| x < p.first);
+            let fell = joined.values.get(at.wrapping_sub(1)).zip(joined.values.get(at)).is_some_and(|(x, y)| *y < 0.8 * x);
+            if fell {
+                found.push(p);
+            }
+        }
+    }
+    found.sort_unstable_by_key(|b| (b.first, b.last));
+    found.dedup_by_key(|b| b.first);
+    found
+}
+
+/// Whether a kill ended what the series measures: a container, or a node service in its own cgroup.
+pub(super) fn ended_here(k: &Kill, owner: &Owner) -> bool {
+    let service = || owner.pod.is_none() && k.kind == KillKind::MemcgService && k.owner.node == owner.node;
+    k.owner.same_container(owner) || (service() && k.victims.iter().any(|v| v.comm == owner.container))
+}
+
+/// Which boundaries were out-of-memory kills: by the recorded reason, the OOM counter, a kill that other evidence saw, or
+/// (where none of these exists) by ending at the limit.
+pub(super) fn oom_flags(
+    incident: &Incident,
+    group: &Group,
+    boundaries: &[Boundary],
+    joined: &Joined,
+    limit: Option<f64>,
+    step: i64,
+    owner: &Owner,
+) -> Vec<bool> {
+    let reasons = group.series(incident, Role::Reason);
+    let events: Vec<(i64, i64, f64)> = group.series(incident, Role::OomEvents).into_iter().flat_map(increases).collect();
+    let slack = (3 * step).max(60_000);
+    boundaries
+        .iter()
+        .enumerate()
+        .map(|(i, b)| {
+            let next = boundaries.get(i + 1).map_or(i64::MAX, |n| n.last);
+            if events.iter().any(|&(a, z, _)| a <= b.first + slack && z >= b.last - slack && z < next) {
+                return true;
+            }
+            let mid = boundary_time(b, step).0 / 1_000_000;
+            let seen = incident.kills.iter().any(|k| {
+                k.kind.is_memory()
+                    && k.kind != KillKind::RuntimeAbort
+                    && ended_here(k, owner)
+                    && k.at.and_then(|w| w.mid()).is_some_and(|t| (t.0 / 1_000_000 - mid).abs() <= slack)
+            });
+            if seen {
+                return true;
+            }
+            // The reason is a state that holds from this ending to the next.
+            let mut oom = None;
+            for s in &reasons {
+                let reason = s.label("reason").unwrap_or("");
+                let says = s.finite().any(|(t, v)| v > 0.0 && t > b.last && t <= next.saturating_add(step) && t >= b.first - slack);
+                if says {
+                    oom = Some(oom == Some(true) || reason == "OOMKilled");
+                }
+            }
+            oom.unwrap_or_else(|| {
+                let at = joined.times.partition_point(|&t| t <= b.last);
+                let peak = joined.values.get(at.saturating_sub(3)..at).unwrap_or(&[]).iter().copied().fold(0.0, f64::max);
+                // The last scrape before a kill is on average half a step early; 7 % of the limit covers a fast climb.
+                limit.is_some_and(|l| peak >= 0.93 * l)
+            })
+        })
+        .collect()
+}
