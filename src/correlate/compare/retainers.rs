@@ -149,8 +149,11 @@ fn is_owner(class: &str) -> bool {
 
 /// The leak pattern, from the way and what was gained.
 fn pattern(p: &GrowthPoint) -> &'static str {
-    let edge = |f: &dyn Fn(&str) -> bool| p.path.iter().any(|s| f(&s.edge));
-    let class = |f: &dyn Fn(&str) -> bool| p.path.iter().any(|s| f(&s.class));
+    // What grows, what it hangs in and what hangs in it tell the pattern; a way that happens to lead through a timer or an
+    // emitter far above does not.
+    let near = p.path.get(p.holder_at.saturating_sub(2)..).unwrap_or(&[]);
+    let edge = |f: &dyn Fn(&str) -> bool| near.iter().any(|s| f(&s.edge));
+    let class = |f: &dyn Fn(&str) -> bool| near.iter().any(|s| f(&s.class));
     let gained = |f: &dyn Fn(&str) -> bool| {
         let all: i64 = p.gains.iter().map(|g| g.bytes).sum();
         let some: i64 = p.gains.iter().filter(|g| f(&g.class.name)).map(|g| g.bytes).sum();
