@@ -187,11 +187,27 @@ pub fn plain(tree: &CallTree, title: &str) -> Option<String> {
     options.deterministic = true;
     options.hash = true;
     options.no_javascript = true;
-    options.image_width = Some(WIDTH as usize);
+    options.image_width = Some(880);
     options.min_width = 0.05;
     let mut svg = Vec::new();
     inferno::flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), &mut svg).ok()?;
-    Some(inert(&String::from_utf8_lossy(&svg)))
+    frames_only(&inert(&String::from_utf8_lossy(&svg)))
+}
+
+/// inferno's frames alone: its title, buttons and background belong to a page of its own. The distances above and below
+/// the frames are three and two lines of its 12 px type, and 10 px.
+fn frames_only(svg: &str) -> Option<String> {
+    const ABOVE: f64 = 36.0;
+    const BELOW: f64 = 34.0;
+    let number = |key: &str| svg.split_once(key)?.1.split('"').next()?.parse::<f64>().ok();
+    let (width, whole) = (number(" width=\"")?, number(" height=\"")?);
+    let height = (whole - ABOVE - BELOW + 4.0).max(1.0);
+    // The inner drawing would be clipped to the height of what is shown.
+    let frames = svg.get(svg.find("<svg x=")?..svg.rfind("</svg>")?)?.replacen("<svg ", &format!("<svg height=\"{whole}\" "), 1);
+    Some(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 {} {width} {height}\" font-family=\"ui-monospace, monospace\" font-size=\"11\" fill=\"#1a1a17\">{frames}</svg>",
+        ABOVE - 2.0
+    ))
 }
 
 /// One line per node with a value of its own: frames from the root joined by `;`, then the value.
