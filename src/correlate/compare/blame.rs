@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(place("bytes.growSlice", "/usr/local/go/src/bytes/buffer.go", root), Origin::Helper);
         assert_eq!(place("net/http.(*conn).serve", "/usr/local/go/src/net/http/server.go", root), Origin::Standard);
         assert_eq!(place("quotes.(*Store).Remember", "/src/quotes/store.go", root), Origin::Application);
-        assert_eq!(place("github.com/x/y.F", "/root/go/pkg/mod/github.com/x/y@v1.2.3/f.go", root), Origin::Library);
+        assert_eq!(place("github.com/x/y.F", "/home/ci/go/pkg/mod/github.com/x/y@v1.2.3/f.go", root), Origin::Library);
         assert_eq!(place("bytes.growSlice", "bytes/buffer.go", Some("")), Origin::Helper);
         assert_eq!(place("time.Cache", "time/keeper/cache.go", Some("")), Origin::Standard);
         assert_eq!(place("shop/time.Cache", "shop/time/cache.go", Some("")), Origin::Application);
