@@ -15,7 +15,7 @@ cd "$work"
 
 if [ ! -d rootfs ]; then
   mmdebstrap --variant=minbase --include=procps,util-linux,iproute2,containerd,runc,prometheus,prometheus-node-exporter,curl,ca-certificates,python3,python3-grpcio,python3-protobuf,protobuf-compiler,busybox-static,libatomic1 \
-    bookworm rootfs http://deb.debian.org/debian
+    bookworm rootfs "${MIRROR:?set MIRROR to the address of a Debian mirror}"
 fi
 
 # The service's image: node, the libraries it links, the program.
