@@ -2,10 +2,10 @@
 //! out-of-memory kill, so every reading is built from the reason, the code, the pod's own status, events, logs and kernel
 //! reports near in time, and says what speaks for and against it. Where nothing decides, the kind stays open.
 
+use super::limits;
 use crate::model::log::LogPattern;
 use crate::model::oom::{Constraint, KillKind, LimitLevel, OomKill};
 use crate::model::pod::{ContainerKind, ContainerRun, ContainerState, KubeEvent, PodState};
-use crate::model::quantity::{Bytes, human_bytes};
 use crate::model::time::{Basis, MINUTE, SECOND};
 use crate::model::{Cite, Incident, Placed, When};
 
@@ -39,16 +39,6 @@ impl Ending {
         self.against.extend(against);
         self
     }
-}
-
-/// A memory limit, and how it is known.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LimitInForce {
-    pub bytes: Option<Bytes>,
-    pub level: Option<LimitLevel>,
-    pub basis: &'static str,
-    /// Where two sources differ, in words.
-    pub disagreement: Option<String>,
 }
 
 /// Everything that bears on one ending, looked up once.
@@ -112,7 +102,7 @@ fn oom_killed(near: &Near<'_>, run: &ContainerRun) -> Ending {
         };
         return Ending::new(Some(kind), "killed for memory, as the kernel's own report tells").with(Some(e)).with(status);
     }
-    let limit = limit_in_force(near.incident, near.pod, near.container, None);
+    let limit = limits::in_force(near.incident, near.pod, near.container, near.at);
     match limit.level {
         Some(LimitLevel::Pod) => {
             Ending::new(Some(KillKind::MemcgPod), "killed for memory; only the pod as a whole has a limit").with(status)
@@ -293,47 +283,6 @@ impl Near<'_> {
     }
 }
 
-/// The memory limit that was in force when a container ended. The kernel's own line is the witness of record; then what the
-/// status says is applied, which an in-place resize changes later than the specification; then the specification.
-pub fn limit_in_force(incident: &Incident, pod: &Placed<PodState>, c: &ContainerState, report: Option<&OomKill>) -> LimitInForce {
-    let spec = c.limits.memory_bytes;
-    let status = c.limits_in_force.as_ref().and_then(|l| l.memory_bytes);
-    let differ = |a: Bytes, whose: &str, b: Option<Bytes>, other: &str| {
-        // The kernel rounds down to whole pages.
-        b.filter(|&b| b.abs_diff(a) >= 4096).map(|b| format!("{whose} says {}, {other} says {}", human_bytes(a), human_bytes(b)))
-    };
-    if let Some((limit, level)) = report.and_then(|r| Some((r.limit_bytes?, r.limit_level?)))
-        && matches!(level, LimitLevel::Container | LimitLevel::Pod)
-    {
-        let stated = if level == LimitLevel::Pod { pod.what.limits.memory_bytes } else { status.or(spec) };
-        let disagreement = differ(limit, "the kernel", stated, "the pod");
-        return LimitInForce { bytes: Some(limit), level: Some(level), basis: "kernel report", disagreement };
-    }
-    if let Some(limit) = status {
-        let disagreement = differ(limit, "the applied status", spec, "the specification");
-        return LimitInForce { bytes: Some(limit), level: Some(LimitLevel::Container), basis: "container status", disagreement };
-    }
-    if let Some(limit) = spec {
-        let template = template_limit(incident, pod, c);
-        let disagreement = differ(limit, "the pod", template, "its controller's template now");
-        return LimitInForce { bytes: Some(limit), level: Some(LimitLevel::Container), basis: "pod specification", disagreement };
-    }
-    match pod.what.limits.memory_bytes {
-        Some(limit) => LimitInForce { bytes: Some(limit), level: Some(LimitLevel::Pod), basis: "pod-level resources", disagreement: None },
-        None => LimitInForce { bytes: None, level: None, basis: "no limit is set", disagreement: None },
-    }
-}
-
-/// What the pod's controller asks for today: after a rollout it differs from what the dead pod had.
-fn template_limit(incident: &Incident, pod: &Placed<PodState>, c: &ContainerState) -> Option<Bytes> {
-    let workload = pod.owner.workload.as_deref()?;
-    let w = incident
-        .workloads
-        .iter()
-        .find(|w| w.what.name == workload && w.what.namespace == pod.what.namespace && w.what.kind != "ReplicaSet")?;
-    w.what.template.iter().find(|t| t.name == c.name && t.kind == c.kind)?.limits.memory_bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,14 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_come_from_the_kernel_then_the_status_then_the_specification() {
-        let mut c = container();
-        c.limits_in_force = Some(Resources { memory_bytes: Some(256 << 20), cpu_millis: None });
-        let l = limit_in_force(&Incident::default(), &pod(), &c, None);
-        assert_eq!((l.bytes, l.basis, l.disagreement.is_some()), (Some(256 << 20), "container status", true));
-        let report = OomKill { limit_bytes: Some(300 << 20), limit_level: Some(LimitLevel::Container), ..OomKill::default() };
-        let l = limit_in_force(&Incident::default(), &pod(), &c, Some(&report));
-        assert_eq!((l.bytes, l.basis), (Some(300 << 20), "kernel report"));
+    fn without_any_limit_it_was_the_node() {
         let none = ContainerState { name: "api".into(), ..ContainerState::default() };
         let killed = classify(&Incident::default(), &pod(), &none, &run("OOMKilled", 137));
         assert_eq!(killed.kind, Some(KillKind::NodeOom));

@@ -1,13 +1,13 @@
 //! Endings: kernel reports, container states, events and log words joined into one entry per ending.
 //! The kernel log is the witness of record; every other witness either confirms one of its entries or adds one it missed.
 
-use super::endings;
+use super::{endings, limits};
 use crate::model::cgroup_path;
 use crate::model::incident::Kill;
 use crate::model::log::LogPattern;
 use crate::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Victim};
 use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState};
-use crate::model::quantity::human_bytes;
+use crate::model::quantity::{human_bytes, human_seconds};
 use crate::model::time::{Basis, MINUTE, SECOND};
 use crate::model::{ArtifactId, Cite, Incident, Owner, Placed, Timestamp, When};
 use std::collections::BTreeMap;
@@ -87,11 +87,20 @@ fn kernel_kills(incident: &Incident) -> Vec<Kill> {
                 other.cite.span.artifact != r.cite.span.artifact
                     && other.what.victims.first() == o.victims.first()
                     && k.owner.node == r.owner.node
-                    && (at.is_none() || k.at.is_none() || k.at.zip(at).is_some_and(|(a, b)| a.near(&b, SAME_ENDING)))
+                    && (at.is_none()
+                        || k.at.is_none()
+                        || k.at.zip(at).is_some_and(|(a, b)| a.near(&b, SAME_ENDING))
+                        || same_body(&other.what, o))
             })
         };
         if let Some(k) = kills.iter_mut().find(same_report) {
-            k.at = k.at.or(at);
+            // The sharper clock of the two; `dmesg -T` and late journals are off by hours, so they need not overlap.
+            let sharper = at.filter(|b| k.at.is_none_or(|a| (b.width(), b.basis) < (a.width(), a.basis)));
+            if let Some((a, b)) = k.at.zip(at).filter(|(a, b)| !a.near(b, SAME_ENDING)) {
+                let apart = human_seconds(a.earliest.0.abs_diff(b.earliest.0) as f64 / SECOND as f64);
+                k.against.push((r.cite.clone(), format!("another log dates the same report {apart} apart: one of the two clocks is off")));
+            }
+            k.at = sharper.or(k.at);
             continue;
         }
         kills.push(Kill {
@@ -103,6 +112,7 @@ fn kernel_kills(incident: &Incident) -> Vec<Kill> {
             limit_bytes: o.limit_bytes,
             usage_bytes: o.usage_bytes,
             count: o.count.max(1),
+            last: o.last_at,
             report: Some(i),
             witnesses: vec!["kernel"],
             evidence: vec![(r.cite.clone(), kernel_sentence(o))],
@@ -110,6 +120,11 @@ fn kernel_kills(incident: &Incident) -> Vec<Kill> {
         });
     }
     kills
+}
+
+/// Two reports that agree in every figure are one, whatever their clocks say.
+fn same_body(a: &OomKill, b: &OomKill) -> bool {
+    !a.memcg_stats.is_empty() && a.memcg_stats == b.memcg_stats && a.trigger_pid == b.trigger_pid && a.tasks == b.tasks
 }
 
 /// Ids of containers that are running now: a kernel kill inside one of them took a child, not the container.
@@ -241,7 +256,7 @@ fn container_ending(incident: &Incident, kills: &mut Vec<Kill>, p: &Placed<PodSt
         k.started = k.started.or(run.started);
         k.owner.container = Some(c.name.clone());
         if k.limit_bytes.is_none() {
-            k.limit_bytes = endings::limit_in_force(incident, p, c, None).bytes;
+            k.limit_bytes = limits::in_force(incident, p, c, at).bytes;
         }
         witness(k, "container status", cite, says);
         return;
@@ -251,7 +266,7 @@ fn container_ending(incident: &Incident, kills: &mut Vec<Kill>, p: &Placed<PodSt
     let repeated = c.restart_count.is_some_and(|n| n >= REPEATED);
     // Evictions are of pods and have their own entries.
     let Some(kind) = ending.kind.filter(|k| *k != KillKind::Eviction && (*k != KillKind::Sigterm || repeated)) else { return };
-    let limit = endings::limit_in_force(incident, p, c, None);
+    let limit = limits::in_force(incident, p, c, at);
     let level = match kind {
         KillKind::MemcgContainer => Some(LimitLevel::Container),
         KillKind::MemcgPod => Some(LimitLevel::Pod),
@@ -273,6 +288,7 @@ fn container_ending(incident: &Incident, kills: &mut Vec<Kill>, p: &Placed<PodSt
         started: run.started,
         witnesses: vec!["container status"],
         evidence,
+        against: ending.against,
         ..Kill::default()
     });
 }

@@ -5,7 +5,7 @@
 //! termination and sees nothing while the container's first process lives. Refuses to call a difference a loss where a
 //! counter began anew with the container.
 
-use crate::model::incident::{Kill, LedgerRow};
+use crate::model::incident::{Difference, Kill, LedgerRow};
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
 use crate::model::{Cite, Incident, Owner};
@@ -173,17 +173,25 @@ fn unseen(incident: &Incident) -> BTreeMap<String, u64> {
 }
 
 fn row(owner: Owner, t: Tally, unseen: &BTreeMap<String, u64>) -> Option<LedgerRow> {
-    let mut counts: Vec<(String, u64)> = Vec::new();
-    let seen_by_kubernetes = t.status.max(t.events);
-    let container = owner.container.is_some();
-    counts.push(("kernel log".into(), t.kernel));
+    let counts = counts(&owner, &t);
+    if counts.iter().all(|c| c.1 == 0) {
+        return None;
+    }
+    let differences = differences(&owner, &t, unseen);
+    let says = sentence(&owner, &t, &differences);
+    Some(LedgerRow { owner, counts, differences, says, cites: t.cites })
+}
+
+/// Every witness that there is, with its count.
+fn counts(owner: &Owner, t: &Tally) -> Vec<(String, u64)> {
+    let mut counts: Vec<(String, u64)> = vec![("kernel log".into(), t.kernel)];
     if let Some(n) = t.counter {
         counts.push((if t.v1 { "memory.oom_control oom_kill" } else { "memory.events oom_kill" }.into(), n));
     }
     if t.task_oom > 0 {
         counts.push(("runtime TaskOOM".into(), t.task_oom));
     }
-    if container {
+    if owner.container.is_some() {
         counts.push(("container status".into(), t.status));
     }
     if t.events > 0 {
@@ -192,74 +200,118 @@ fn row(owner: Owner, t: Tally, unseen: &BTreeMap<String, u64>) -> Option<LedgerR
     if let Some(n) = t.metric {
         counts.push(("Prometheus counter".into(), n));
     }
-    if counts.iter().all(|c| c.1 == 0) {
-        return None;
-    }
-    let mut says: Vec<String> = Vec::new();
+    counts
+}
+
+/// Why the witnesses differ. A kill that the counter has and the log lacks is lost; one that the log has and Kubernetes
+/// lacks is invisible (the container lived on) or overwritten (the status keeps one ending only).
+fn differences(owner: &Owner, t: &Tally, unseen: &BTreeMap<String, u64>) -> Vec<Difference> {
+    let mut out = Vec::new();
+    let mut differ = |kind: &'static str, count: u64, reason: String| {
+        if count > 0 {
+            out.push(Difference { kind, count, reason });
+        }
+    };
+    let container = owner.container.is_some();
+    let kubernetes = t.status.max(t.events);
     if let Some(n) = t.counter {
-        let expected = t.processes;
-        let first = t.groups > 0;
-        if n > expected {
-            let lost: u64 =
-                unseen.get(owner.node.as_deref().unwrap_or("")).copied().unwrap_or(0).max(unseen.values().copied().max().unwrap_or(0));
+        if n > t.processes {
+            let own = unseen.get(owner.node.as_deref().unwrap_or("")).copied();
+            let lost = own.or_else(|| unseen.values().copied().max()).unwrap_or(0);
             let why = if lost > 0 {
                 format!("the log itself says that {lost} messages were lost")
+            } else if t.kernel == 0 {
+                "no kernel log of this node covers them".to_owned()
             } else {
-                "the log was rate-limited, rotated or begins later".into()
+                "the log was rate-limited or rotated, or begins later".to_owned()
             };
-            says.push(format!("{} of the counter's {n} kills are not in the kernel log: {why}", n - expected));
-        } else if n < expected {
-            says.push(if t.other_instance > 0 {
-                format!("the counter began anew with the present container; {} kill(s) were of earlier ones", t.other_instance)
+            differ("lost", n - t.processes, why);
+        } else if n < t.processes && t.v1 {
+            differ("counter-restarted", t.processes - n, "cgroup v1 does not count the kills of child cgroups".into());
+        } else if n < t.processes {
+            let why = if t.other_instance > 0 {
+                "the counter began anew with the present container; these were kills of earlier ones"
             } else {
-                format!("the counter knows {} kill(s) less than the log: it counts from the cgroup's creation only", expected - n)
-            });
+                "the counter counts from the creation of its cgroup only"
+            };
+            differ("counter-restarted", t.processes - n, why.into());
         }
-        if first && n >= expected {
-            says.push("a group kill counts its first victim twice".into());
-        }
-        if t.v1 && n < t.processes {
-            says.push("cgroup v1 does not count kills of child cgroups".into());
+        if n >= t.processes {
+            differ("counted-twice", t.groups, "a group kill counts its first victim twice".into());
         }
     }
-    if container && t.kernel > seen_by_kubernetes {
-        let missing = t.kernel - seen_by_kubernetes;
+    if container && t.kernel > kubernetes {
+        let missing = t.kernel - kubernetes;
         let children = t.children.min(missing);
-        if children > 0 {
-            says.push(format!("{children} kill(s) are invisible to Kubernetes: a child process died and the container lived on"));
-        }
-        if missing > children {
-            says.push(format!("{} earlier kill(s) are overwritten: the status keeps only the last termination", missing - children));
-        }
+        differ("invisible", children, "a child process died and the container lived on".into());
+        differ("overwritten", missing - children, "the status keeps only the last termination".into());
     }
-    if container && seen_by_kubernetes > t.kernel {
-        says.push(format!(
-            "{} ending(s) that Kubernetes calls OOMKilled have no kernel report in this bundle",
-            seen_by_kubernetes - t.kernel
-        ));
+    if container && kubernetes > t.kernel {
+        let why = if t.counter.is_some_and(|n| n > t.processes) {
+            "Kubernetes calls the ending OOMKilled and the counter agrees; the kernel's report is not in this bundle"
+        } else {
+            "Kubernetes calls the ending OOMKilled and no kernel report of it is in this bundle"
+        };
+        differ("unexplained-status", kubernetes - t.kernel, why.into());
     }
     if t.task_oom > 0 && t.task_oom != t.kernel {
-        says.push(format!("the runtime reported {} for {} kernel kill(s): its notices get lost or doubled", t.task_oom, t.kernel));
+        differ("runtime-notice", t.task_oom.abs_diff(t.kernel), "notices of the runtime get lost or doubled".into());
     }
     if let Some(n) = t.metric.filter(|n| *n != t.kernel) {
-        says.push(if n < t.kernel {
-            format!("the metric rose by {n} only: its series ends with the container before the next scrape")
-        } else {
-            format!("the metric rose by {n}: the kernel log does not cover its whole window, or processes were killed together")
-        });
+        differ(
+            "metric",
+            n.abs_diff(t.kernel),
+            if n < t.kernel {
+                "the metric's series ends with the container before the next scrape"
+            } else {
+                "the kernel log does not cover the metric's whole window, or processes were killed together"
+            }
+            .into(),
+        );
     }
-    if t.lost_reports > 0 {
-        says.push(format!("of {} kill(s) only the last line is there: the report was dropped by the kernel's rate limit", t.lost_reports));
+    differ("report-lost", t.lost_reports, "only the last line is there: the kernel's rate limit dropped the report".into());
+    differ("folded", t.folded, "repeated reports of one incident are one entry".into());
+    out
+}
+
+/// `9 by the counter, 7 in the log, 1 in Kubernetes: 2 lost, 6 invisible`, and then why.
+fn sentence(owner: &Owner, t: &Tally, differences: &[Difference]) -> String {
+    let mut head: Vec<String> = Vec::new();
+    head.extend(t.counter.map(|n| format!("{n} by the counter")));
+    head.push(format!("{} in the log", t.kernel));
+    if t.task_oom > 0 {
+        head.push(format!("{} by the runtime", t.task_oom));
     }
-    if t.folded > 0 {
-        says.push(format!("{} repeated report(s) are folded", t.folded));
+    if owner.container.is_some() || t.events > 0 {
+        head.push(format!("{} in Kubernetes", t.status.max(t.events)));
     }
-    if let Some(n) = t.restarts.filter(|n| *n > seen_by_kubernetes && container && *n > 0) {
-        says.push(format!("the container restarted {n} time(s) in all"));
+    head.extend(t.metric.map(|n| format!("{n} by Prometheus")));
+    let head = head.join(", ");
+    let restarts = t
+        .restarts
+        .filter(|n| *n > t.status.max(t.events) && owner.container.is_some())
+        .map(|n| format!("The container restarted {n} {} in all.", if n == 1 { "time" } else { "times" }));
+    if differences.is_empty() {
+        let tail = restarts.map_or(String::new(), |r| format!(". {r}"));
+        return format!("{head}: all agree{tail}");
     }
-    let head = counts.iter().map(|(who, n)| format!("{n} by {who}")).collect::<Vec<_>>().join(", ");
-    let says = if says.is_empty() { format!("{head}: all agree") } else { format!("{head}: {}", says.join("; ")) };
-    Some(LedgerRow { owner, counts, says, cites: t.cites })
+    let word = |d: &Difference| match d.kind {
+        "lost" => format!("{} lost", d.count),
+        "invisible" => format!("{} invisible", d.count),
+        "overwritten" => format!("{} overwritten", d.count),
+        "unexplained-status" => format!("{} without a report", d.count),
+        "counter-restarted" => format!("{} not counted", d.count),
+        "counted-twice" => format!("{} counted twice", d.count),
+        "runtime-notice" => format!("{} runtime notices off", d.count),
+        "metric" => format!("{} off in Prometheus", d.count),
+        "report-lost" => format!("{} with the last line only", d.count),
+        _ => format!("{} folded", d.count),
+    };
+    let short: Vec<String> = differences.iter().map(word).collect();
+    let name = |d: &Difference| word(d).trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').to_owned();
+    let why: Vec<String> = differences.iter().map(|d| format!("{}: {}", name(d), d.reason)).collect();
+    let tail = restarts.map_or(String::new(), |r| format!(". {r}"));
+    format!("{head}: {} ({}){tail}", short.join(", "), why.join("; "))
 }
 
 #[cfg(test)]
@@ -301,7 +353,8 @@ mod tests {
         balance(&mut incident);
         let row = incident.ledger.first().cloned().unwrap_or_default();
         assert_eq!(row.counts, [("kernel log".to_owned(), 7), ("memory.events oom_kill".into(), 9), ("container status".into(), 1)]);
-        assert!(row.says.contains("2 of the counter's 9 kills are not in the kernel log"), "{}", row.says);
-        assert!(row.says.contains("6 kill(s) are invisible to Kubernetes"), "{}", row.says);
+        assert!(row.says.starts_with("9 by the counter, 7 in the log, 1 in Kubernetes: 2 lost, 6 invisible (lost: "), "{}", row.says);
+        let kinds: Vec<_> = row.differences.iter().map(|d| (d.kind, d.count)).collect();
+        assert_eq!(kinds, [("lost", 2), ("invisible", 6)]);
     }
 }

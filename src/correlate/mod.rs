@@ -8,6 +8,8 @@ pub mod histories;
 pub mod identity;
 pub mod kills;
 pub mod ledger;
+pub mod limits;
+pub mod objections;
 pub mod pods;
 pub mod profiles;
 pub mod timeline;
@@ -20,6 +22,10 @@ use crate::model::incident::ArtifactInfo;
 use crate::model::incident::Join;
 use crate::model::{Incident, Observation, Placed, Timestamp, When};
 use std::collections::BTreeSet;
+
+/// A kill read by a log daemon that started late is taken to be at most so much older, where nothing tells when the node
+/// booted: the kernel's buffer of a busy node does not reach back further.
+const READ_LATE: i64 = crate::model::time::DAY;
 
 /// What the user says about clocks and names.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +82,13 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     for e in &mut incident.events {
         e.what.first_at = Some(clock.when(&e.what.first, &e.cite)).filter(When::is_known);
     }
+    for r in &mut incident.oom_reports {
+        r.what.last_at = Some(clock.when(&r.what.last, &r.cite)).filter(When::is_known);
+        if r.what.read_late && r.at.is_known() {
+            r.at.earliest =
+                clock.boot_began(r.cite.span.artifact).map_or(r.at.earliest.saturating_sub(READ_LATE), |t| t.min(r.at.earliest));
+        }
+    }
     incident.usage = place.all(usage);
     incident.profiles = place.all(profiles);
     incident.cgroups = place.all(cgroups);
@@ -91,12 +104,14 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         .collect();
     incident.joins = joins.into_iter().collect();
     incident.capture = clock.capture();
-    incident.contradictions.extend(clock.contradictions().iter().cloned());
+    incident.contradictions.extend(clock.contradictions().cloned());
     pods::merge(&mut incident);
     window::restrict(&mut incident, options.since, options.until);
     kills::endings(&mut incident);
+    limits::settle(&mut incident);
     trends::compute(&mut incident);
     kills::from_restart_counters(&mut incident);
+    objections::hear(&mut incident);
     adopt::orphans(&mut incident);
     profiles::compare(&mut incident, &options.rows);
     ledger::balance(&mut incident);

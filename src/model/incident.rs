@@ -57,10 +57,17 @@ pub struct Kill {
     pub owner: Owner,
     pub victims: Vec<Victim>,
     pub limit_level: Option<LimitLevel>,
+    /// The limit in force at the kill.
     pub limit_bytes: Option<Bytes>,
+    /// How that limit is known, in words; empty without one.
+    pub limit_basis: &'static str,
+    /// The limit that the specification sets today, where it is another one, and why the two differ.
+    pub limit_now: Option<LimitNow>,
     pub usage_bytes: Option<Bytes>,
     /// Reports folded into this entry.
     pub count: u64,
+    /// Time of the last folded report, where there are several.
+    pub last: Option<When>,
     pub exit_code: Option<i32>,
     /// Start of the run that ended here, where known.
     pub started: Option<super::Timestamp>,
@@ -69,6 +76,17 @@ pub struct Kill {
     /// Which witnesses agree, in words: `kernel`, `container status`, `event`, `log`, `counter`.
     pub witnesses: Vec<&'static str>,
     pub evidence: Vec<(Cite, String)>,
+    /// What speaks against this reading, or does not fit it.
+    pub against: Vec<(Cite, String)>,
+}
+
+/// A limit that was changed after a kill.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LimitNow {
+    pub bytes: Bytes,
+    /// What was changed, in words: a resize, a rollout, a patched template.
+    pub why: String,
+    pub cite: Cite,
 }
 
 /// A series with its owner.
@@ -117,9 +135,21 @@ pub struct LedgerRow {
     pub owner: Owner,
     /// Witness and its count.
     pub counts: Vec<(String, u64)>,
-    /// What the differences mean, in words.
+    /// Why the counts differ, one entry per kind of difference.
+    pub differences: Vec<Difference>,
+    /// Counts and differences in words.
     pub says: String,
     pub cites: Vec<Cite>,
+}
+
+/// Kills that one witness has and another lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// `lost`, `invisible`, `overwritten`, `unexplained-status`, `counter-restarted`, `counted-twice`, `runtime-notice`,
+    /// `metric`, `report-lost`, `folded`.
+    pub kind: &'static str,
+    pub count: u64,
+    pub reason: String,
 }
 
 /// Why two names are the same thing; shown in the report.

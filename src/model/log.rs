@@ -41,6 +41,8 @@ pub enum LogPattern {
     ConfigReload,
     /// Kernel or runtime messages known to be lost: rate limits, `Missed N`.
     MessagesLost,
+    /// The kernel found nothing that it may kill, many times over.
+    NoVictimStorm,
     /// Anything else worth a place on the timeline.
     Note,
 }
@@ -67,6 +69,7 @@ impl LogPattern {
             LogPattern::ServiceStarted => "service-started",
             LogPattern::ConfigReload => "config-reload",
             LogPattern::MessagesLost => "messages-lost",
+            LogPattern::NoVictimStorm => "no-victim-storm",
             LogPattern::Note => "note",
         }
     }

@@ -170,7 +170,8 @@ impl OomKill {
         let stack = get("kernel_stack").unwrap_or(0);
         let tables = get("pagetables").unwrap_or(0).saturating_add(get("sec_pagetables").unwrap_or(0));
         let named = slab.saturating_add(stack).saturating_add(tables);
-        let other = match get("kernel") {
+        // v1 prints the kernel's share as a limit line of its own, v2 as a statistic.
+        let other = match get("kernel").or(self.kmem_usage_bytes.filter(|_| v1)) {
             Some(k) => k.saturating_sub(named),
             None => get("percpu").unwrap_or(0).saturating_add(get("vmalloc").unwrap_or(0)),
         };
@@ -241,6 +242,12 @@ pub struct OomKill {
     pub count: u64,
     /// Time of the last folded report, where there are several.
     pub last: super::RawTime,
+    /// `last` on the common clock; correlation fills it in.
+    pub last_at: Option<super::When>,
     /// Manual kill by SysRq f.
     pub sysrq: bool,
+    /// The stamp is when a log daemon that started later read the message: the kill is older by an unknown amount.
+    pub read_late: bool,
+    /// v1's `kmem:` line: kernel memory charged to the cgroup, bytes.
+    pub kmem_usage_bytes: Option<Bytes>,
 }

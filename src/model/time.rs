@@ -253,6 +253,9 @@ pub enum RawTime {
     Utc { at: Timestamp, precision: i64 },
     /// Full date without a zone; `civil` is read as if it were UTC.
     NoZone { civil: Timestamp, precision: i64 },
+    /// Full date with a zone word that several parts of the world use (`CST`, `IST`, `BST`): the offsets east of UTC, in
+    /// seconds, that it can mean.
+    SomeZone { civil: Timestamp, offsets: &'static [i32], precision: i64 },
     /// Month to second without year and zone (syslog, klog); `civil` is read as if the year were 2000.
     NoYear { civil: Timestamp, precision: i64 },
     /// Nanoseconds of uptime of boot number `boot` within its artifact.

@@ -152,13 +152,28 @@ pub struct KillDoc {
     pub owner: Owner,
     pub victim: Value,
     pub limit_level: Option<String>,
+    /// The limit in force at the kill.
     pub limit_bytes: Option<u64>,
+    /// How it is known: `kernel report`, `container status`, `pod specification`, …; empty without one.
+    #[serde(default)]
+    pub limit_basis: String,
+    /// The limit that holds now, where it is another, and why it differs.
+    #[serde(default)]
+    pub limit_now_bytes: Option<u64>,
+    #[serde(default)]
+    pub limit_now_why: String,
     pub usage_bytes: Option<u64>,
     pub victims: Vec<Value>,
     pub count: u64,
+    /// When the last of several folded reports was written.
+    #[serde(default)]
+    pub last_time: Option<Span>,
     pub exit_code: Option<i32>,
     pub witnesses: Vec<String>,
     pub evidence: Vec<EvidenceRef>,
+    /// What does not fit this reading.
+    #[serde(default)]
+    pub against: Vec<EvidenceRef>,
     /// Parts of the charge at the kill in bytes by name, residual included, largest first.
     pub budget: Vec<(String, u64)>,
 }
@@ -187,8 +202,19 @@ pub struct TimelineDoc {
 pub struct LedgerDoc {
     pub owner: Owner,
     pub counts: Vec<(String, u64)>,
+    /// Why the counts differ.
+    #[serde(default)]
+    pub differences: Vec<DifferenceDoc>,
     pub says: String,
     pub evidence: Vec<EvidenceRef>,
+}
+
+/// Kills that one source has and another lacks: `lost`, `invisible`, `overwritten`, …
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DifferenceDoc {
+    pub kind: String,
+    pub count: u64,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

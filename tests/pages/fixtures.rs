@@ -342,6 +342,7 @@ pub fn rich() -> ReportDoc {
                     ("page cache".into(), 11 << 20),
                     ("sockets, slab".into(), 7 << 20),
                 ],
+                ..KillDoc::default()
             })
             .collect(),
         trends: vec![json!({
@@ -366,6 +367,7 @@ pub fn rich() -> ReportDoc {
             counts: vec![("kernel log".into(), 6), ("restart count".into(), 6), ("events".into(), 4)],
             says: "two events have aged out; no kill is missing from the kernel log".into(),
             evidence: vec![evidence("E2", "Kubernetes", describe, Some(42), "")],
+            ..LedgerDoc::default()
         }],
         pods: vec![json!({"namespace": "shop", "name": "checkout-api-7d9f6b8c4-x2mqp", "node": "ip-10-2-31-7", "phase": "Running", "containers": [
             {"name": "app", "restart_count": 6, "limits": {"memory_bytes": 512 << 20}, "requests": {"memory_bytes": 256 << 20},
@@ -533,7 +535,7 @@ pub fn nasty() -> ReportDoc {
         trends: (0..500).map(|_| value()).collect(),
         deltas: (0..6).map(|_| DeltaDoc { owner: bad_owner(), body: d.clone(), ..DeltaDoc::default() }).collect(),
         timeline: (0..many).map(|_| TimelineDoc { time: Span { earliest: None, latest: Some(Timestamp::MAX) }, basis: h(), kind: h(), owner: bad_owner(), text: h(), evidence: ev(2) }).collect(),
-        ledger: (0..500).map(|_| LedgerDoc { owner: bad_owner(), counts: vec![(h(), u64::MAX); 30], says: h(), evidence: vec![ev(3)] }).collect(),
+        ledger: (0..500).map(|_| LedgerDoc { owner: bad_owner(), counts: vec![(h(), u64::MAX); 30], says: h(), evidence: vec![ev(3)], ..LedgerDoc::default() }).collect(),
         pods: (0..500).map(|_| value()).collect(),
         nodes: vec![Value::Null, json!([1, 2])],
         artifacts: (0..many).map(|_| value()).collect(),

@@ -13,7 +13,7 @@ use super::Options;
 use crate::model::facts::Facts;
 use crate::model::incident::ArtifactInfo;
 use crate::model::time::{Basis, MINUTE, SECOND};
-use crate::model::{Cite, RawTime, Timestamp, When};
+use crate::model::{ArtifactId, Cite, RawTime, Timestamp, When};
 
 /// Everything learnt about clocks from all artifacts together.
 #[derive(Debug, Default)]
@@ -59,6 +59,14 @@ impl Clock {
         match *raw {
             RawTime::Utc { at, precision } => span(at, precision, Basis::Stated),
             RawTime::NoZone { civil, precision } => span(self.zones.utc(artifact, civil), precision, Basis::ZoneInferred),
+            RawTime::SomeZone { civil, offsets, precision } => match self.zones.one_of(artifact, civil, offsets) {
+                Some(t) => span(t, precision, Basis::ZoneInferred),
+                None => {
+                    let shifted = |o: Option<&i32>| civil.saturating_sub(i64::from(o.copied().unwrap_or(0)).saturating_mul(SECOND));
+                    let latest = shifted(offsets.iter().min()).saturating_add(precision.max(1).saturating_sub(1));
+                    When { earliest: shifted(offsets.iter().max()), latest, basis: Basis::ZoneInferred }
+                }
+            },
             RawTime::NoYear { civil, precision } => match self.years.place(artifact, civil) {
                 Some(full) => span(self.zones.utc(artifact, full), precision, Basis::YearInferred),
                 None => When::unknown(),
@@ -79,8 +87,13 @@ impl Clock {
         self.capture.at
     }
 
-    /// Contradictions between clocks, in words.
-    pub fn contradictions(&self) -> &[(String, Cite)] {
-        &self.capture.contradictions
+    /// Contradictions between clocks, in words; clocks that stood still.
+    pub fn contradictions(&self) -> impl Iterator<Item = &(String, Cite)> {
+        self.capture.contradictions.iter().chain(&self.boots.stood_still)
+    }
+
+    /// When the first boot of an artifact began, where its anchors tell.
+    pub fn boot_began(&self, artifact: ArtifactId) -> Option<Timestamp> {
+        self.boots.began(artifact)
     }
 }

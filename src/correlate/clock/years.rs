@@ -39,7 +39,7 @@ impl Years {
         {
             let mut raw = |r: &RawTime, artifact: ArtifactId| match *r {
                 RawTime::Utc { at, .. } => stated.see(at),
-                RawTime::NoZone { civil, .. } => stated.see(civil),
+                RawTime::NoZone { civil, .. } | RawTime::SomeZone { civil, .. } => stated.see(civil),
                 RawTime::FromName { civil, .. } => named.see(civil),
                 RawTime::FileModified(t) => {
                     filed.see(t);

@@ -34,7 +34,7 @@ impl Zones {
             return;
         }
         let civil = |raw: &RawTime, artifact| match *raw {
-            RawTime::NoZone { civil, .. } => Some(civil),
+            RawTime::NoZone { civil, .. } | RawTime::SomeZone { civil, .. } => Some(civil),
             RawTime::NoYear { civil, .. } => years.place(artifact, civil),
             _ => None,
         };
@@ -66,6 +66,29 @@ impl Zones {
                 vote(artifact, c, *at);
             }
         }
+        // A zone word of several meanings: the one under which a kill meets the end of an OOM-killed container.
+        let mut ends: Vec<Timestamp> = facts
+            .pods
+            .iter()
+            .flat_map(|p| &p.what.containers)
+            .flat_map(|c| std::iter::once(&c.now).chain(&c.last).chain(&c.past))
+            .filter(|r| r.reason.as_deref() == Some("OOMKilled") || r.exit_code == Some(137))
+            .filter_map(|r| r.finished)
+            .collect();
+        ends.sort_unstable();
+        let ended_near = |t: Timestamp| {
+            let i = ends.partition_point(|e| *e < t.saturating_sub(LAG));
+            ends.get(i).is_some_and(|e| *e <= t.saturating_add(LAG))
+        };
+        for k in &facts.kills {
+            let RawTime::SomeZone { civil, offsets, .. } = k.at else { continue };
+            for &o in offsets {
+                let utc = civil.saturating_sub(i64::from(o).saturating_mul(SECOND));
+                if ended_near(utc) {
+                    vote(k.cite.span.artifact, civil, utc);
+                }
+            }
+        }
         for (artifact, offsets) in votes {
             // Ties go to the offset nearest to UTC.
             let best = offsets.into_iter().max_by_key(|(offset, n)| (*n, -offset.abs()));
@@ -73,6 +96,13 @@ impl Zones {
                 self.proven.insert(artifact, offset);
             }
         }
+    }
+
+    /// The instant of a civil time whose zone word has several meanings, where something tells which is meant.
+    pub fn one_of(&self, artifact: ArtifactId, civil: Timestamp, offsets: &[i32]) -> Option<Timestamp> {
+        (self.told.is_some() || self.proven.contains_key(&artifact))
+            .then(|| self.utc(artifact, civil))
+            .filter(|t| offsets.iter().any(|o| civil.0.saturating_sub(t.0) == i64::from(*o).saturating_mul(SECOND)))
     }
 
     /// The instant that a civil time (read as if UTC) of an artifact means.

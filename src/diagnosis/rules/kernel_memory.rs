@@ -26,7 +26,7 @@ impl Rule for KernelMemory {
             ("kernel stacks", b.kernel_stack_bytes),
             ("page tables", b.pagetables_bytes),
             ("sockets", b.sock_bytes),
-            ("other", b.other_kernel_bytes),
+            ("neither slab nor stacks nor page tables", b.other_kernel_bytes),
         ];
         let bytes = parts.iter().map(|p| p.1).sum::<u64>() as f64;
         let top = parts.iter().filter(|p| p.1 > 0).max_by_key(|p| p.1);
@@ -34,7 +34,7 @@ impl Rule for KernelMemory {
             "kernel memory was {} ({:.0} % of the limit){}",
             human(bytes),
             bytes / limit * 100.0,
-            top.map_or(String::new(), |(name, v)| format!(", most of it {name} with {}", human(*v as f64)))
+            top.map_or(String::new(), |(name, v)| format!(", {} of it {name}", human(*v as f64)))
         );
         if bytes >= 0.35 * limit {
             out.supports(Cause::KernelMemory, Strength::Strong, "Kernel", vec![r.cite.clone()], says.clone());

@@ -201,7 +201,7 @@ impl Assembler {
                             d.kill.failcnt = Some(u.failcnt);
                         }
                         UsageKind::Swap => d.kill.swap_usage_bytes = Some(u.usage),
-                        UsageKind::Kmem => {}
+                        UsageKind::Kmem => d.kill.kmem_usage_bytes = Some(u.usage),
                     }
                     d.memcg = d.memcg.or(Some(true));
                     return true;
@@ -416,6 +416,7 @@ impl Draft {
         if kill.constraint != Some(Constraint::Memcg) {
             kill.limit_bytes = None;
             kill.usage_bytes = None;
+            kill.kmem_usage_bytes = None;
         }
         kill.limit_level = match kill.constraint {
             Some(Constraint::Memcg) => kill.oom_memcg.as_deref().and_then(|p| cgroup_path::parse(p).level),

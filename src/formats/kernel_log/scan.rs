@@ -30,6 +30,7 @@ const WORDS: &[&str] = &[
     "-- Boot ",
     "-- Reboot",
     "Linux version ",
+    "Journal started",
     "setting system clock",
     "page allocation failure",
     "blocked for more than",

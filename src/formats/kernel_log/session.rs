@@ -63,8 +63,11 @@ pub struct Session<'a> {
     words: BTreeMap<LogPattern, u32>,
     opening: u32,
     boots_seen: bool,
-    /// Stamp of the first kernel line, where stamps say when a line was received.
-    first_receipt: Option<RawTime>,
+    /// Stamp of each boot's first kernel line, where stamps say when a line was received.
+    first_receipt: BTreeMap<u32, RawTime>,
+    /// Where journald wrote that it began: stamp and offset.
+    journal_began: Vec<(RawTime, u64)>,
+    zone_told: bool,
 }
 
 impl<'a> Session<'a> {
@@ -85,7 +88,9 @@ impl<'a> Session<'a> {
             words: BTreeMap::new(),
             opening: OPENING,
             boots_seen: false,
-            first_receipt: None,
+            first_receipt: BTreeMap::new(),
+            journal_began: Vec::new(),
+            zone_told: false,
         }
     }
 
@@ -169,8 +174,21 @@ impl<'a> Session<'a> {
             Escape::Hex => memmem::find(text, b"\\x").is_some(),
             Escape::Octal => memmem::find(text, b"#0").is_some(),
         };
-        if p.receipt && p.source == Source::Kernel && p.stamp.uptime_ns.is_none() && self.first_receipt.is_none() {
-            self.first_receipt = Some(p.stamp.wall.clone());
+        if p.receipt && p.source == Source::Kernel && p.stamp.uptime_ns.is_none() {
+            let boot = self.boot();
+            self.first_receipt.entry(boot).or_insert_with(|| p.stamp.wall.clone());
+        }
+        if let RawTime::SomeZone { offsets, .. } = p.stamp.wall
+            && !self.zone_told
+        {
+            self.zone_told = true;
+            let hours: Vec<String> = offsets.iter().map(|o| format!("{:+}", f64::from(*o) / 3600.0)).collect();
+            self.facts.note("ambiguous-zone", Some(line.number), Some(line.offset), || {
+                format!(
+                    "the zone's abbreviation has several meanings (UTC {}); its times span them all unless --tz or another artifact tells which",
+                    hours.join(", ")
+                )
+            });
         }
         let pending = &mut self.pending;
         pending.raw.clear();
@@ -331,6 +349,12 @@ impl<'a> Session<'a> {
     }
 
     fn word(&mut self, m: &Message<'_>) {
+        if m.text.starts_with(b"Journal started")
+            && m.source == Source::Service(b"systemd-journald")
+            && self.journal_began.len() < HOSTS_MAX
+        {
+            self.journal_began.push((m.stamp.wall.clone(), m.offset));
+        }
         let found = match m.source {
             Source::Kernel => words::recognise(None, m.text),
             Source::Service(s) => words::recognise(Some(s), m.text),
@@ -436,21 +460,47 @@ impl<'a> Session<'a> {
         self.last_uptime = Some(ns);
     }
 
-    /// Several kills in the second with which the log begins: a journal that started after them stamps what it finds in
-    /// the kernel's buffer with the moment it read it. Only the journal's JSON, export and verbose forms tell the true time.
+    /// A journal that started late stamps what it finds in the kernel's buffer with the moment it read it. Its text modes
+    /// show that moment only; its JSON, export and verbose forms tell the true time and are not concerned. Signs: kills of
+    /// several cgroups in the second with which a boot's lines begin, and kills in the seconds up to journald's own word
+    /// that it began. Such kills are older than their stamp, which correlation turns into an interval.
     fn late_journal(&mut self) {
         let second = |t: &RawTime| match *t {
-            RawTime::Utc { at: t, .. } | RawTime::NoZone { civil: t, .. } | RawTime::NoYear { civil: t, .. } => {
-                Some(t.0.div_euclid(SECOND))
-            }
+            RawTime::Utc { at: t, .. }
+            | RawTime::NoZone { civil: t, .. }
+            | RawTime::SomeZone { civil: t, .. }
+            | RawTime::NoYear { civil: t, .. } => Some(t.0.div_euclid(SECOND)),
             _ => None,
         };
-        let Some(first) = self.first_receipt.as_ref().and_then(second) else { return };
-        let same: Vec<(Option<u32>, u64)> =
-            self.facts.kills.iter().filter(|k| second(&k.at) == Some(first)).map(|k| (k.cite.span.line, k.cite.span.offset)).collect();
-        if let (Some(&(line, offset)), true) = (same.first(), same.len() > 1) {
+        if self.first_receipt.is_empty() && self.journal_began.is_empty() {
+            return;
+        }
+        let first: Vec<i64> = self.first_receipt.values().filter_map(second).collect();
+        let began: Vec<(i64, u64)> = self.journal_began.iter().filter_map(|(t, at)| Some((second(t)?, *at))).collect();
+        let mut bursts: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+        for k in self.facts.kills.iter().filter(|k| k.what.uptime_seconds.is_none()) {
+            if let Some(s) = second(&k.at).filter(|s| first.contains(s)) {
+                bursts.entry(s).or_default().push(k.what.oom_memcg.as_deref().unwrap_or(""));
+            }
+        }
+        let bursts: Vec<i64> =
+            bursts.into_iter().filter(|(_, groups)| groups.iter().any(|g| Some(g) != groups.first())).map(|b| b.0).collect();
+        let mut told: Option<(Option<u32>, u64)> = None;
+        let mut count = 0u64;
+        for k in self.facts.kills.iter_mut().filter(|k| k.what.uptime_seconds.is_none()) {
+            let Some(s) = second(&k.at) else { continue };
+            let offset = k.cite.span.offset;
+            let journald = k.what.victims.iter().any(|v| v.comm.as_deref().is_some_and(|c| c.starts_with("systemd-journal")));
+            let before = began.iter().any(|(t, at)| offset < *at && (0..=2).contains(&(t - s)) && !journald);
+            if bursts.contains(&s) || before {
+                k.what.read_late = true;
+                count += 1;
+                told = told.or(Some((k.cite.span.line, offset)));
+            }
+        }
+        if let Some((line, offset)) = told {
             self.facts.warn("late-journal", line, Some(offset), || {
-                format!("{} kills bear the second with which the log begins: they may be older than it says", same.len())
+                format!("{count} kills bear the second in which the journal began: that is when they were read, they are older")
             });
         }
     }

@@ -182,9 +182,11 @@ pub fn full(s: &[u8]) -> Option<(Stamp, usize)> {
     }
     pos += 1;
     let zone_len = s.get(pos..)?.iter().position(|&b| b == b' ' || b == b'[' || b == b',' || b == b';').unwrap_or(s.len() - pos);
-    let wall = match zone(s.get(pos..pos + zone_len)?) {
-        Some(o) => RawTime::Utc { at: t.civil.saturating_sub(o * SECOND), precision: t.precision },
-        None => RawTime::NoZone { civil: t.civil, precision: t.precision },
+    let word = s.get(pos..pos + zone_len)?;
+    let wall = match (ambiguous(word), zone(word)) {
+        (Some(offsets), _) => RawTime::SomeZone { civil: t.civil, offsets, precision: t.precision },
+        (None, Some(o)) => RawTime::Utc { at: t.civil.saturating_sub(o * SECOND), precision: t.precision },
+        (None, None) => RawTime::NoZone { civil: t.civil, precision: t.precision },
     };
     pos += zone_len;
     Some((Stamp { wall, uptime_ns: None }, blank_after(s, pos).unwrap_or(pos)))
@@ -258,15 +260,12 @@ fn zone(word: &[u8]) -> Option<i64> {
         };
         return Some(if sign == b'-' { -secs } else { secs });
     }
-    // Where an abbreviation is used in several places, the one with most servers is meant: IST is India's, CST and
-    // BST are America's and Britain's.
     let minutes = match word {
         b"UTC" | b"GMT" | b"WET" | b"Z" => 0,
-        b"CET" | b"BST" | b"WEST" | b"WAT" => 60,
+        b"CET" | b"WEST" | b"WAT" => 60,
         b"CEST" | b"EET" | b"SAST" | b"CAT" => 120,
         b"EEST" | b"MSK" | b"EAT" | b"TRT" => 180,
         b"PKT" => 300,
-        b"IST" => 330,
         b"WIB" | b"ICT" => 420,
         b"HKT" | b"SGT" | b"AWST" | b"PHT" => 480,
         b"JST" | b"KST" => 540,
@@ -277,16 +276,34 @@ fn zone(word: &[u8]) -> Option<i64> {
         b"NZST" => 720,
         b"NZDT" => 780,
         b"BRT" | b"ART" => -180,
-        b"AST" | b"EDT" => -240,
+        b"EDT" => -240,
         b"EST" | b"CDT" => -300,
-        b"CST" | b"MDT" => -360,
+        b"MDT" => -360,
         b"MST" | b"PDT" => -420,
-        b"PST" | b"AKDT" => -480,
+        b"AKDT" => -480,
         b"AKST" => -540,
         b"HST" => -600,
         _ => return None,
     };
     Some(minutes * 60)
+}
+
+/// Offsets east of UTC that one word stands for in today's zone data, most used first; `None` where it has one meaning.
+fn ambiguous(word: &[u8]) -> Option<&'static [i32]> {
+    const H: i32 = 3600;
+    Some(match word {
+        // America's Central, China, Cuba.
+        b"CST" => &[-6 * H, 8 * H, -5 * H],
+        // India, Israel, Ireland in summer.
+        b"IST" => &[5 * H + H / 2, 2 * H, H],
+        // Britain in summer, Bangladesh by habit.
+        b"BST" => &[H, 6 * H],
+        // America's Atlantic, Arabia by habit.
+        b"AST" => &[-4 * H, 3 * H],
+        // America's Pacific, the Philippines.
+        b"PST" => &[-8 * H, 8 * H],
+        _ => return None,
+    })
 }
 
 /// Position after the blank that must follow a stamp.

@@ -1,16 +1,20 @@
 //! Repetition: a report pasted twice is one report, a victim that the kernel picks again and again is one kill, and
-//! beyond a thousand kills further ones are counted, not kept. Reports without a victim are counted per cgroup.
+//! beyond a thousand kills further ones are counted per cgroup and name, without their tables. Reports without a victim
+//! are counted per cgroup.
 
 use super::report::{NoVictim, Outcome};
 use crate::model::diagnostic::Severity;
 use crate::model::log::{LogPattern, LogWord};
 use crate::model::oom::OomKill;
+use crate::model::quantity::human_seconds;
 use crate::model::time::{MINUTE, SECOND};
-use crate::model::{Cite, Facts, Observation, RawTime};
+use crate::model::{Cite, Claim, Facts, Observation, RawTime};
 use std::collections::BTreeMap;
 
 /// Kills of one artifact that are kept with their tables.
 const KEPT_WHOLE: usize = 1_024;
+/// Kills beyond those are kept without their tables, one entry per cgroup and name, up to this many entries.
+const KEPT_LIGHT: usize = 8_192;
 /// The kernel picks the same process again while it is slow to die.
 const SAME_DEATH: i64 = 2 * MINUTE;
 
@@ -21,6 +25,8 @@ pub struct Storm {
     by_victim: BTreeMap<(u32, String), Vec<usize>>,
     /// Last kill of a cgroup and name: what further ones are counted into.
     by_kind: BTreeMap<(String, String), usize>,
+    /// The entry into which kills beyond all bounds are counted.
+    others: Option<usize>,
     none: BTreeMap<Kind, (NoVictim, u64, RawTime)>,
 }
 
@@ -69,16 +75,37 @@ impl Storm {
             }
         }
         let kind = (k.what.oom_memcg.clone().or_else(|| k.what.task_memcg.clone()).unwrap_or_default(), comm);
+        let mut k = k;
         if facts.kills.len() >= KEPT_WHOLE {
             facts.diagnostics.push(Severity::Note, "storm-folded", k.cite.span.line, Some(k.cite.span.offset), || {
-                format!("more than {KEPT_WHOLE} kills: further ones are counted into the last of their cgroup and name")
+                format!("more than {KEPT_WHOLE} kills: further ones are counted into one entry per cgroup and name")
             });
-            let fold = self.by_kind.get(&kind).copied().or_else(|| facts.kills.len().checked_sub(1));
-            if let Some(old) = fold.and_then(|i| facts.kills.get_mut(i)) {
-                old.what.count += k.what.count;
+            if let Some(old) = self.by_kind.get(&kind).and_then(|&i| facts.kills.get_mut(i)) {
+                old.what.count = old.what.count.saturating_add(k.what.count);
                 old.what.last = k.at;
+                return;
             }
-            return;
+            k.what.tasks = Vec::new();
+            k.what.memcg_stats = BTreeMap::new();
+            if facts.kills.len() >= KEPT_LIGHT {
+                // Of whom these were is not kept; that they happened is.
+                if let Some(old) = self.others.and_then(|i| facts.kills.get_mut(i)) {
+                    old.what.count = old.what.count.saturating_add(k.what.count);
+                    old.what.last = k.at;
+                    return;
+                }
+                self.others = Some(facts.kills.len());
+                k.who = Claim { node: k.who.node, ..Claim::default() };
+                k.what = OomKill {
+                    victims: k.what.victims,
+                    constraint: k.what.constraint,
+                    boot: k.what.boot,
+                    count: k.what.count,
+                    ..OomKill::default()
+                };
+                facts.kills.push(k);
+                return;
+            }
         }
         let index = facts.kills.len();
         self.by_victim.entry(key).or_default().push(index);
@@ -109,8 +136,15 @@ impl Storm {
             let text = format!("out of memory in {place} and no killable process, {count} reports");
             let mut numbers = vec![("reports", count as f64)];
             numbers.extend(n.limit_bytes.map(|b| ("limit_bytes", b as f64)));
-            numbers.extend(span_seconds(&n.at, &last).filter(|s| *s > 0.0).map(|s| ("span_seconds", s)));
-            facts.logs.push(Observation { at: n.at, who: n.who, cite: n.cite, what: LogWord { pattern: LogPattern::Note, text, numbers } });
+            let span = span_seconds(&n.at, &last).filter(|s| *s > 0.0);
+            let text = span.map_or(text.clone(), |s| format!("{text} in {}", human_seconds(s)));
+            numbers.extend(span.map(|s| ("span_seconds", s)));
+            facts.logs.push(Observation {
+                at: n.at,
+                who: n.who,
+                cite: n.cite,
+                what: LogWord { pattern: LogPattern::NoVictimStorm, text, numbers },
+            });
         }
         let Some(first) = first else { return };
         let mut say = |severity, code, count, message: &str| {
@@ -158,7 +192,10 @@ fn same_death(a: &Observation<OomKill>, b: &Observation<OomKill>) -> bool {
 fn span_seconds(a: &RawTime, b: &RawTime) -> Option<f64> {
     let ns = match (a, b) {
         (RawTime::Utc { at: a, .. }, RawTime::Utc { at: b, .. })
-        | (RawTime::NoZone { civil: a, .. }, RawTime::NoZone { civil: b, .. })
+        | (
+            RawTime::NoZone { civil: a, .. } | RawTime::SomeZone { civil: a, .. },
+            RawTime::NoZone { civil: b, .. } | RawTime::SomeZone { civil: b, .. },
+        )
         | (RawTime::NoYear { civil: a, .. }, RawTime::NoYear { civil: b, .. }) => b.0.checked_sub(a.0)?,
         (RawTime::SinceBoot { boot: x, ns: a, .. }, RawTime::SinceBoot { boot: y, ns: b, .. }) if x == y => b.checked_sub(*a)?,
         _ => return None,

@@ -58,6 +58,11 @@ pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
             .map(|l| LedgerDoc {
                 owner: l.owner.clone(),
                 counts: l.counts.clone(),
+                differences: l
+                    .differences
+                    .iter()
+                    .map(|d| DifferenceDoc { kind: d.kind.into(), count: d.count, reason: d.reason.clone() })
+                    .collect(),
                 says: l.says.clone(),
                 evidence: l.cites.iter().map(|c| numbering.unnumbered(c, &l.says)).collect(),
             })
@@ -149,12 +154,17 @@ fn kill(incident: &Incident, k: &Kill, numbering: &mut Numbering<'_>) -> KillDoc
         victim: victims.first().cloned().unwrap_or_else(|| json!({"pid": null, "comm": null, "anon_rss_bytes": null, "file_rss_bytes": null, "shmem_rss_bytes": null, "oom_score_adj": null})),
         limit_level: k.limit_level.map(|l| l.word().into()),
         limit_bytes: k.limit_bytes,
+        limit_basis: k.limit_basis.into(),
+        limit_now_bytes: k.limit_now.as_ref().map(|n| n.bytes),
+        limit_now_why: k.limit_now.as_ref().map(|n| n.why.clone()).unwrap_or_default(),
         usage_bytes: k.usage_bytes,
         victims,
         count: k.count.max(1),
+        last_time: k.last.map(span),
         exit_code: k.exit_code,
         witnesses: k.witnesses.iter().map(|w| (*w).to_owned()).collect(),
         evidence: k.evidence.iter().map(|(c, says)| numbering.unnumbered(c, says)).collect(),
+        against: k.against.iter().map(|(c, says)| numbering.unnumbered(c, says)).collect(),
         budget: k.report.and_then(|r| incident.oom_reports.get(r)).map(|r| budget(&r.what)).unwrap_or_default(),
     }
 }

@@ -166,13 +166,20 @@ fn kill(v: &View<'_>, k: &KillDoc) -> Markup {
     html! {
         tr {
             th scope="row" { (known(&when::span(&k.time, None))) }
-            td { (v.text(&k.kind)) @if k.count > 1 { " × " (when::grouped(k.count as i64)) } }
+            td { (v.text(&k.kind)) @if k.count > 1 { " × " (when::grouped(k.count as i64))
+                @if let Some(last) = &k.last_time { span class="dim" { " until " (known(&when::span(last, None))) } } } }
             td class="mono" { (escape::middle(&k.owner.label(), 70)) }
             td { @if !comm.is_empty() { code { (v.text(comm)) } } @if let Some(p) = pid { " " span class="dim" { (p) } }
                 @if k.victims.len() > 1 { " " span class="dim" { "+" (k.victims.len() - 1) } } }
-            td class="r" { @match k.limit_bytes { Some(b) => (human_bytes(b)), None => "" } @if let Some(l) = &k.limit_level { " " span class="dim" { (v.text(l)) } } }
+            td class="r" title=[(!k.limit_basis.is_empty()).then(|| format!("known by: {}", k.limit_basis))] {
+                @match k.limit_bytes { Some(b) => (human_bytes(b)), None => "" }
+                @if let Some(l) = &k.limit_level { " " span class="dim" { (v.text(l)) } }
+                @if let Some(now) = k.limit_now_bytes { br; span class="dim" { "now " (human_bytes(now)) } }
+            }
             td class="r" { @match k.usage_bytes { Some(b) => (human_bytes(b)), None => "" } }
-            td { (v.text(&k.witnesses.join(", "))) " " (v.links.evidence(k.evidence.iter().map(|e| e.id.as_str()))) }
+            td { (v.text(&k.witnesses.join(", "))) " " (v.links.evidence(k.evidence.iter().map(|e| e.id.as_str())))
+                @if k.limit_now_bytes.is_some() { br; span class="dim" { "since then: " (v.prose(&k.limit_now_why)) } }
+                @for e in k.against.iter().take(3) { br; span class="dim" { "but: " (v.prose(&e.says)) " " (v.links.source(e)) } } }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::model::incident::Kill;
 use crate::model::oom::{OomKill, Victim};
-use crate::model::{Incident, Placed};
+use crate::model::{Cite, Incident, Placed};
 use serde_json::{Map, Value, json};
 
 pub fn section(incident: &Incident) -> Vec<Value> {
@@ -26,24 +26,37 @@ fn kill(incident: &Incident, k: &Kill, report: Option<&Placed<OomKill>>) -> Valu
         "victim": k.victims.first().map(victim),
         "limit_level": k.limit_level.map(|l| l.word()),
         "limit_bytes": k.limit_bytes,
+        "limit_basis": k.limit_basis,
+        "limit_now_bytes": k.limit_now.as_ref().map(|n| n.bytes),
+        "limit_now_why": k.limit_now.as_ref().map(|n| n.why.as_str()),
         "usage_bytes": k.usage_bytes,
+        "last_time": k.last,
         "victims": k.victims.iter().map(victim).collect::<Vec<_>>(),
         "count": k.count,
         "exit_code": k.exit_code,
         "witnesses": k.witnesses,
-        "evidence": k.evidence.iter().map(|(cite, says)| json!({
-            "artifact": incident.path(cite.span.artifact),
-            "line": cite.span.line,
-            "byte_offset": cite.span.offset,
-            "byte_len": cite.span.len,
-            "excerpt": cite.excerpt,
-            "says": says,
-        })).collect::<Vec<_>>(),
+        "evidence": refs(incident, &k.evidence),
+        "against": refs(incident, &k.against),
     });
     if let (Some(r), Some(map)) = (report, out.as_object_mut()) {
         map.extend(details(&r.what));
     }
     out
+}
+
+fn refs(incident: &Incident, list: &[(Cite, String)]) -> Vec<Value> {
+    list.iter()
+        .map(|(cite, says)| {
+            json!({
+                "artifact": incident.path(cite.span.artifact),
+                "line": cite.span.line,
+                "byte_offset": cite.span.offset,
+                "byte_len": cite.span.len,
+                "excerpt": cite.excerpt,
+                "says": says,
+            })
+        })
+        .collect()
 }
 
 /// What only the kernel's report tells.

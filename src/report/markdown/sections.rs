@@ -270,6 +270,7 @@ fn kills(doc: &ReportDoc) -> String {
                 prose(&k.witnesses.join(", "), true),
             ]));
         }
+        out.push_str(&kill_notes(doc));
         out.push_str(&more(doc.kills.len().saturating_sub(KILL_ROWS), "kill"));
     }
     if !doc.ledger.is_empty() {
@@ -282,6 +283,30 @@ fn kills(doc: &ReportDoc) -> String {
         out.push_str(&more(doc.ledger.len().saturating_sub(20), "container"));
     }
     out
+}
+
+/// What does not fit a kill, and limits that were changed since: below the table, where there is room.
+fn kill_notes(doc: &ReportDoc) -> String {
+    let mut out = String::new();
+    for k in doc.kills.iter().take(KILL_ROWS).filter(|k| !k.against.is_empty() || k.limit_now_bytes.is_some()).take(20) {
+        let _ = write!(out, "- {} of {}", prose(&k.kind, true), who(&k.owner));
+        if let Some(now) = k.limit_now_bytes {
+            let then = k.limit_bytes.map(human_bytes).unwrap_or_default();
+            let _ = write!(
+                out,
+                ": limit at the kill {then} ({}), now {}: {}",
+                prose(&k.limit_basis, true),
+                human_bytes(now),
+                prose(&k.limit_now_why, true)
+            );
+        }
+        for e in k.against.iter().take(3) {
+            let line = e.line.map_or(String::new(), |l| format!(":{l}"));
+            let _ = write!(out, "; but: {} ({}{line})", prose(&e.says, true), code(&e.artifact));
+        }
+        out.push('\n');
+    }
+    if out.is_empty() { out } else { format!("\n**What does not fit, and what was changed since**\n\n{out}") }
 }
 
 fn events(doc: &ReportDoc) -> String {

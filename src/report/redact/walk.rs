@@ -168,14 +168,21 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
             victim,
             limit_level: _,
             limit_bytes: _,
+            limit_basis: _,
+            limit_now_bytes: _,
+            limit_now_why,
             usage_bytes: _,
             victims,
             count: _,
+            last_time: _,
             exit_code: _,
             witnesses,
             evidence: cites,
+            against,
             budget,
         } = k;
+        r.string(limit_now_why);
+        evidence(r, against);
         owner(r, who);
         value(r, victim, &mut Place::default());
         values(r, victims);
@@ -192,7 +199,8 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
         r.string(text);
         evidence(r, std::slice::from_mut(cite));
     }
-    for LedgerDoc { owner: who, counts, says, evidence: cites } in ledger {
+    for LedgerDoc { owner: who, counts, differences, says, evidence: cites } in ledger {
+        differences.iter_mut().for_each(|d| r.string(&mut d.reason));
         owner(r, who);
         counts.iter_mut().for_each(|(source, _)| r.string(source));
         r.string(says);
