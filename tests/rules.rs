@@ -2,7 +2,7 @@
 
 use postmem::diagnosis;
 use postmem::model::delta::{Delta, DeltaRow, SnapshotInfo, Suspect};
-use postmem::model::finding::{Cause, Finding, Verdict};
+use postmem::model::finding::{Cause, Evidence, Finding, Stance, Verdict};
 use postmem::model::incident::{Kill, PlacedDelta};
 use postmem::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Victim};
 use postmem::model::pod::{ContainerKind, ContainerState, PodState, Volume};
@@ -357,4 +357,65 @@ fn a_bare_kill_is_never_a_confident_cause() {
     assert!(f.confidence < 0.7, "{:?} {}", f.cause, f.confidence);
     let v = s.verdict();
     assert!(v.not_evaluated.iter().any(|n| n.rule == "working-set-growth" && n.need.contains("memory series")), "{:?}", v.not_evaluated);
+}
+
+/// A gauge that moves by so many MiB an hour.
+fn gauge(metric: &str, mib_per_hour: f64) -> Companion {
+    Companion { metric: metric.into(), unit: "bytes", slope_per_hour: Some(mib_per_hour * MIB), ..Companion::default() }
+}
+
+#[test]
+fn heap_that_is_held_but_not_live_is_the_caps_doing() {
+    let mut s = Story::new();
+    s.pod(|p| p.containers[0].args = vec!["-Xmx512m".into()]);
+    s.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Leak, |t| {
+        t.companions.push(gauge("jvm_memory_used_bytes{area=\"heap\"}", 0.1));
+        t.companions.push(gauge("jvm_memory_committed_bytes{area=\"heap\"}", 23.0));
+    });
+    let f = expect(&s, Cause::RuntimeCapAboveLimit);
+    assert!(f.evidence.iter().any(|e| e.rule == "heap-or-native" && e.says.contains("not what lives in it")), "{:?}", f.evidence);
+}
+
+#[test]
+fn garbage_below_a_cap_beyond_the_limit_is_no_sure_leak_and_the_heap_after_collections_settles_it() {
+    let capped = |companions: Vec<Companion>| {
+        let mut s = Story::new();
+        s.pod(|p| p.containers[0].args = vec!["--max-old-space-size=1536".into()]);
+        s.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Leak, |t| t.companions = companions);
+        s
+    };
+    let used = || gauge("nodejs_heap_size_used_bytes", 22.0);
+    assert!(capped(vec![used()]).first().confidence < 0.7);
+    expect(&capped(vec![used(), gauge("nodejs_heap_used_after_gc_bytes", 0.2)]), Cause::RuntimeCapAboveLimit);
+    assert!(expect(&capped(vec![used(), gauge("nodejs_heap_used_after_gc_bytes", 21.0)]), Cause::HeapLeak).confidence >= 0.8);
+}
+
+#[test]
+fn a_rise_in_part_of_a_day_stays_a_suspicion_until_something_confirms_it() {
+    let rising = |hours: i64| {
+        let mut s = Story::new();
+        s.trend(WS, TrendVerdict::Leak, |t| {
+            t.window = (hour(0), hour(hours));
+            t.runs = vec![Run { first_bytes: 400.0 * MIB, slope_bytes_per_hour: Some(24.0 * MIB), ..Run::default() }];
+            t.time_to_oom = Some(Estimate { low: 4e4, mid: 5e4, high: 6e4 });
+        });
+        s.first().confidence
+    };
+    assert!(rising(6) < 0.5, "{}", rising(6));
+    assert!(rising(48) > 0.5, "{}", rising(48));
+}
+
+#[test]
+fn a_long_first_life_in_the_series_is_no_startup_peak() {
+    let story = |first: i64| {
+        let mut s = Story::new();
+        s.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Bounded, |t| {
+            t.runs = vec![Run { start: hour(8 - first), end: hour(8), ended: "oom".into(), ..Run::default() }];
+        });
+        s.0.kills[0].started = Some(Timestamp(hour(8).0 - 60_000_000_000));
+        let about = |e: &&Evidence| e.rule == "startup-peak" && e.cause == Cause::StartupPeak;
+        s.first().evidence.iter().find(about).map(|e| e.stance)
+    };
+    assert_eq!(story(0), Some(Stance::For));
+    assert_eq!(story(7), Some(Stance::Against));
 }

@@ -17,6 +17,8 @@ struct PodName {
     workload: Option<String>,
     /// Main containers by name.
     containers: BTreeSet<String>,
+    /// Containers of any kind that were restarted: only they can have had an id that nothing names any more.
+    restarted: BTreeSet<String>,
 }
 
 /// Every name learnt from every artifact.
@@ -88,6 +90,7 @@ impl Names {
         known.node = p.node.clone().or(known.node.take());
         known.workload = workload.or(known.workload.take());
         known.containers.extend(p.containers.iter().filter(|c| c.kind == ContainerKind::Main).map(|c| c.name.clone()));
+        known.restarted.extend(p.containers.iter().filter(|c| c.restart_count.is_some_and(|n| n > 0)).map(|c| c.name.clone()));
     }
 
     /// cAdvisor's `id` label is the cgroup path: it names the UID and the container id of an incarnation that
@@ -218,13 +221,15 @@ impl Names {
         (owner, None)
     }
 
-    /// The container of a pod that a claim means without saying so: the one it names, or the pod's only one.
+    /// The container of a pod that a claim means without saying so: the one it names; for an id that nothing names any more,
+    /// the only one that was restarted (an init container that loops, say, while the main one never ran); the pod's only one.
     fn container_in(&self, i: usize, claim: &Claim, in_container: bool) -> Option<String> {
         if let Some(c) = claim.container.as_deref().filter(|c| !c.is_empty()) {
             return Some(c.to_owned());
         }
-        let known = &self.pods.get(i)?.containers;
-        (in_container && known.len() == 1).then(|| known.first().cloned()).flatten()
+        let pod = self.pods.get(i).filter(|_| in_container)?;
+        let only = |names: &BTreeSet<String>| if names.len() == 1 { names.first().cloned() } else { None };
+        only(&pod.restarted).or_else(|| only(&pod.containers))
     }
 
     fn named(&self, i: usize, container: Option<String>, claim: &Claim) -> Owner {

@@ -1,10 +1,10 @@
 //! Endings: kernel reports, container states, events and log words joined into one entry per ending.
 //! The kernel log is the witness of record; every other witness either confirms one of its entries or adds one it missed.
 
-use super::{endings, limits};
+use super::{endings, limits, rhythm};
 use crate::model::cgroup_path;
 use crate::model::incident::Kill;
-use crate::model::log::LogPattern;
+use crate::model::log::{LogPattern, LogWord};
 use crate::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Victim};
 use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState};
 use crate::model::quantity::{human_bytes, human_seconds};
@@ -22,6 +22,7 @@ const REPEATED: u64 = 3;
 pub fn endings(incident: &mut Incident) {
     let mut kills = kernel_kills(incident);
     anchor_by_status(incident, &mut kills);
+    rhythm::anchor(incident, &mut kills);
     container_endings(incident, &mut kills);
     evictions(incident, &mut kills);
     container_deaths(incident, &mut kills);
@@ -176,8 +177,9 @@ fn kernel_sentence(o: &OomKill) -> String {
     format!("the kernel killed {who}{rss}{limit}{constraint}")
 }
 
-/// A log in uptime alone gets its wall clock from container statuses: the last kill of a container that the log shows is
-/// the one whose end the status tells. One pair fixes the whole boot.
+/// A log in uptime alone gets its wall clock from those who saw the same ending by the calendar: the last kill of a
+/// container that the log shows is the one whose end its status tells, the last of a service the one that systemd logged.
+/// One pair fixes the whole boot.
 fn anchor_by_status(incident: &mut Incident, kills: &mut [Kill]) {
     let mut offsets: BTreeMap<(ArtifactId, Option<String>), i64> = BTreeMap::new();
     for k in kills.iter().rev().filter(|k| k.at.is_none()) {
@@ -185,9 +187,10 @@ fn anchor_by_status(incident: &mut Incident, kills: &mut [Kill]) {
             continue;
         };
         let slot = (report.cite.span.artifact, report.what.boot.clone());
+        let unit = service_of(report);
         let newest = kills
             .iter()
-            .filter(|o| o.owner.same_container(&k.owner))
+            .filter(|o| o.owner.same_container(&k.owner) && o.report.and_then(|r| incident.oom_reports.get(r)).and_then(service_of) == unit)
             .filter_map(|o| incident.oom_reports.get(o.report?)?.what.uptime_seconds)
             .fold(f64::MIN, f64::max);
         if offsets.contains_key(&slot) || up < newest {
@@ -200,7 +203,8 @@ fn anchor_by_status(incident: &mut Incident, kills: &mut [Kill]) {
             .flat_map(|p| &p.what.containers)
             .filter(|c| Some(c.name.as_str()) == k.owner.container.as_deref())
             .filter_map(killed_end)
-            .max();
+            .max()
+            .or_else(|| unit_end(incident, unit?, k.owner.node.as_deref()));
         if let Some(end) = end {
             offsets.insert(slot, end.0 - (up * SECOND as f64) as i64);
         }
@@ -214,6 +218,21 @@ fn anchor_by_status(incident: &mut Incident, kills: &mut [Kill]) {
         k.at = Some(at);
         report.at = at;
     }
+}
+
+/// The node service in whose own cgroup a report's kill happened.
+fn service_of(r: &Placed<OomKill>) -> Option<&str> {
+    r.what.oom_memcg.as_deref().and_then(cgroup_path::service)
+}
+
+/// The last time systemd said that the kernel killed a process of this service.
+fn unit_end(incident: &Incident, service: &str, node: Option<&str>) -> Option<Timestamp> {
+    let of_unit = |l: &&Placed<LogWord>| {
+        l.what.pattern == LogPattern::UnitOomKilled
+            && l.who.workload_hint.as_deref().and_then(|u| u.strip_suffix(".service")) == Some(service)
+            && l.owner.node.as_deref() == node
+    };
+    incident.logs.iter().filter(of_unit).filter_map(|l| l.at.mid()).max()
 }
 
 /// End of the run that was OOM-killed, as the status tells it.

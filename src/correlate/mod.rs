@@ -12,6 +12,7 @@ pub mod limits;
 pub mod objections;
 pub mod pods;
 pub mod profiles;
+mod rhythm;
 pub mod timeline;
 pub mod trends;
 pub mod window;

@@ -4,7 +4,7 @@ use super::case::Case;
 use crate::model::finding::{Cause, Finding};
 use crate::model::oom::KillKind;
 use crate::model::quantity::{MIB, human, human_seconds};
-use crate::model::trend::TrendVerdict;
+use crate::model::trend::{Estimate, Trend, TrendVerdict};
 use std::collections::BTreeMap;
 
 type Numbers = BTreeMap<&'static str, f64>;
@@ -25,7 +25,13 @@ pub fn quantities(case: &Case<'_>, cause: Cause) -> (Numbers, Intervals) {
     q.insert("limit_kills", case.limit_kills().count() as f64);
     let leaking = matches!(
         cause,
-        Cause::HeapLeak | Cause::NativeGrowth | Cause::NodeAgentLeak | Cause::NeighbourInPod | Cause::TmpfsCharge | Cause::PageCache
+        Cause::HeapLeak
+            | Cause::NativeGrowth
+            | Cause::NodeAgentLeak
+            | Cause::NeighbourInPod
+            | Cause::TmpfsCharge
+            | Cause::PageCache
+            | Cause::KernelMemory
     );
     let grown = case.trends.iter().copied().find(|t| t.verdict == TrendVerdict::Leak);
     if let Some(t) = case.headline().filter(|t| t.verdict == TrendVerdict::Leak).or(grown).filter(|_| leaking) {
@@ -33,7 +39,7 @@ pub fn quantities(case: &Case<'_>, cause: Cause) -> (Numbers, Intervals) {
             q.insert("growth_bytes_per_hour", s.mid);
             i.insert("growth_bytes_per_hour", (s.low, s.high));
         }
-        if let Some(e) = t.time_to_oom {
+        if let Some(e) = own_cap(case, t).or(t.time_to_oom) {
             q.insert("time_to_oom_seconds", e.mid);
             i.insert("time_to_oom_seconds", (e.low, e.high));
         }
@@ -53,6 +59,19 @@ pub fn quantities(case: &Case<'_>, cause: Cause) -> (Numbers, Intervals) {
         q.insert("recommended_request_bytes", request);
     }
     (q, i)
+}
+
+/// Where the runtime ends itself, the level at which it did so before is the end of the road, not the container's limit.
+fn own_cap(case: &Case<'_>, t: &Trend) -> Option<Estimate> {
+    let slope = t.slope.filter(|s| s.low > 0.0)?;
+    if case.kills.is_empty() || case.kills.iter().any(|k| k.kind != KillKind::RuntimeAbort) {
+        return None;
+    }
+    let (open, ended) = t.runs.split_last()?;
+    let reached = ended.iter().map(|r| r.last_bytes).fold(f64::NAN, f64::min);
+    let left = (reached - open.last_bytes).max(0.0);
+    let seconds = |rate: f64| left / rate * 3600.0;
+    left.is_finite().then(|| Estimate { low: seconds(slope.high), mid: seconds(slope.mid), high: seconds(slope.low) })
 }
 
 /// Limit and request that would hold, where a size is the answer; a leak has none.

@@ -37,6 +37,9 @@ const FLOOR: f64 = 0.35;
 /// A second cause of the same case is listed from here.
 const SECOND_FLOOR: f64 = 0.5;
 
+/// Where nothing died, what is rather not so than so comes after everything that is.
+const DOUBTFUL: f64 = 0.25;
+
 /// Sum of log-odds for one cause.
 fn log_odds(prior: f64, evidence: &[&Evidence]) -> f64 {
     let mut heard: BTreeMap<(&str, Stance), u32> = BTreeMap::new();
@@ -74,7 +77,8 @@ pub fn weigh(incident: &Incident, cases: &[Case<'_>], testimonies: Vec<Testimony
     for (case, t) in cases.iter().zip(testimonies) {
         let impact = impact(incident, case);
         for f in judge(case, &t) {
-            ranked.push((impact * f.confidence * urgency(f.cause), f));
+            let doubt = if case.kills.is_empty() && f.confidence < 0.5 { DOUBTFUL } else { 1.0 };
+            ranked.push((impact * f.confidence * urgency(f.cause) * doubt, f));
         }
     }
     // Total order: rank, then cause, then owner; nothing else decides.

@@ -73,6 +73,12 @@ pub fn parse(path: &str) -> CgroupPath<'_> {
     out
 }
 
+/// Name of the node service whose own cgroup this is: `/system.slice/kubelet.service` → `kubelet`.
+pub fn service(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next()?.strip_suffix(".service")?;
+    (!name.is_empty() && parse(path).level == Some(LimitLevel::Service)).then_some(name)
+}
+
 impl CgroupPath<'_> {
     /// Copies the strong keys into a claim.
     pub fn fill(&self, who: &mut Claim) {
@@ -153,6 +159,8 @@ mod tests {
         assert_eq!((p.qos, p.level, p.driver), (Some("besteffort"), Some(LimitLevel::Container), Some("cgroupfs")));
         assert_eq!(parse("/kubepods/burstable").level, Some(LimitLevel::Kubepods));
         assert_eq!(parse("/system.slice/kubelet.service").level, Some(LimitLevel::Service));
+        assert_eq!(service("/system.slice/kubelet.service"), Some("kubelet"));
+        assert_eq!(service("/kubepods/burstable"), None);
         assert_eq!(parse("/mem2"), CgroupPath::default());
         let kind = format!(
             "/docker/{ID}/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod8f7e103d_ba0a_422c_81c9_ef9fc5b0b0ef.slice/cri-containerd-{ID}.scope"

@@ -9,17 +9,21 @@ mod roles;
 mod runs;
 
 use super::histories::join;
+use crate::model::cgroup_path;
 use crate::model::trend::{Run as RunFact, Trend, TrendVerdict, WhatIf};
 use crate::model::{Incident, Owner, Timestamp};
 use crate::series::shape::Curve;
 use crate::series::trend::{Ended, Found, History, Run, analyse, working_fit};
 use crate::series::{projection, sizing};
 use nodes::{nodes, single};
-use parts::{anonymous, decompose, load, percentiles, spec};
+use parts::{anonymous, decompose, grows_in_the_kernel, load, percentiles, spec};
 use rayon::prelude::*;
 use roles::{Group, Role, role};
 use runs::{boundaries, boundary_time, oom_flags};
 use std::collections::BTreeMap;
+
+/// cAdvisor's gauge of what cannot be reclaimed at once.
+const WORKING_SET: &str = "container_memory_working_set_bytes";
 
 type Key = (Option<String>, Option<String>, Option<String>);
 
@@ -64,9 +68,14 @@ fn gather(incident: &Incident) -> Gathered {
     for (i, p) in incident.series.iter().enumerate() {
         let o = &p.owner;
         if o.pod.is_none() {
-            // A node's own services are known by their scrape job.
-            if p.what.metric == "process_resident_memory_bytes" {
-                let job = p.what.label("job").unwrap_or("").to_owned();
+            // A node's own services are known by their scrape job, or by their cgroup in cAdvisor's root series.
+            let service = p.what.label("id").and_then(cgroup_path::service);
+            let job = match p.what.metric.as_str() {
+                "process_resident_memory_bytes" => p.what.label("job"),
+                WORKING_SET => service,
+                _ => None,
+            };
+            if let Some(job) = job.map(str::to_owned).or_else(|| (p.what.metric == "process_resident_memory_bytes").then(String::new)) {
                 let place = o.node.clone().or_else(|| p.what.label("instance").map(str::to_owned)).unwrap_or_default();
                 agents.entry((place, job)).or_default().push(i);
             }
@@ -136,6 +145,9 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner) -> Op
             last.ended = Ended::Oom;
         }
         from = to.max(from);
+    }
+    if runs.iter().any(|r| r.anonymous.is_some()) && grows_in_the_kernel(incident, group, &joined, &runs, start) {
+        runs.iter_mut().for_each(|r| r.anonymous = None);
     }
     let load = load(incident, group, start, step);
     let history = History { runs, load, limit };

@@ -4,6 +4,7 @@ use super::parts::percentiles;
 use super::roles::{Group, Role};
 use super::{per_hour, project, restarted, stamp};
 use crate::correlate::histories::{Joined, join};
+use crate::model::cgroup_path;
 use crate::model::incident::PlacedSeries;
 use crate::model::trend::{Trend, TrendVerdict};
 use crate::model::{Incident, Owner};
@@ -20,7 +21,8 @@ pub(super) fn single(incident: &Incident, list: &[usize]) -> Option<Trend> {
         let instance = first.what.label("instance")?;
         Some(instance.rsplit_once(':').map_or(instance, |(host, _)| host).to_owned())
     });
-    owner.container = owner.container.or_else(|| first.what.label("job").map(str::to_owned));
+    let service = first.what.label("id").and_then(cgroup_path::service);
+    owner.container = owner.container.or_else(|| service.or_else(|| first.what.label("job")).map(str::to_owned));
     restarted(incident, &Group { roles: BTreeMap::from([(Role::Rss, list.to_vec())]) }, Role::Rss, owner)
 }
 

@@ -41,6 +41,16 @@ pub(super) fn anonymous(incident: &Incident, group: &Group, main: Role, joined: 
     (Some(out), true)
 }
 
+/// The working set grows by what is neither anonymous memory nor cache: kernel memory, which no reclaim of files gives back.
+pub(super) fn grows_in_the_kernel(incident: &Incident, group: &Group, joined: &Joined, runs: &[Run], start: i64) -> bool {
+    let slope = |j: &Joined| level_and_slope(j, runs, start).2;
+    let (rss, cache) = (join(&group.series(incident, Role::Rss)), join(&group.series(incident, Role::Cache)));
+    match (slope(joined), slope(&rss), slope(&cache)) {
+        (Some(all), Some(rss), Some(cache)) => all > 0.0 && rss + cache < 0.5 * all,
+        _ => false,
+    }
+}
+
 /// Limit or request from the pod's own description.
 pub(super) fn spec(incident: &Incident, owner: &Owner, limit: bool) -> Option<f64> {
     if owner.pod.is_none() {

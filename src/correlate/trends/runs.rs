@@ -16,6 +16,10 @@ pub(super) fn boundary_time(b: &Boundary, step: i64) -> Timestamp {
     stamp(narrowed.map_or(guess, |(a, z)| a + (z - a) / 2))
 }
 
+/// A process that gives back more than half of its memory between two samples has begun anew: collectors return pages to the
+/// system slowly, over minutes (Go's scavenger 1 % of its time).
+const SERVICE_FALL: f64 = 0.5;
+
 /// Where one run ends and the next begins: by incarnation id, restart counter, start time, or a kill that other evidence saw.
 pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, step: i64, owner: &Owner) -> Vec<Boundary> {
     let at = |i: usize| joined.times.get(i).copied();
@@ -93,6 +97,11 @@ pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, st
                 found.push(p);
             }
         }
+    }
+    // Nothing counts the restarts of a node's service but its own memory, which begins low again.
+    if owner.pod.is_none() && found.is_empty() {
+        let falls = joined.values.windows(2).enumerate().filter(|(_, w)| matches!(w, [x, y] if *y < SERVICE_FALL * x));
+        found.extend(falls.filter_map(|(i, _)| Some(Boundary { last: at(i)?, first: at(i + 1)?, counted: None })));
     }
     found.sort_unstable_by_key(|b| (b.first, b.last));
     found.dedup_by_key(|b| b.first);

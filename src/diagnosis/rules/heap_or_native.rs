@@ -1,16 +1,20 @@
-//! Claims: growth sits inside the managed heap, or outside of it. Mechanism: the runtime's own gauge of its live heap rises
-//! with the working set or stays flat beside it. Refuted by: heap profiles that show the growth. A process without a
-//! garbage-collected heap can only grow natively.
+//! Claims: growth sits inside the managed heap, or outside of it, or is heap that the runtime holds without anything live
+//! in it. Mechanism: the runtime's own gauge of its live heap rises with the working set or stays flat beside it; a flat
+//! live heap in a growing committed one is room that a generous cap allows. Refuted by: heap profiles that show the growth.
+//! A process without a garbage-collected heap can only grow natively.
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
+use crate::model::Cite;
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human;
 use crate::model::trend::{Companion, Trend, TrendVerdict};
 
-/// Gauges of the live managed heap, by runtime; a name may go on with `{area="heap"}`.
-const HEAP_GAUGES: &[&str] = &[
-    "jvm_gc_live_data_size_bytes",
+/// The heap that is live after a collection: garbage is not in it.
+const LIVE_GAUGES: &[&str] = &["jvm_gc_live_data_size_bytes", "jvm_heap_used_after_gc_bytes", "nodejs_heap_used_after_gc_bytes"];
+
+/// The heap in use, garbage included; a name may go on with `{area="heap"}`.
+const USED_GAUGES: &[&str] = &[
     "jvm_memory_used_bytes{area=\"heap\"}",
     "jvm_memory_bytes_used{area=\"heap\"}",
     "nodejs_heap_size_used_bytes",
@@ -18,6 +22,10 @@ const HEAP_GAUGES: &[&str] = &[
     "go_memstats_heap_alloc_bytes",
     "go_memstats_alloc_bytes",
 ];
+
+/// The heap that the runtime has taken from the system, whatever is in it.
+const HELD_GAUGES: &[&str] =
+    &["jvm_memory_committed_bytes{area=\"heap\"}", "jvm_memory_bytes_committed{area=\"heap\"}", "nodejs_heap_size_total_bytes"];
 
 /// Daemons that manage their memory themselves.
 const NATIVE_DAEMONS: &[&str] = &[
@@ -49,9 +57,16 @@ impl Rule for HeapOrNative {
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(total) = case.headline().filter(|t| t.verdict == TrendVerdict::Leak) else { return };
         let Some(slope) = total.slope.map(|s| s.mid).filter(|s| *s > 0.0) else { return };
-        let heap = HEAP_GAUGES.iter().find_map(|m| total.companions.iter().find(|c| c.metric == *m));
-        if let Some(heap) = heap {
-            judge(case, total, heap, slope, out);
+        let gauge =
+            |names: &[&str]| names.iter().find_map(|m| total.companions.iter().find(|c| c.metric == *m && c.slope_per_hour.is_some()));
+        let (live, used) = (gauge(LIVE_GAUGES), gauge(USED_GAUGES));
+        if let Some(heap) = live.or(used) {
+            let held = gauge(HELD_GAUGES)
+                .into_iter()
+                .chain(used.filter(|_| live.is_some()))
+                .max_by(|a, b| a.slope_per_hour.unwrap_or(0.0).total_cmp(&b.slope_per_hour.unwrap_or(0.0)));
+            let growth = Growth { total, slope, heap, held, live: live.is_some() };
+            growth.judge(case, out);
             return;
         }
         let victim = case.kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| v.comm.as_deref());
@@ -63,24 +78,77 @@ impl Rule for HeapOrNative {
     }
 }
 
-fn judge(case: &Case<'_>, total: &Trend, heap: &Companion, slope: f64, out: &mut Witness<'_>) {
-    let Some(heap_slope) = heap.slope_per_hour else { return };
-    let share = heap_slope / slope;
-    let gauge = heap.metric.split('{').next().unwrap_or(&heap.metric);
-    let own = case.incident.series.iter().find(|s| s.what.metric == gauge && s.owner.same_pod(&case.owner)).map(|s| s.cite.clone());
-    let cites: Vec<_> = own.into_iter().chain([total.cite.clone()]).collect();
-    let says = format!(
-        "{} moves by {}/h while the working set grows {}/h: {:.0} % of the growth is in the managed heap",
-        heap.metric,
-        human(heap_slope),
-        human(slope),
-        (share * 100.0).clamp(0.0, 100.0)
-    );
-    if share >= 0.5 {
-        out.supports(Cause::HeapLeak, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
-        out.contradicts(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", cites, says);
-    } else if share < 0.25 {
-        out.supports(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
-        out.contradicts(Cause::HeapLeak, Strength::Strong, "Runtime metrics", cites, says);
+/// One growth and the gauges beside it.
+struct Growth<'a> {
+    total: &'a Trend,
+    /// Of the working set, bytes per hour, above 0.
+    slope: f64,
+    /// The best gauge of the live heap.
+    heap: &'a Companion,
+    /// `heap` leaves garbage out.
+    live: bool,
+    /// The gauge of heap held that grows most.
+    held: Option<&'a Companion>,
+}
+
+impl Growth<'_> {
+    fn judge(&self, case: &Case<'_>, out: &mut Witness<'_>) {
+        let share = |c: &Companion| c.slope_per_hour.unwrap_or(0.0) / self.slope;
+        let cites = self.cites(case, self.heap);
+        let says = format!(
+            "{} moves by {}/h while the working set grows {}/h: {:.0} % of the growth is in the managed heap",
+            self.heap.metric,
+            human(self.heap.slope_per_hour.unwrap_or(0.0)),
+            human(self.slope),
+            (share(self.heap) * 100.0).clamp(0.0, 100.0)
+        );
+        if share(self.heap) >= 0.5 {
+            out.supports(Cause::HeapLeak, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
+            out.contradicts(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
+            if self.live {
+                out.contradicts(Cause::RuntimeCapAboveLimit, Strength::Moderate, "Runtime metrics", cites, says);
+            }
+            self.garbage_counts_too(case, out);
+        } else if share(self.heap) < 0.25
+            && let Some(held) = self.held.filter(|h| share(h) >= 0.5)
+        {
+            let says = format!(
+                "{} grows {}/h with the working set ({}/h) while {} moves by {}/h: what grows is heap that the runtime holds, not what lives in it",
+                held.metric,
+                human(held.slope_per_hour.unwrap_or(0.0)),
+                human(self.slope),
+                self.heap.metric,
+                human(self.heap.slope_per_hour.unwrap_or(0.0))
+            );
+            let cites = self.cites(case, held);
+            out.supports(Cause::RuntimeCapAboveLimit, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
+            for cause in [Cause::HeapLeak, Cause::NativeGrowth] {
+                out.contradicts(cause, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
+            }
+        } else if share(self.heap) < 0.25 {
+            out.supports(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
+            out.contradicts(Cause::HeapLeak, Strength::Strong, "Runtime metrics", cites, says);
+        }
+    }
+
+    /// Where the cap lies above the limit, nothing need be collected before the kernel comes: a gauge of the heap in use may
+    /// rise to the limit on garbage alone.
+    fn garbage_counts_too(&self, case: &Case<'_>, out: &mut Witness<'_>) {
+        let limit = case.limit().unwrap_or(f64::INFINITY);
+        let Some(cap) = case.caps.iter().find(|c| !self.live && !c.soft && c.bytes as f64 >= limit) else { return };
+        let says = format!(
+            "{} counts garbage too, and {} lets it gather beyond the limit of {}: only the heap after a collection would tell a leak",
+            self.heap.metric,
+            cap.flag,
+            human(limit)
+        );
+        out.contradicts(Cause::HeapLeak, Strength::Strong, "Kubernetes", case.spec_cite(), says);
+    }
+
+    /// The gauge's own series, then the working set's.
+    fn cites(&self, case: &Case<'_>, gauge: &Companion) -> Vec<Cite> {
+        let metric = gauge.metric.split('{').next().unwrap_or(&gauge.metric);
+        let own = case.incident.series.iter().find(|s| s.what.metric == metric && s.owner.same_pod(&case.owner)).map(|s| s.cite.clone());
+        own.into_iter().chain([self.total.cite.clone()]).collect()
     }
 }

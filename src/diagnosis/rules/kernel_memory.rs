@@ -38,7 +38,11 @@ impl Rule for KernelMemory {
         );
         if bytes >= 0.35 * limit {
             out.supports(Cause::KernelMemory, Strength::Strong, "Kernel", vec![r.cite.clone()], says.clone());
-            out.contradicts(Cause::HeapLeak, Strength::Moderate, "Kernel", vec![r.cite.clone()], says);
+            // It belongs to no process: neither a heap nor a need of the program's own explains it.
+            for cause in [Cause::HeapLeak, Cause::NativeGrowth, Cause::LimitBelowNeed] {
+                let strength = if bytes >= 0.5 * limit { Strength::Strong } else { Strength::Moderate };
+                out.contradicts(cause, strength, "Kernel", vec![r.cite.clone()], says.clone());
+            }
         } else if bytes < 0.1 * limit {
             out.contradicts(Cause::KernelMemory, Strength::Strong, "Kernel", vec![r.cite.clone()], says);
         }

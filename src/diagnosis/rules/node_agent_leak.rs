@@ -35,7 +35,9 @@ impl Rule for NodeAgentLeak {
             );
             out.culprit(Cause::NodeAgentLeak, "process", comm, None, None);
         }
-        for t in case.trends.iter().filter(|t| t.verdict == TrendVerdict::Leak && t.metric.starts_with("process_")) {
+        // A trend of the node itself has no container; a service's has its name.
+        for t in case.trends.iter().filter(|t| t.verdict == TrendVerdict::Leak) {
+            let Some(service) = t.owner.container.as_deref() else { continue };
             let slope = t.slope.map_or(0.0, |s| s.mid);
             let strength = if kills.is_empty() { Strength::Moderate } else { Strength::Strong };
             out.supports(
@@ -43,8 +45,11 @@ impl Rule for NodeAgentLeak {
                 strength,
                 "Prometheus",
                 vec![t.cite.clone()],
-                format!("the service's resident memory grows {}/h", human(slope)),
+                format!("{service} grows {}/h over {} run{}", human(slope), t.runs.len().max(1), if t.runs.len() > 1 { "s" } else { "" }),
             );
+            if kills.is_empty() {
+                out.culprit(Cause::NodeAgentLeak, "process", service, None, None);
+            }
         }
     }
 }

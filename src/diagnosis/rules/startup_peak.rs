@@ -42,8 +42,10 @@ impl Rule for StartupPeak {
             }
             return;
         }
-        let (Some(longest), child) = (lives.iter().copied().reduce(f64::max), case.kills.iter().any(|k| k.kind == KillKind::ChildProcess))
-        else {
+        // The status tells the last life only; a series tells how long the earlier ones were.
+        let seen = case.headline().into_iter().flat_map(|t| &t.runs).filter(|r| r.ended != "open");
+        let lives = lives.into_iter().chain(seen.map(|r| (r.end.0 - r.start.0) as f64 / SECOND as f64));
+        let (Some(longest), child) = (lives.reduce(f64::max), case.kills.iter().any(|k| k.kind == KillKind::ChildProcess)) else {
             return;
         };
         if longest <= START_SECONDS && !child {

@@ -6,11 +6,16 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::{human, human_seconds};
+use crate::model::time::{DAY, HOUR, SECOND};
 use crate::model::trend::TrendVerdict;
 
 /// A single run that nothing ended must beat every bounded curve three times over (BIC units; `series` asks for 10):
 /// a warm-up that has not levelled off yet passes the plain test for a while.
 const CLEAR_MARGIN: f64 = 30.0;
+
+/// The rising half of a daily cycle lifts memory by no more than this share of its level; what rises further in part of a
+/// day is no cycle.
+const DAILY_RISE: f64 = 0.5;
 
 pub struct WorkingSetGrowth;
 
@@ -48,6 +53,18 @@ impl Rule for WorkingSetGrowth {
                     _ => Strength::Moderate,
                 };
                 out.supports(Cause::HeapLeak, strength, "Prometheus", cites.clone(), says.clone());
+                let (span, first) = (t.window.1.0 - t.window.0.0, t.runs.first().map_or(f64::NAN, |r| r.first_bytes));
+                let rise = slope.mid * span as f64 / HOUR as f64;
+                if !killed && t.runs.len() == 1 && span < DAY && rise < DAILY_RISE * first {
+                    let hours = human_seconds(span as f64 / SECOND as f64);
+                    let doubt = format!(
+                        "the series cover {hours} in which memory rose by {}: the rising half of a daily cycle looks the same",
+                        human(rise)
+                    );
+                    for cause in [Cause::HeapLeak, Cause::NativeGrowth] {
+                        out.contradicts(cause, Strength::Weak, "Prometheus", cites.clone(), doubt.clone());
+                    }
+                }
                 out.supports(Cause::NativeGrowth, Strength::Moderate, "Prometheus", cites.clone(), says.clone());
                 let mut against = |cause, strength, why: String| out.contradicts(cause, strength, "Prometheus", cites.clone(), why);
                 against(Cause::LimitBelowNeed, Strength::Strong, format!("memory does not settle at any level: {says}"));

@@ -6,6 +6,7 @@
 //! business. A word without a time of its own has the time of the last line before it that had one.
 
 mod gc;
+mod v8_gc;
 mod words;
 
 use super::lines::{self, Line};
@@ -104,17 +105,17 @@ fn read(input: &Input<'_>, out: &mut Facts) {
         out.note("folded", None, None, || format!("{more} further lines of the kind {} are only counted", pattern.word()));
     }
     log.collections.into_facts(out);
+    log.marked.into_facts(out);
 }
 
 struct Log {
     who: Claim,
     last: RawTime,
-    /// Heap after the last full collection that V8 printed, in bytes.
-    v8_after: Option<f64>,
     kept: BTreeMap<LogPattern, u32>,
     /// Lines left in which the same breakdown of one program may go on.
     breakdown: Option<(LogPattern, u32)>,
     collections: gc::Collections,
+    marked: v8_gc::Marked,
 }
 
 /// Lines after a runtime's first word about running out of memory that belong to the same breakdown.
@@ -125,10 +126,10 @@ impl Log {
         Log {
             who: input.who.clone(),
             last: RawTime::Absent,
-            v8_after: None,
             kept: BTreeMap::new(),
             breakdown: None,
             collections: gc::Collections::new(input.who.clone()),
+            marked: v8_gc::Marked::new(input.who.clone()),
         }
     }
 
@@ -147,8 +148,8 @@ impl Log {
         if let Some((_, left)) = &mut self.breakdown {
             *left = left.saturating_sub(1);
         }
-        if let Some(after) = words::v8_collection(p.text) {
-            self.v8_after = Some(after);
+        if self.marked.line(p.text, &own, line, out) {
+            return;
         }
         if self.collections.line(p.text, &own, line, out) {
             return;
@@ -167,7 +168,7 @@ impl Log {
         }
         let mut numbers = word.numbers;
         if word.pattern == LogPattern::V8HeapLimit
-            && let Some(after) = self.v8_after
+            && let Some(after) = self.marked.last()
         {
             numbers.push(("heap_after_gc_bytes", after));
         }

@@ -110,18 +110,6 @@ fn number_before(text: &str, unit: &str) -> Option<f64> {
     head.get(start..)?.parse().ok()
 }
 
-/// Heap after a collection, in bytes, from V8's `Mark-Compact 386.2 (397.7) -> 385.5 (398.0) MB`.
-pub fn v8_collection(line: &[u8]) -> Option<f64> {
-    let at = memchr::memmem::find(line, b" ms: ")?;
-    let text = std::str::from_utf8(line.get(at..)?).ok()?;
-    if !text.contains("Mark-Compact") && !text.contains("Mark-sweep") {
-        return None;
-    }
-    let (_, after) = text.split_once(" -> ")?;
-    let megabytes: f64 = after.split_whitespace().next()?.parse().ok()?;
-    (0.0..1e9).contains(&megabytes).then_some(megabytes * 1_048_576.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
