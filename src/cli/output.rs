@@ -18,7 +18,9 @@ pub fn target(text: &str, kinds: &[&str]) -> Result<Target, Error> {
     let (kind, path) = match text.split_once(':') {
         Some((prefix, rest)) if kinds.contains(&prefix) => (prefix, rest),
         _ => {
-            let kind = kinds.iter().find(|k| text.ends_with(&format!(".{k}")));
+            // The one YAML that is written is the rules manifest.
+            let yaml = (text.ends_with(".yaml") || text.ends_with(".yml")).then_some(&"rules").filter(|k| kinds.contains(*k));
+            let kind = kinds.iter().find(|k| text.ends_with(&format!(".{k}"))).or(yaml);
             (
                 *kind.ok_or_else(|| {
                     Error::Usage(format!(

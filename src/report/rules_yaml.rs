@@ -5,6 +5,7 @@
 
 use super::document::ReportDoc;
 use crate::model::quantity::human;
+use crate::model::time::parse_rfc3339;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -24,6 +25,17 @@ struct Subject<'a> {
     slope: Option<f64>,
     /// Seconds between collections.
     period: f64,
+    /// Usual seconds from a start to the kill at its end, where lives ended so.
+    life: Option<f64>,
+}
+
+/// Ranges of a container's rules, in seconds.
+struct Ranges {
+    /// Over which growth is measured.
+    window: u64,
+    /// How far ahead the limit is looked for.
+    ahead: u64,
+    hold: u64,
 }
 
 fn text<'a>(v: &'a Value, key: &str) -> Option<&'a str> {
@@ -51,12 +63,53 @@ impl<'a> Subject<'a> {
             limit: number(trend, "limit_bytes"),
             slope: trend.get("slope_bytes_per_hour").and_then(|s| number(s, "mid")),
             period: number(trend, "collection_period_seconds").unwrap_or(0.0),
+            life: life(trend),
         })
+    }
+
+    /// Ten collections average the sawtooth out, and six hours are the least that a daily load does not dominate. A
+    /// container that is killed sooner never fills such a window: a quarter of its life shows the growth and leaves time.
+    fn ranges(&self) -> Ranges {
+        let window = (10.0 * self.period).clamp(6.0 * HOUR, 48.0 * HOUR);
+        match self.life.filter(|l| *l < 4.0 * window) {
+            Some(life) => {
+                // Five minutes hold enough scrapes for a slope at the usual half minute.
+                let window = round(life / 4.0).max(300);
+                Ranges { window, ahead: (2 * window).max(round(life / 2.0)), hold: round(life / 20.0).min(window / 2) }
+            }
+            None => Ranges { window: round(window), ahead: 24 * HOUR as u64, hold: HOUR as u64 },
+        }
     }
 
     fn selector(&self, more: &str) -> String {
         format!("{{namespace={},pod=~{},container={}{more}}}", quoted(self.namespace), quoted(&self.pods), quoted(self.container))
     }
+}
+
+const HOUR: f64 = 3600.0;
+
+/// Whole minutes, at least one: shorter ranges hold no two scrapes.
+fn round(seconds: f64) -> u64 {
+    (seconds / 60.0).round().max(1.0) as u64 * 60
+}
+
+/// `45m`, `6h`.
+fn duration(seconds: u64) -> String {
+    if seconds.is_multiple_of(3600) { format!("{}h", seconds / 3600) } else { format!("{}m", seconds / 60) }
+}
+
+/// Median span of the runs that ended in a kill.
+fn life(trend: &Value) -> Option<f64> {
+    let time = |r: &Value, key: &str| text(r, key).and_then(|t| parse_rfc3339(t.as_bytes())).map(|(t, _)| t.seconds_f64());
+    let runs = trend.get("runs").and_then(Value::as_array)?;
+    let mut spans: Vec<f64> = runs
+        .iter()
+        .filter(|r| text(r, "ended") == Some("oom"))
+        .filter_map(|r| Some(time(r, "end")? - time(r, "start")?))
+        .filter(|s| *s > 0.0)
+        .collect();
+    spans.sort_by(f64::total_cmp);
+    spans.get(spans.len() / 2).copied()
 }
 
 /// Regular expression that matches `s` itself.
@@ -118,17 +171,17 @@ pub fn manifest(doc: &ReportDoc) -> String {
             ),
             None => String::new(),
         };
-        // Ten collections average the sawtooth out; six hours is the least that a daily load does not dominate.
-        let hours = ((10.0 * s.period / 3600.0).ceil() as u64).clamp(6, 48);
+        let Ranges { window, ahead, hold } = s.ranges();
+        let (range, hold) = (duration(window), duration(hold));
         if s.leak
             && let Some(slope) = s.slope.filter(|v| *v > 0.0)
         {
-            let least = slope / 3600.0 / 2.0;
+            let least = slope / HOUR / 2.0;
             rule(
                 &mut out,
                 "ContainerMemoryGrows",
-                &format!("deriv({used}[{hours}h]) > {least:.1}"),
-                "2h",
+                &format!("deriv({used}[{range}]) > {least:.1}"),
+                &hold,
                 "warning",
                 &format!("{who}: memory grows faster than half of the {}/h seen in the incident", human(slope)),
             );
@@ -137,16 +190,16 @@ pub fn manifest(doc: &ReportDoc) -> String {
             rule(
                 &mut out,
                 "ContainerMemoryReachesLimit",
-                &format!("predict_linear({used}[{hours}h], 24 * 3600) / {bound} > 1 and {used} / {bound} > 0.5"),
-                "1h",
+                &format!("predict_linear({used}[{range}], {ahead}) / {bound} > 1 and {used} / {bound} > 0.5"),
+                &hold,
                 "warning",
-                &format!("{who}: at this rate memory reaches its limit within a day"),
+                &format!("{who}: at this rate memory reaches its limit within {}", duration(ahead)),
             );
             rule(
                 &mut out,
                 "ContainerMemoryNearLimit",
                 &format!("{used} / {bound} > 0.9"),
-                "10m",
+                &duration(round(window.min(1200) as f64 / 2.0)),
                 "critical",
                 &format!("{who}: the working set is above 90 % of the limit"),
             );
@@ -182,6 +235,10 @@ mod tests {
         let text = manifest(&doc);
         assert_eq!(text.matches("alert: ContainerMemoryGrows").count(), 1);
         assert!(text.contains("pod=~\\\"cart\\\\\\\\.v2-.*\\\"") && text.contains("[6h]) > 500.0"), "{text}");
+        let mut short = doc.trends.first().cloned().unwrap_or_default();
+        short["runs"] = json!([{"start": "2026-11-21T00:00:00.000000Z", "end": "2026-11-21T00:40:00.000000Z", "ended": "oom"}]);
+        let text = manifest(&ReportDoc { trends: vec![short], ..ReportDoc::default() });
+        assert!(text.contains("[10m]) > 500.0") && text.contains("[10m], 1200)") && text.contains("for: 2m"), "{text}");
         assert!(manifest(&ReportDoc::default()).ends_with("rules: []\n"));
     }
 }
