@@ -1,10 +1,12 @@
 //! One timeline from everything that has a time and bears on memory.
 
+use crate::model::alert::Alert;
 use crate::model::incident::TimelineEntry;
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
 use crate::model::pod::{KubeEvent, WorkloadState};
 use crate::model::quantity::human_bytes;
+use crate::model::time::MINUTE;
 use crate::model::{Incident, Placed, When};
 
 /// Event reasons worth a line; everything else is ordinary life of a cluster.
@@ -30,6 +32,9 @@ const NOTABLE: &[&str] = &[
     "Starting",
 ];
 
+/// Alerts that always fire, to show that alerting works.
+const HEARTBEATS: &[&str] = &["Watchdog", "DeadMansSwitch", "InfoInhibitor"];
+
 /// Fills [`Incident::timeline`], earliest first; entries whose time is unknown are left out.
 pub fn assemble(incident: &mut Incident) {
     let mut out = Vec::new();
@@ -51,6 +56,9 @@ pub fn assemble(incident: &mut Incident) {
             text: event_text(&e.what),
             cite: e.cite.clone(),
         });
+    }
+    for a in incident.alerts.iter().filter(|a| a.at.is_known() && !HEARTBEATS.contains(&a.what.name.as_str())) {
+        out.push(TimelineEntry { at: a.at, kind: "alert", owner: a.owner.clone(), text: alert_text(&a.what), cite: a.cite.clone() });
     }
     for w in &incident.workloads {
         if let Some((at, text)) = rollout(w) {
@@ -83,8 +91,17 @@ pub fn assemble(incident: &mut Incident) {
     out.sort_by(|a, b| {
         (a.at.earliest, a.at.latest, a.kind, &a.owner, &a.text).cmp(&(b.at.earliest, b.at.latest, b.kind, &b.owner, &b.text))
     });
+    // Prometheus and Alertmanager tell of one alert: the same name for the same owner, within the time that sending takes.
+    out.dedup_by(|a, b| {
+        a.kind == "alert" && b.kind == "alert" && a.owner == b.owner && a.at.near(&b.at, 2 * MINUTE) && same_alert(&a.text, &b.text)
+    });
     out.dedup_by(|a, b| a.at.near(&b.at, 0) && a.kind == b.kind && a.owner == b.owner && a.text == b.text);
     incident.timeline = out;
+}
+
+/// The alert's name is the text's first word.
+fn same_alert(a: &str, b: &str) -> bool {
+    a.split(' ').next() == b.split(' ').next()
 }
 
 fn kill_text(k: &crate::model::incident::Kill) -> String {
@@ -94,6 +111,16 @@ fn kill_text(k: &crate::model::incident::Kill) -> String {
     let limit = k.limit_bytes.map_or(String::new(), |b| format!(" at limit {}", human_bytes(b)));
     let storm = if k.count > 1 { format!(", {} reports", k.count) } else { String::new() };
     format!("{}{who}{limit}{storm}", k.kind.word())
+}
+
+fn alert_text(a: &Alert) -> String {
+    let severity = a.severity.as_deref().map_or(String::new(), |s| format!(" ({s})"));
+    let state = match (a.state.as_str(), a.ended) {
+        ("pending", _) => " pending".to_owned(),
+        (_, Some(end)) => format!(" fired until {}", end.human()),
+        _ => " firing".to_owned(),
+    };
+    format!("{}{severity}{state}{}", a.name, a.summary.as_deref().map_or(String::new(), |s| format!(": {s}")))
 }
 
 fn event_text(e: &KubeEvent) -> String {

@@ -14,6 +14,7 @@ pub fn restrict(incident: &mut Incident, since: Option<Timestamp>, until: Option
     }
     keep(&mut incident.oom_reports, inside);
     keep(&mut incident.events, inside);
+    keep(&mut incident.alerts, inside);
     keep(&mut incident.logs, inside);
     keep(&mut incident.usage, inside);
     keep(&mut incident.profiles, inside);

@@ -10,6 +10,7 @@
 //!
 //! A format never uses another format, never opens files, never makes a `When` of a `RawTime`, never reads the clock.
 
+pub mod alerts;
 pub mod app_log;
 pub mod cgroup_files;
 pub mod class_histogram;
@@ -19,8 +20,10 @@ pub mod columns;
 pub mod crictl_tables;
 pub mod decimal;
 pub mod goroutine_text;
+pub mod grafana;
 pub mod heap_text;
 pub mod input;
+pub mod json_salvage;
 pub mod kernel_log;
 pub mod kube_describe;
 pub mod kube_objects;
@@ -36,6 +39,7 @@ pub mod pprof;
 pub mod proc_files;
 pub mod prometheus_api;
 pub mod prompts;
+pub mod promtool_text;
 pub mod ps_table;
 pub mod series_set;
 pub mod stack_builder;
@@ -90,6 +94,10 @@ pub static FORMATS: &[&dyn Format] = &[
     &proc_files::ProcFiles,
     &ps_table::PsTable,
     &crictl_tables::CrictlTables,
+    &alerts::Alerts,
+    &grafana::GrafanaFrames,
+    &grafana::GrafanaCsv,
+    &promtool_text::PromtoolText,
     &prometheus_api::VictoriaExport,
     &prometheus_api::PrometheusApi,
     &openmetrics::OpenMetrics,

@@ -85,6 +85,7 @@ pub fn settle(o: &mut Observation<Series>) {
         (s.times, s.values) = pairs.into_iter().unzip();
     }
     o.at = match s.times.last() {
+        Some(&t) if t != NO_TIME && s.civil => RawTime::NoZone { civil: Timestamp(t.saturating_mul(1_000_000)), precision: 1_000_000 },
         Some(&t) if t != NO_TIME => RawTime::Utc { at: Timestamp(t.saturating_mul(1_000_000)), precision: 1_000_000 },
         _ => RawTime::Absent,
     };

@@ -1,5 +1,6 @@
 //! What a format produces from one artifact: one list per noun, plus diagnostics. Lists keep the artifact's order.
 
+use super::alert::Alert;
 use super::cgroup::CgroupReading;
 use super::diagnostic::{Diagnostics, Severity};
 use super::log::LogWord;
@@ -32,6 +33,7 @@ pub struct Facts {
     pub policies: Vec<Observation<SizingPolicy>>,
     pub nodes: Vec<Observation<NodeState>>,
     pub events: Vec<Observation<KubeEvent>>,
+    pub alerts: Vec<Observation<Alert>>,
     pub usage: Vec<Observation<UsageReading>>,
     pub series: Vec<Observation<Series>>,
     pub profiles: Vec<Observation<HeapProfile>>,
@@ -61,6 +63,7 @@ impl Facts {
             policies,
             nodes,
             events,
+            alerts,
             usage,
             series,
             profiles,
@@ -79,6 +82,7 @@ impl Facts {
             + policies.len()
             + nodes.len()
             + events.len()
+            + alerts.len()
             + usage.len()
             + series.len()
             + profiles.len()
@@ -100,6 +104,7 @@ impl Facts {
             policies,
             nodes,
             events,
+            alerts,
             usage,
             series,
             profiles,
@@ -118,6 +123,7 @@ impl Facts {
         self.policies.extend(policies);
         self.nodes.extend(nodes);
         self.events.extend(events);
+        self.alerts.extend(alerts);
         self.usage.extend(usage);
         self.series.extend(series);
         self.profiles.extend(profiles);

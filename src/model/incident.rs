@@ -1,6 +1,7 @@
 //! One incident: every fact with its time and owner, what correlation derived, and the inventory. Rules and reports read this.
 
 use super::Owner;
+use super::alert::Alert;
 use super::calltree::CallTree;
 use super::cgroup::CgroupReading;
 use super::delta::Delta;
@@ -172,6 +173,7 @@ pub struct Incident {
     pub policies: Vec<Placed<SizingPolicy>>,
     pub nodes: Vec<Placed<NodeState>>,
     pub events: Vec<Placed<KubeEvent>>,
+    pub alerts: Vec<Placed<Alert>>,
     pub usage: Vec<Placed<UsageReading>>,
     pub series: Vec<PlacedSeries>,
     pub profiles: Vec<Placed<HeapProfile>>,

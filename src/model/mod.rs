@@ -3,6 +3,7 @@
 //! Facts are what an artifact says (`Observation<T>`: a noun with the time and the identity exactly as written);
 //! the incident is the same nouns after correlation gave them a real time and an owner (`Placed<T>`).
 
+pub mod alert;
 pub mod calltree;
 pub mod cgroup;
 pub mod cgroup_path;

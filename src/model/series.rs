@@ -27,6 +27,8 @@ pub struct Series {
     /// `bytes`, `seconds`, … or empty.
     pub unit: &'static str,
     pub kind: SeriesKind,
+    /// `times` are local times whose zone the source does not state, read as if UTC; correlation places them.
+    pub civil: bool,
     pub times: Vec<i64>,
     pub values: Vec<f64>,
 }
@@ -35,7 +37,7 @@ impl Series {
     /// An empty series; unit and kind are read from the metric's name by the Prometheus naming rules.
     pub fn new(metric: String, labels: BTreeMap<String, String>) -> Self {
         let (unit, kind) = (unit_of(&metric, &labels), kind_of(&metric));
-        Series { metric, labels, unit, kind, times: Vec::new(), values: Vec::new() }
+        Series { metric, labels, unit, kind, civil: false, times: Vec::new(), values: Vec::new() }
     }
 
     pub fn label(&self, key: &str) -> Option<&str> {

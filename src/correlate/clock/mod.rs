@@ -12,6 +12,7 @@ pub mod zones;
 use super::Options;
 use crate::model::facts::Facts;
 use crate::model::incident::ArtifactInfo;
+use crate::model::series::{NO_TIME, Series};
 use crate::model::time::{Basis, MINUTE, SECOND};
 use crate::model::{ArtifactId, Cite, RawTime, Timestamp, When};
 
@@ -80,6 +81,14 @@ impl Clock {
             }
             RawTime::SinceBoot { .. } | RawTime::Ago { .. } | RawTime::Absent => When::unknown(),
         }
+    }
+
+    /// Moves the samples of a series that was written in local time to UTC.
+    pub fn settle(&self, series: &mut Series, cite: &Cite) {
+        for t in series.times.iter_mut().filter(|t| **t != NO_TIME) {
+            *t = self.zones.utc(cite.span.artifact, Timestamp(t.saturating_mul(1_000_000))).0.div_euclid(1_000_000);
+        }
+        series.civil = false;
     }
 
     /// When the bundle was captured, if it can be told.

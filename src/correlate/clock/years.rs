@@ -50,7 +50,10 @@ impl Years {
             macro_rules! scan {
                 ($($list:ident),*) => { $(for o in &facts.$list { raw(&o.at, o.cite.span.artifact); })* };
             }
-            scan!(kills, pods, workloads, nodes, events, usage, series, profiles, cgroups, processes, meminfo, logs, captures, missing);
+            scan!(
+                kills, pods, workloads, nodes, events, alerts, usage, series, profiles, cgroups, processes, meminfo, logs, captures,
+                missing
+            );
             for e in &facts.events {
                 raw(&e.what.first, e.cite.span.artifact);
                 raw(&e.what.last, e.cite.span.artifact);

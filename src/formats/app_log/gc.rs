@@ -125,6 +125,7 @@ impl Collections {
                 labels: labels.clone(),
                 unit: "bytes",
                 kind: SeriesKind::Gauge,
+                civil: false,
                 times: self.times.clone(),
                 values,
             };

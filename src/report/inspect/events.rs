@@ -26,6 +26,31 @@ fn event(incident: &Incident, placed: &Placed<KubeEvent>) -> Value {
     })
 }
 
+/// Alerts as Prometheus or Alertmanager gave them.
+pub fn alerts(incident: &Incident) -> Vec<Value> {
+    incident
+        .alerts
+        .iter()
+        .map(|p| {
+            let a = &p.what;
+            json!({
+                "time": p.at,
+                "ended": a.ended,
+                "name": a.name,
+                "state": a.state,
+                "severity": a.severity,
+                "summary": a.summary,
+                "expression": a.expression,
+                "source": a.source,
+                "owner": p.owner,
+                "artifact": incident.path(p.cite.span.artifact),
+                "line": p.cite.span.line,
+                "byte_offset": p.cite.span.offset,
+            })
+        })
+        .collect()
+}
+
 /// Working sets read at one moment.
 pub fn usage(incident: &Incident) -> Vec<Value> {
     incident

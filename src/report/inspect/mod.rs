@@ -26,6 +26,7 @@ pub fn document(incident: &Incident, rows: &RowOptions) -> Value {
         "nodes": nodes::section(incident).into_iter().chain(node_files::meminfo(incident)).collect::<Vec<_>>(),
         "policies": pods::policies(incident),
         "events": events::section(incident),
+        "alerts": events::alerts(incident),
         "series": series::section(incident).into_iter().chain(events::usage(incident)).collect::<Vec<_>>(),
         "profiles": profiles::section(incident, rows),
         "cgroup": node_files::cgroup(incident),
