@@ -70,13 +70,14 @@ fn by_fit(limit: f64, h: &History, found: &Found, j: &Judged) -> Option<Estimate
     // Peaks above the level that was fitted: collection cycles and batches count, sampling noise does not.
     let load = h.load.as_ref().filter(|_| fit.uses_load).map(Load::of);
     let excess = peaks_above(j, &h.runs.get(j.run)?.memory, load.as_ref());
+    let phase = Phase::of(j, end, fit.span / 100.0);
     let k = fit.load_coefficient();
     // What the last blocks lie off the curve fades: it is load and chance, not trend.
     let anchor = anchor(j, load.as_ref());
     let fading = |t: f64| anchor * (-(t - end) / (0.1 * fit.span)).exp();
     let level = |t: f64, scale: f64, shift: f64| {
         let trend = fit.trend(end) + (fit.trend(t) - fit.trend(end)) * scale;
-        trend + fit.seasonal(t) + load.as_ref().map_or(0.0, |l| k * l.at(t)) + excess + fading(t) + shift
+        trend + fit.seasonal(t) + load.as_ref().map_or(0.0, |l| k * l.at(t)) + excess * phase.at(t) + fading(t) + shift
     };
     let reach = HORIZON * fit.span.max(3600.0);
     let cross = |scale: f64, shift: f64| -> Option<f64> {
@@ -104,6 +105,37 @@ fn by_fit(limit: f64, h: &History, found: &Found, j: &Judged) -> Option<Estimate
     let low = cross(1.0 + relative, shift)?;
     let high = cross((1.0 - relative).max(0.02), -shift)?;
     honest(Estimate { low: low.min(mid), mid, high: high.max(mid) }, fit.span)
+}
+
+/// Where in a collection cycle memory is: a slow sawtooth reaches the limit at a cycle's end, not in its middle.
+struct Phase {
+    last: f64,
+    next: f64,
+    period: f64,
+}
+
+impl Phase {
+    /// Cycles shorter than `least` seconds always have a peak at hand.
+    fn of(j: &Judged, end: f64, least: f64) -> Phase {
+        let (last, period) = j.saw.as_ref().map_or((end, 0.0), |s| {
+            let mut gaps: Vec<f64> = s.drops.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
+            (s.drops.last().copied().unwrap_or(end), if gaps.is_empty() { s.period } else { median(&mut gaps) })
+        });
+        let period = if period > least { period } else { 0.0 };
+        // A cycle that is overdue ends any moment.
+        Phase { last, next: (last + period).max(end), period }
+    }
+
+    /// Part of the cycle that has passed, 1 where there are no cycles to speak of.
+    fn at(&self, t: f64) -> f64 {
+        if self.period <= 0.0 {
+            1.0
+        } else if t <= self.next {
+            ((t - self.last) / (self.next - self.last).max(1.0)).clamp(0.0, 1.0)
+        } else {
+            ((t - self.next) / self.period).fract()
+        }
+    }
 }
 
 fn honest(e: Estimate, span: f64) -> Option<Estimate> {

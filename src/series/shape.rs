@@ -88,6 +88,34 @@ impl Curve {
         }
     }
 
+    /// The constant that was searched for, where it is one.
+    fn constant(&self) -> Option<f64> {
+        match self {
+            Curve::Flat | Curve::Line | Curve::Steps(_) => None,
+            Curve::Saturating { tau } | Curve::Logarithmic { tau } | Curve::WarmUpLine { tau } => Some(*tau),
+            Curve::Hill { half } => Some(*half),
+            Curve::Root { power } => Some(*power),
+            Curve::RampThenFlat { until } => Some(*until),
+            Curve::Late { from } => Some(*from),
+            Curve::Accelerating { bend } => Some(*bend),
+        }
+    }
+
+    /// The same family with another constant, kept within what the grid spans.
+    fn with(&self, constant: f64) -> Curve {
+        match self {
+            Curve::Saturating { .. } => Curve::Saturating { tau: constant.min(TAU_MOST) },
+            Curve::Logarithmic { .. } => Curve::Logarithmic { tau: constant },
+            Curve::WarmUpLine { .. } => Curve::WarmUpLine { tau: constant.min(TAU_WARM) },
+            Curve::Hill { .. } => Curve::Hill { half: constant.min(TAU_MOST) },
+            Curve::Root { .. } => Curve::Root { power: constant.min(0.4) },
+            Curve::RampThenFlat { .. } => Curve::RampThenFlat { until: constant.min(0.8) },
+            Curve::Late { .. } => Curve::Late { from: constant.min(0.9) },
+            Curve::Accelerating { .. } => Curve::Accelerating { bend: constant.min(1.0) },
+            other => other.clone(),
+        }
+    }
+
     fn column(&self, k: usize, u: &[f64]) -> Vec<f64> {
         u.iter().map(|&u| self.term(k, u)).collect()
     }
@@ -135,6 +163,9 @@ const TAU: [f64; 22] = [
     0.01, 0.015, 0.02, 0.026, 0.033, 0.042, 0.053, 0.065, 0.08, 0.095, 0.11, 0.127, 0.147, 0.17, 0.195, 0.225, 0.26, 0.3, 0.345, 0.4, 0.45,
     0.5,
 ];
+/// Largest constants: of curves that saturate, and of warm-ups before a line.
+const TAU_MOST: f64 = 0.5;
+const TAU_WARM: f64 = 0.225;
 const TAU_LOG: [f64; 9] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1];
 const HALF: [f64; 12] = [0.01, 0.017, 0.025, 0.035, 0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.38, 0.5];
 const POWER: [f64; 3] = [0.2, 0.3, 0.4];
@@ -184,6 +215,41 @@ impl Context {
             d.gain(&curve.column(0, &self.u)).filter(|g| g.1 > 0.0)?;
         }
         Some(Candidate { curve, sse: (design.sse() - drop).max(0.0) })
+    }
+
+    /// Adds the best curve of each family once more with its constant searched between the grid's points: a curve that is
+    /// 15 % off its constant misses a long series by more than its noise, and a richer curve of the other side would win by that
+    /// alone.
+    fn refine(&self, list: &mut Vec<Candidate>) {
+        let mut best: Vec<&Candidate> = Vec::new();
+        for c in list.iter().filter(|c| c.curve.constant().is_some()) {
+            match best.iter_mut().find(|b| std::mem::discriminant(&b.curve) == std::mem::discriminant(&c.curve)) {
+                Some(b) if c.sse < b.sse => *b = c,
+                Some(_) => {}
+                None => best.push(c),
+            }
+        }
+        let mut found = Vec::new();
+        for c in best {
+            let Some(middle) = c.curve.constant() else { continue };
+            let (mut low, mut high) = (middle / 1.3, middle * 1.3);
+            let mut top: Option<Candidate> = None;
+            // Eight thirds of the interval leave a hundredth of the constant.
+            for _ in 0..8 {
+                let third = (high - low) / 3.0;
+                let (Some(a), Some(b)) = (self.try_curve(c.curve.with(low + third)), self.try_curve(c.curve.with(high - third))) else {
+                    break;
+                };
+                let left = a.sse < b.sse;
+                (low, high) = if left { (low, high - third) } else { (low + third, high) };
+                let better = if left { a } else { b };
+                if top.as_ref().is_none_or(|t| better.sse < t.sse) {
+                    top = Some(better);
+                }
+            }
+            found.extend(top.filter(|t| t.sse < c.sse));
+        }
+        list.extend(found);
     }
 
     /// Up to four steps, each placed where it explains most after the ones before.
@@ -308,10 +374,12 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
     bounded.extend(HALF.iter().filter_map(|&half| context.try_curve(Curve::Hill { half })));
     bounded.extend(POWER.iter().filter_map(|&power| context.try_curve(Curve::Root { power })));
     bounded.extend((3..=16).filter_map(|i| context.try_curve(Curve::RampThenFlat { until: f64::from(i) / 20.0 })));
+    context.refine(&mut bounded);
     let mut growing: Vec<Candidate> = context.try_curve(Curve::Line).into_iter().collect();
     growing.extend(TAU.iter().take(16).filter_map(|&tau| context.try_curve(Curve::WarmUpLine { tau })));
     growing.extend((5..=45).filter_map(|i| context.try_curve(Curve::Late { from: f64::from(i) / 50.0 })));
     growing.extend(BEND.iter().filter_map(|&bend| context.try_curve(Curve::Accelerating { bend })));
+    context.refine(&mut growing);
 
     // How many independent blocks there are is read from the residuals of the closest fit.
     let floor = context.design.sse() * 1e-6 + 1e-9;
@@ -339,7 +407,7 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
     let free = g0.map_or(6.0, |g| if g.sse < b0.sse { free_of(&g.curve) } else { free_of(&b0.curve) });
     let b = best(&bounded, free).and_then(|i| bounded.get(i))?;
     let g = best(&growing, free).and_then(|i| growing.get(i));
-    let margin = g.map_or(f64::NEG_INFINITY, |g| score(b, free) - score(g, free));
+    let margin = g.map_or(f64::NEG_INFINITY, |g| score(b, free) - score(g, free)) + climbs(&context.u, context.design.residual());
 
     let finish = |curve: &Curve, grows: bool| {
         let mut all = columns.clone();
@@ -398,6 +466,47 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
         })
         .collect();
     if persists(&context.u, &bare, &judgement) { Some(judgement) } else { Some(finish(&b.curve, false)) }
+}
+
+/// Evidence (in units of the criterion) from jumps that all go one way.
+///
+/// Growth in jumps leaves few independent observations to compare curves by, but each jump is one: a level that merely moves
+/// goes down as often as up, so every jump that is up and not down speaks for growth by a factor of two (2 ln 2). Fewer than
+/// five are deployments. The time since the last jump must be no longer than chance leaves after so many (5 %), and the later
+/// half must hold a quarter of the growth: what fills up, jumps early and then rests.
+fn climbs(u: &[f64], level: &[f64]) -> f64 {
+    const LEAST: usize = 5;
+    const MOST: usize = 12;
+    let d: Vec<f64> = level.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
+    if d.len() < 24 {
+        return 0.0;
+    }
+    let noise = (spread(&d) / std::f64::consts::SQRT_2).max(1e-9);
+    let three = |i: usize| median(&mut level.get(i..i + 3).unwrap_or(&[]).to_vec());
+    let steps: Vec<f64> = (3..level.len() - 2).map(|i| three(i) - three(i - 3)).collect();
+    // Where a change is larger than any within three blocks.
+    let mut jumps: Vec<(f64, f64)> = Vec::new();
+    for (i, s) in steps.iter().enumerate().filter(|(_, s)| s.abs() > 5.0 * noise) {
+        let near = steps.get(i.saturating_sub(2)..(i + 3).min(steps.len())).unwrap_or(&[]);
+        if near.iter().all(|o| o.abs() <= s.abs())
+            && jumps.last().is_none_or(|j| u.get(i + 3).is_some_and(|u| *u - j.0 > 2.0 / level.len() as f64))
+        {
+            jumps.push((u.get(i + 3).copied().unwrap_or(0.0), *s));
+        }
+    }
+    let up = jumps.iter().filter(|j| j.1 > 0.0).count();
+    let down = jumps.len() - up;
+    if up < LEAST || down * 8 > up {
+        return 0.0;
+    }
+    let silence = 1.0 - jumps.last().map_or(0.0, |j| j.0);
+    let chance = (1.0 - silence).powi(i32::try_from(up).unwrap_or(i32::MAX));
+    let whole: f64 = jumps.iter().map(|j| j.1).sum();
+    let late: f64 = jumps.iter().filter(|j| j.0 > 0.5).map(|j| j.1).sum();
+    if chance < 0.05 || late < 0.25 * whole {
+        return 0.0;
+    }
+    2.0 * std::f64::consts::LN_2 * (up - down).min(MOST) as f64
 }
 
 /// Growth that is still going on at the end of the run: the last third (after the onset) rises, at no less than a third of

@@ -181,12 +181,46 @@ pub fn analyse(h: &History) -> Found {
     let grown = share(&|j| j.verdict.grows);
     let leaning = share(&|j| j.verdict.margin > 0.0);
     let leak = if found.judged.len() == 1 { grown > 0.5 } else { sum > MARGIN && leaning > 0.6 && grown > 0.4 };
-    if leak {
-        leaking(h, &mut found)
+    let turned = if leak { None } else { turned(&found.judged) };
+    if let Some(k) = turned {
+        found.judged.drain(..k);
+    }
+    if leak || turned.is_some() {
+        leaking(h, &mut found, turned.is_some())
     } else {
         settled(&mut found)
     }
     found
+}
+
+/// From which judged run on everything grows, where nothing before did: a leak that came with a deployment. A run that merely
+/// warms up does as the runs before it did at the same age.
+fn turned(judged: &[Judged]) -> Option<usize> {
+    let span = |j: &Judged| j.blocks.len() as f64 * j.blocks.width;
+    let whole: f64 = judged.iter().map(span).sum();
+    let k = judged.iter().rposition(|j| !j.verdict.grows)? + 1;
+    let (before, after) = judged.split_at_checked(k)?;
+    let sum: f64 = after.iter().map(|j| j.verdict.margin.min(5.0 * MARGIN)).sum();
+    // A tenth of the window is the least that tells a change from a start.
+    if after.is_empty() || sum <= MARGIN || after.iter().map(span).sum::<f64>() < 0.1 * whole {
+        return None;
+    }
+    let grown = |j: &Judged, age: f64| -> Option<f64> {
+        let start = *j.blocks.t.first()?;
+        let near = |from: f64| {
+            let part: Vec<f64> =
+                j.blocks.t.iter().zip(&j.blocks.mid).filter(|(t, _)| (*t - start - from).abs() <= 0.05 * age).map(|(_, v)| *v).collect();
+            (!part.is_empty()).then(|| median(&mut part.clone()))
+        };
+        Some(near(age)? - near(0.0)?)
+    };
+    let same = before.iter().any(|b| {
+        after.iter().any(|a| {
+            let age = 0.95 * a.memory.span.min(b.memory.span);
+            grown(a, age).zip(grown(b, age)).is_none_or(|(now, then)| then >= 0.5 * now)
+        })
+    });
+    (!same).then_some(k)
 }
 
 fn run_slope(s: &Samples) -> Option<f64> {
@@ -213,7 +247,7 @@ fn load_figures(h: &History, found: &mut Found) {
     found.load_correlation = (a.len() >= 8).then(|| correlation(&a, &b));
 }
 
-fn leaking(h: &History, found: &mut Found) {
+fn leaking(h: &History, found: &mut Found, turned: bool) {
     found.verdict = TrendVerdict::Leak;
     let growing: Vec<&Judged> = found.judged.iter().filter(|j| j.verdict.margin > 0.0).collect();
     let mut slopes: Vec<f64> = Vec::new();
@@ -232,6 +266,12 @@ fn leaking(h: &History, found: &mut Found) {
         slopes.extend(growing.iter().filter_map(|j| found.run_slopes.get(j.run).copied().flatten()).filter(|s| *s > 0.0));
     }
     let ooms = h.runs.iter().filter(|r| r.ended == Ended::Oom).count();
+    // Runs that repeat each other are each measured whole: a quarter of a short life is a poor sample of it.
+    let repeated: Vec<f64> = growing.iter().filter_map(|j| found.run_slopes.get(j.run).copied().flatten()).filter(|s| *s > 0.0).collect();
+    let bent = growing.iter().filter(|j| matches!(working_fit(j).curve, Curve::Accelerating { .. })).count();
+    if repeated.len() >= 3 && repeated.len() == growing.len() && bent * 2 < growing.len() {
+        slopes = repeated;
+    }
     let mid = median(&mut slopes.clone());
     if mid.is_finite() && mid > 0.0 {
         // 80 % of a normal distribution lies within 1.28 sd.
@@ -243,13 +283,15 @@ fn leaking(h: &History, found: &mut Found) {
     found.form = last.map(|j| match (&working_fit(j).curve, j.saw.is_some()) {
         _ if ooms >= 1 && h.runs.len() >= 2 => TrendForm::Cycles,
         _ if found.judged.len() >= 3 => TrendForm::Cycles,
+        _ if turned => TrendForm::LateOnset,
         (Curve::Late { .. }, _) => TrendForm::LateOnset,
         (Curve::Accelerating { bend }, saw) if !saw || *bend > 0.4 => TrendForm::Accelerating,
-        // The sawtooth hides the growth when it is of its size; far smaller, it is only texture.
+        // The sawtooth hides the growth when it is of its size, and a visible part of the whole; else it is only texture.
         (_, true)
-            if j.saw
-                .as_ref()
-                .is_some_and(|s| s.height > 0.3 * (j.memory.trend(j.memory.start + j.memory.span) - j.memory.trend(j.memory.start))) =>
+            if j.saw.as_ref().is_some_and(|s| {
+                let (a, z) = (j.memory.trend(j.memory.start), j.memory.trend(j.memory.start + j.memory.span));
+                s.height > 0.3 * (z - a) && s.height > 0.1 * f64::midpoint(a, z)
+            }) =>
         {
             TrendForm::GcMasked
         }
@@ -260,7 +302,10 @@ fn leaking(h: &History, found: &mut Found) {
         let m = working_fit(j);
         match m.curve {
             Curve::Late { from } => m.start + from * m.span,
-            _ => h.runs.first().and_then(|r| r.memory.t.first().copied()).unwrap_or(m.start),
+            _ => {
+                let first = if turned { found.judged.first().map_or(0, |j| j.run) } else { 0 };
+                h.runs.get(first).and_then(|r| r.memory.t.first().copied()).unwrap_or(m.start)
+            }
         }
     });
     let hour = 3600.0;
