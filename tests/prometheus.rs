@@ -125,7 +125,7 @@ fn a_container_killed_again_and_again_leaks_in_cycles() {
             incident.series.push(PlacedSeries { owner, cite: o.cite, what: o.what });
         }
     }
-    postmem::correlate::trends::compute(&mut incident);
+    postmem::correlate::trends::compute(&mut incident, Default::default());
     let trend = &incident.trends[0];
     assert_eq!((trend.verdict, trend.form), (TrendVerdict::Leak, Some(TrendForm::Cycles)), "{}", trend.why);
     assert_eq!((trend.restarts.len(), trend.oom_times.len(), trend.runs.len()), (2, 2, 3));

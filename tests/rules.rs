@@ -153,10 +153,13 @@ fn the_same_slope_after_every_restart_is_a_leak() {
 #[test]
 fn a_plateau_at_the_limit_is_a_limit_too_low_and_gets_a_size() {
     let mut s = Story::new();
-    s.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Bounded, |_| {});
+    s.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Bounded, |t| {
+        t.recommended_limit_bytes = Some(672.0 * MIB);
+        t.recommended_request_bytes = Some(480.0 * MIB);
+    });
     let f = expect(&s, Cause::LimitBelowNeed);
     let size = f.advice.iter().find_map(|a| a.command.clone()).expect("a command");
-    assert_eq!(size, "kubectl -n shop set resources deployment/cart -c app --limits=memory=768Mi --requests=memory=480Mi");
+    assert_eq!(size, "kubectl -n shop set resources deployment/cart -c app --limits=memory=672Mi --requests=memory=480Mi");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::model::cgroup_path;
 use crate::model::facts::Facts;
 use crate::model::incident::Join;
 use crate::model::pod::{ContainerKind, PodState, WorkloadState};
+use crate::model::series::Series;
 use crate::model::{Claim, Owner};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,6 +49,9 @@ impl Names {
         }
         for s in &facts.series {
             names.learn_series(&s.who, s.what.label("id"));
+            if s.what.metric == "kube_pod_owner" {
+                names.learn_owner(&s.who, &s.what);
+            }
         }
         // A pod that only an event or a log line names is a pod all the same.
         for e in &facts.events {
@@ -114,6 +118,19 @@ impl Names {
             if p.node.is_none() && !node.contains(':') {
                 p.node = Some(node.to_string());
             }
+        }
+    }
+
+    /// kube-state-metrics says who controls a pod, where no description of it is at hand.
+    fn learn_owner(&mut self, who: &Claim, s: &Series) {
+        let (Some(pod), Some(kind), Some(name)) = (&who.pod, s.label("owner_kind"), s.label("owner_name")) else { return };
+        if name.is_empty() || kind == "<none>" || name == "<none>" {
+            return;
+        }
+        let i = self.pod_index(who.namespace.as_deref(), pod);
+        let workload = self.top_controller(who.namespace.as_deref(), &format!("{kind}/{name}"));
+        if let Some(p) = self.pods.get_mut(i) {
+            p.workload.get_or_insert(workload);
         }
     }
 
@@ -270,6 +287,6 @@ fn bare(controller: &str) -> &str {
 }
 
 /// Pod template hashes are 5 to 10 characters of the alphabet `bcdfghjklmnpqrstvwxz2456789` (k8s.io/apimachinery `rand.SafeEncodeString`).
-fn is_template_hash(s: &str) -> bool {
+pub fn is_template_hash(s: &str) -> bool {
     (5..=10).contains(&s.len()) && s.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
 }

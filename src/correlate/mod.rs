@@ -40,6 +40,8 @@ pub struct Options {
     /// Leave out what happened before or after.
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
+    /// How sizes are recommended.
+    pub sizing: crate::series::sizing::Choice,
 }
 
 /// Joins the facts of all artifacts (given in artifact order) into one incident.
@@ -62,6 +64,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         policies,
         nodes,
         events,
+        alerts,
         usage,
         series,
         profiles,
@@ -90,6 +93,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
                 clock.boot_began(r.cite.span.artifact).map_or(r.at.earliest.saturating_sub(READ_LATE), |t| t.min(r.at.earliest));
         }
     }
+    incident.alerts = place.all(alerts);
     incident.usage = place.all(usage);
     incident.profiles = place.all(profiles);
     incident.cgroups = place.all(cgroups);
@@ -103,6 +107,9 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         .into_iter()
         .map(|p| crate::model::incident::PlacedSeries { owner: p.owner, cite: p.cite, what: p.what })
         .collect();
+    for s in incident.series.iter_mut().filter(|s| s.what.civil) {
+        clock.settle(&mut s.what, &s.cite);
+    }
     incident.joins = joins.into_iter().collect();
     incident.capture = clock.capture();
     incident.contradictions.extend(clock.contradictions().cloned());
@@ -110,7 +117,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     window::restrict(&mut incident, options.since, options.until);
     kills::endings(&mut incident);
     limits::settle(&mut incident);
-    trends::compute(&mut incident);
+    trends::compute(&mut incident, options.sizing);
     kills::from_restart_counters(&mut incident);
     objections::hear(&mut incident);
     adopt::orphans(&mut incident);

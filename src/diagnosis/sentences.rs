@@ -10,9 +10,8 @@ use std::collections::BTreeMap;
 type Numbers = BTreeMap<&'static str, f64>;
 type Intervals = BTreeMap<&'static str, (f64, f64)>;
 
-/// What a limit must hold beyond the highest need seen: the policy for stateful services (99th percentile + 30 %).
-const HEADROOM: f64 = 1.3;
-/// A container killed at its limit wanted more than anyone could see: the next step up is half the limit again.
+/// A container killed at its limit wanted more than anyone could see: where no series shows how it came there, the next step
+/// up is half the limit again.
 const CENSORED_STEP: f64 = 1.5;
 
 /// The contract's `quantities` and `intervals`.
@@ -82,11 +81,12 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     ) {
         return None;
     }
-    let seen = case.headline().map_or(0.0, |t| t.percentiles.max_bytes);
     let limit = case.limit();
-    let mut need = seen * HEADROOM;
-    if let Some(l) = limit.filter(|_| case.limit_kills().count() > 0) {
-        need = need.max(l * CENSORED_STEP);
+    // The back-tested size, where a series is there to make one of.
+    let sized = case.headline().and_then(|t| t.recommended_limit_bytes);
+    let mut need = sized.unwrap_or(0.0);
+    if let Some(l) = limit.filter(|_| sized.is_none() && case.limit_kills().count() > 0) {
+        need = l * CENSORED_STEP;
     }
     if cause == Cause::RuntimeCapAboveLimit
         && let Some(cap) = case.caps.iter().filter(|c| !c.soft).map(|c| c.bytes).max()
@@ -96,8 +96,9 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
         need = need.max(cap as f64 / 0.75);
     }
     let round = |b: f64| (b / (32.0 * MIB as f64)).ceil() * 32.0 * MIB as f64;
-    let p50 = case.headline().map_or(0.0, |t| t.percentiles.p50_bytes * 1.15);
-    (need > 0.0).then(|| (round(need), round(p50.max(need * 0.5))))
+    let request = case.headline().and_then(|t| t.recommended_request_bytes);
+    let whole = if sized == Some(need) { need } else { round(need) };
+    (need > 0.0).then(|| (whole, request.unwrap_or_else(|| round(need * 0.5)).min(whole)))
 }
 
 /// Who is meant: `container web of storefront-bff`.

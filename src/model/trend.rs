@@ -90,6 +90,52 @@ pub struct Replay {
     pub kills_remaining: usize,
 }
 
+/// How a container works, which decides what size suits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkloadKind {
+    #[default]
+    Stateless,
+    Stateful,
+    Batch,
+}
+
+/// What one sizing policy says, and what the recorded series would have done under it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+pub struct PolicySize {
+    pub policy: &'static str,
+    pub words: &'static str,
+    pub limit_bytes: f64,
+    pub request_bytes: f64,
+    /// Kills on record, and how many of them this limit would have left.
+    pub kills: usize,
+    pub kills_remaining: usize,
+    /// Share of all samples above this limit.
+    pub share_above: f64,
+}
+
+/// The recommended size in its context.
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+pub struct Sizing {
+    pub kind: WorkloadKind,
+    /// How the kind is known, in words.
+    pub kind_from: &'static str,
+    /// The policy that was chosen.
+    pub policy: &'static str,
+    pub policies: Vec<PolicySize>,
+    /// QoS class of the pod at present and with the recommended size; `None` where it cannot be known.
+    pub qos_now: Option<&'static str>,
+    pub qos_then: Option<&'static str>,
+    /// Pods of the workload that the input knows.
+    pub replicas: usize,
+    /// What the user said a GiB of requested memory costs a month, and what that makes per pod.
+    pub price_per_gib_month: Option<f64>,
+    pub month_now: Option<f64>,
+    pub month_then: Option<f64>,
+    /// The line that sets it.
+    pub command: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trend {
     pub owner: Owner,
@@ -138,6 +184,8 @@ pub struct Trend {
     /// Recommended sizes by the default policy.
     pub recommended_limit_bytes: Option<f64>,
     pub recommended_request_bytes: Option<f64>,
+    /// Absent for a leak, which has no right size.
+    pub sizing: Option<Sizing>,
     /// First sample of the underlying series.
     pub cite: Cite,
     /// Index into `Incident.series` of the series this was computed from (all incarnations).

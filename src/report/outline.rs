@@ -68,7 +68,7 @@ pub fn headroom(doc: &ReportDoc) -> Vec<Headroom> {
     let mut starts: Vec<f64> = growing.map(|r| r.first_bytes).filter(|b| b.is_finite() && *b < limit).collect();
     starts.sort_by(f64::total_cmp);
     let Some(start) = starts.get(starts.len() / 2) else { return Vec::new() };
-    [1.0, 1.5, 2.0, 4.0]
+    [1.0, 1.25, 1.5, 2.0]
         .into_iter()
         .map(|factor| {
             let lasts = (limit * factor - start) / slope * 3600.0;

@@ -7,12 +7,14 @@ mod nodes;
 mod parts;
 mod roles;
 mod runs;
+mod sizes;
 
 use super::histories::join;
 use crate::model::cgroup_path;
 use crate::model::trend::{Run as RunFact, Trend, TrendVerdict, WhatIf};
 use crate::model::{Incident, Owner, Timestamp};
 use crate::series::shape::Curve;
+use crate::series::sizing::Choice;
 use crate::series::trend::{Ended, Found, History, Run, analyse, working_fit};
 use crate::series::{projection, sizing};
 use nodes::{nodes, single};
@@ -28,7 +30,7 @@ const WORKING_SET: &str = "container_memory_working_set_bytes";
 type Key = (Option<String>, Option<String>, Option<String>);
 
 /// Computes every trend of the incident.
-pub fn compute(incident: &mut Incident) {
+pub fn compute(incident: &mut Incident, choice: Choice) {
     // Names that a series states itself go before what a container id was joined to elsewhere.
     for p in &mut incident.series {
         let who = p.what.claim();
@@ -49,10 +51,10 @@ pub fn compute(incident: &mut Incident) {
                         group.roles.entry(*role).or_insert_with(|| list.clone());
                     }
                 }
-                container(incident, &group)
+                container(incident, &group, choice)
             })
             .collect();
-        trends.extend(agents.into_par_iter().filter_map(|(_, list)| single(incident, &list)).collect::<Vec<_>>());
+        trends.extend(agents.into_par_iter().filter_map(|(_, list)| single(incident, &list, choice)).collect::<Vec<_>>());
         trends.extend(nodes(incident));
         trends
     };
@@ -103,15 +105,15 @@ fn stamp(ms: i64) -> Timestamp {
 }
 
 /// One container's headline trend.
-fn container(incident: &Incident, group: &Group) -> Option<Trend> {
+fn container(incident: &Incident, group: &Group, choice: Choice) -> Option<Trend> {
     // Some exports hold only RSS or usage: better than nothing, and the metric is named.
     let main = [Role::WorkingSet, Role::Usage, Role::Rss].into_iter().find(|r| group.roles.contains_key(r))?;
     let owner = group.placed(incident, main).first()?.owner.clone();
-    restarted(incident, group, main, owner)
+    restarted(incident, group, main, owner, choice)
 }
 
 /// The trend of one role's series, cut into runs where what it measures ended and began anew.
-fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner) -> Option<Trend> {
+fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choice: Choice) -> Option<Trend> {
     let placed = group.placed(incident, main);
     let first = placed.first()?;
     let joined = join(&group.series(incident, main));
@@ -206,7 +208,10 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner) -> Op
     if found.verdict == TrendVerdict::Leak {
         project(&history, &found, &mut trend);
     }
-    sizing::recommend(&history, &found.run_slopes, &mut trend);
+    let batches = found.judged.iter().any(|j| j.batches > 0.0);
+    let kind = sizes::kind(incident, &trend.owner, batches);
+    sizing::recommend(&history, &found.run_slopes, kind, choice, &mut trend);
+    sizes::consequences(incident, group, &mut trend);
     Some(trend)
 }
 

@@ -8,12 +8,13 @@ use crate::model::cgroup_path;
 use crate::model::incident::PlacedSeries;
 use crate::model::trend::{Trend, TrendVerdict};
 use crate::model::{Incident, Owner};
+use crate::series::sizing::Choice;
 use crate::series::trend::{Ended, History, Run, analyse};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// A process of the node itself (kubelet, container runtime): one series, no limit.
-pub(super) fn single(incident: &Incident, list: &[usize]) -> Option<Trend> {
+pub(super) fn single(incident: &Incident, list: &[usize], choice: Choice) -> Option<Trend> {
     let placed: Vec<&PlacedSeries> = list.iter().filter_map(|&i| incident.series.get(i)).collect();
     let first = placed.first()?;
     let mut owner = first.owner.clone();
@@ -23,7 +24,7 @@ pub(super) fn single(incident: &Incident, list: &[usize]) -> Option<Trend> {
     });
     let service = first.what.label("id").and_then(cgroup_path::service);
     owner.container = owner.container.or_else(|| service.or_else(|| first.what.label("job")).map(str::to_owned));
-    restarted(incident, &Group { roles: BTreeMap::from([(Role::Rss, list.to_vec())]) }, Role::Rss, owner)
+    restarted(incident, &Group { roles: BTreeMap::from([(Role::Rss, list.to_vec())]) }, Role::Rss, owner, choice)
 }
 
 /// A trend without restarts, load or parts.

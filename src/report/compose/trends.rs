@@ -45,6 +45,7 @@ fn trend(t: &Trend) -> Value {
         "replay": t.replay,
         "recommended_limit_bytes": t.recommended_limit_bytes,
         "recommended_request_bytes": t.recommended_request_bytes,
+        "sizing": t.sizing,
     });
     whole(&mut value, false);
     value

@@ -1,0 +1,173 @@
+//! What a size means for the pod: the kind of workload, the QoS class before and after, the command that sets it.
+
+use super::roles::Group;
+use crate::correlate::identity::is_template_hash;
+use crate::model::pod::{ContainerKind, PodState, Resources};
+use crate::model::trend::{Sizing, Trend, WorkloadKind};
+use crate::model::{Incident, Owner};
+
+/// `Deployment/cart` and the like: from the pod's description, from kube-state-metrics, or from the form of the pod's name.
+fn controller(incident: &Incident, owner: &Owner) -> Option<(String, String, &'static str)> {
+    let named = |kind: &str, name: &str| {
+        let own = owner.workload.as_deref();
+        match kind {
+            // A ReplicaSet is a Deployment's revision when its name ends in a template hash.
+            "ReplicaSet" => match name.rsplit_once('-').filter(|(_, hash)| is_template_hash(hash)) {
+                Some((base, _)) => ("Deployment".to_owned(), own.unwrap_or(base).to_owned()),
+                None => (kind.to_owned(), name.to_owned()),
+            },
+            _ => (kind.to_owned(), name.to_owned()),
+        }
+    };
+    let pod = incident.pods.iter().rev().find(|p| p.owner.same_pod(owner));
+    if let Some((kind, name)) = pod.and_then(|p| p.what.controlled_by.as_deref()).and_then(|c| c.split_once('/')) {
+        let (kind, name) = named(kind, name);
+        return Some((kind, name, "the pod's controller"));
+    }
+    let stated = incident.series.iter().find(|s| s.what.metric == "kube_pod_owner" && s.owner.same_pod(owner));
+    if let Some((kind, name)) = stated.and_then(|s| Some((s.what.label("owner_kind")?, s.what.label("owner_name")?))) {
+        let (kind, name) = named(kind, name);
+        return Some((kind, name, "kube_pod_owner"));
+    }
+    let pod = owner.pod.as_deref()?;
+    let (base, last) = pod.rsplit_once('-')?;
+    let ordinal = !last.is_empty() && last.len() <= 4 && last.bytes().all(|b| b.is_ascii_digit());
+    if ordinal {
+        return Some(("StatefulSet".into(), base.to_owned(), "the form of the pod's name"));
+    }
+    let (name, hash) = base.rsplit_once('-')?;
+    (is_template_hash(last) && last.len() == 5 && is_template_hash(hash))
+        .then(|| ("Deployment".to_owned(), name.to_owned(), "the form of the pod's name"))
+}
+
+/// The kind of workload, and how it is known.
+pub(super) fn kind(incident: &Incident, owner: &Owner, batches: bool) -> (WorkloadKind, &'static str) {
+    match controller(incident, owner) {
+        Some((kind, _, from)) => match kind.as_str() {
+            "Job" | "CronJob" => (WorkloadKind::Batch, from),
+            "StatefulSet" => (WorkloadKind::Stateful, from),
+            _ if batches => (WorkloadKind::Batch, "memory that rises and falls in batches"),
+            _ => (WorkloadKind::Stateless, from),
+        },
+        None if batches => (WorkloadKind::Batch, "memory that rises and falls in batches"),
+        None => (WorkloadKind::Stateless, "no sign of another kind"),
+    }
+}
+
+/// Kubernetes' rule (pkg/apis/core/helper/qos): BestEffort without any request or limit, Guaranteed where every container has
+/// CPU and memory limits equal to its requests, Burstable else.
+fn qos(pod: &PodState, changed: Option<(&str, Resources, Resources)>) -> &'static str {
+    let (mut any, mut guaranteed, mut seen) = (false, true, false);
+    for c in pod.containers.iter().filter(|c| c.kind != ContainerKind::Ephemeral) {
+        seen = true;
+        let (limits, requests) = match &changed {
+            Some((name, limits, requests)) if *name == c.name => (limits, requests),
+            _ => (&c.limits, &c.requests),
+        };
+        for (limit, request) in [(limits.memory_bytes, requests.memory_bytes), (limits.cpu_millis, requests.cpu_millis)] {
+            any |= limit.or(request).is_some_and(|v| v > 0);
+            // A request that is not given is the limit's.
+            guaranteed &= limit.is_some_and(|l| l > 0 && request.is_none_or(|r| r == l));
+        }
+    }
+    match (any, guaranteed && seen) {
+        (false, _) => "BestEffort",
+        (_, true) => "Guaranteed",
+        _ => "Burstable",
+    }
+}
+
+/// QoS class by the cgroup path that cAdvisor gives as `id`.
+fn qos_of_path(group: &Group, incident: &Incident) -> Option<&'static str> {
+    let id = group.roles.values().flatten().filter_map(|&i| incident.series.get(i)?.what.label("id")).find(|id| id.contains("kubepods"))?;
+    Some(match id {
+        _ if id.contains("besteffort") => "BestEffort",
+        _ if id.contains("burstable") => "Burstable",
+        _ => "Guaranteed",
+    })
+}
+
+/// Fills in what the chosen sizes mean.
+pub(super) fn consequences(incident: &Incident, group: &Group, trend: &mut Trend) {
+    let owner = trend.owner.clone();
+    let (Some(limit), Some(request)) = (trend.recommended_limit_bytes, trend.recommended_request_bytes) else { return };
+    let Some(sizing) = &mut trend.sizing else { return };
+    let (Some(container), Some(_)) = (owner.container.as_deref(), owner.pod.as_deref()) else { return };
+    let pod = incident.pods.iter().rev().find(|p| p.owner.same_pod(&owner) && p.what.containers.iter().any(|c| c.name == container));
+    match pod {
+        Some(p) => {
+            let own = p.what.containers.iter().find(|c| c.name == container);
+            let sized =
+                |old: Option<&Resources>, bytes: f64| Resources { memory_bytes: Some(bytes as u64), ..old.cloned().unwrap_or_default() };
+            let then = (container, sized(own.map(|c| &c.limits), limit), sized(own.map(|c| &c.requests), request));
+            sizing.qos_now = Some(qos(&p.what, None));
+            sizing.qos_then = Some(qos(&p.what, Some(then)));
+        }
+        None => {
+            sizing.qos_now = qos_of_path(group, incident);
+            // A request below its limit makes a pod Burstable whatever the rest of it says.
+            sizing.qos_then = (request < limit).then_some("Burstable");
+        }
+    }
+    sizing.command = command(incident, &owner, container, limit, request);
+    replicas(incident, &owner, sizing);
+}
+
+fn command(incident: &Incident, owner: &Owner, container: &str, limit: f64, request: f64) -> Option<String> {
+    use crate::model::quantity::kube;
+    let (kind, name, _) = controller(incident, owner)?;
+    let resource = match kind.as_str() {
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "CronJob" => kind.to_ascii_lowercase(),
+        // A Job's template cannot be changed, a bare pod's only by resizing it in place.
+        _ => return None,
+    };
+    let ns = owner.namespace.as_deref().map_or(String::new(), |n| format!(" -n {n}"));
+    Some(format!(
+        "kubectl{ns} set resources {resource}/{name} -c {container} --limits=memory={} --requests=memory={}",
+        kube(limit as u64),
+        kube(request as u64)
+    ))
+}
+
+/// Pods of the same workload that the input knows.
+fn replicas(incident: &Incident, owner: &Owner, sizing: &mut Sizing) {
+    let mut pods: Vec<&str> = incident
+        .series
+        .iter()
+        .map(|s| &s.owner)
+        .chain(incident.pods.iter().map(|p| &p.owner))
+        .filter(|o| o.namespace == owner.namespace && o.workload.is_some() && o.workload == owner.workload)
+        .filter_map(|o| o.pod.as_deref())
+        .collect();
+    pods.sort_unstable();
+    pods.dedup();
+    sizing.replicas = pods.len().max(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::pod::ContainerState;
+
+    #[test]
+    fn classes_follow_kubernetes() {
+        let r = |m: u64, c: u64| Resources { memory_bytes: (m > 0).then_some(m), cpu_millis: (c > 0).then_some(c) };
+        let c = |name: &str, limits, requests| ContainerState { name: name.into(), limits, requests, ..ContainerState::default() };
+        let mut pod = PodState { containers: vec![c("a", r(0, 0), r(0, 0))], ..PodState::default() };
+        assert_eq!(qos(&pod, None), "BestEffort");
+        assert_eq!(qos(&pod, Some(("a", r(100, 0), r(100, 0)))), "Burstable");
+        pod.containers = vec![c("a", r(100, 10), r(0, 0)), c("b", r(50, 5), r(50, 5))];
+        assert_eq!(qos(&pod, None), "Guaranteed");
+        assert_eq!(qos(&pod, Some(("a", r(100, 10), r(80, 10)))), "Burstable");
+    }
+
+    #[test]
+    fn pod_names_tell_their_controller() {
+        let owner =
+            |pod: &str| Owner { namespace: Some("shop".into()), pod: Some(pod.into()), container: Some("app".into()), ..Owner::default() };
+        let of = |pod: &str| controller(&Incident::default(), &owner(pod)).map(|(k, n, _)| format!("{k}/{n}"));
+        assert_eq!(of("cart-0").as_deref(), Some("StatefulSet/cart"));
+        assert_eq!(of("cart-api-7d9f8b6c5-x2x4k").as_deref(), Some("Deployment/cart-api"));
+        assert_eq!(of("lonely"), None);
+    }
+}
