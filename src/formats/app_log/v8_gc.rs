@@ -67,6 +67,7 @@ impl Marked {
             labels,
             unit: "bytes",
             kind: SeriesKind::Gauge,
+            civil: false,
             times: self.times,
             values: self.after,
         };
