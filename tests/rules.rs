@@ -4,7 +4,7 @@ use postmem::diagnosis;
 use postmem::model::delta::{Delta, DeltaRow, SnapshotInfo, Suspect};
 use postmem::model::finding::{Cause, Evidence, Finding, Stance, Verdict};
 use postmem::model::incident::{Kill, PlacedDelta};
-use postmem::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Victim};
+use postmem::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Task, Victim};
 use postmem::model::pod::{ContainerKind, ContainerState, PodState, Volume};
 use postmem::model::time::HOUR;
 use postmem::model::trend::{Companion, Estimate, Percentiles, Run, Trend, TrendVerdict};
@@ -421,4 +421,63 @@ fn a_long_first_life_in_the_series_is_no_startup_peak() {
     };
     assert_eq!(story(0), Some(Stance::For));
     assert_eq!(story(7), Some(Stance::Against));
+}
+
+#[test]
+fn even_distances_between_kills_point_to_growth_and_whole_days_do_not() {
+    let kills_at = |hours: &[i64]| {
+        let mut s = Story::new();
+        for h in hours {
+            s.kill(KillKind::MemcgContainer, *h, |_| {});
+        }
+        s.first()
+    };
+    let even = kills_at(&[5, 12, 19, 26]);
+    assert!(even.cause == Cause::HeapLeak && even.confidence < 0.7, "{:?} {}", even.cause, even.confidence);
+    assert_ne!(kills_at(&[5, 29, 53, 77]).cause, Cause::HeapLeak);
+    assert_ne!(kills_at(&[5, 6, 19, 21]).cause, Cause::HeapLeak);
+}
+
+#[test]
+fn a_kill_that_nobody_can_place_is_heard_all_the_same() {
+    let mut s = Story::new();
+    s.trend(WS, TrendVerdict::Bounded, |t| t.percentiles.max_bytes = 300.0 * MIB);
+    s.kill(KillKind::MemcgContainer, 8, |_| {});
+    s.0.kills[0].owner = Owner::default();
+    let f = expect(&s, Cause::Inconclusive);
+    assert_eq!(f.owner, Owner::default());
+    // The pod is known by its name alone.
+    s.0.kills[0].owner = Owner { namespace: Some("shop".into()), pod: Some("gone-1".into()), ..Owner::default() };
+    assert_eq!(s.first().owner.pod.as_deref(), Some("gone-1"));
+}
+
+#[test]
+fn restarts_at_the_limit_that_only_a_series_shows_are_not_no_problem() {
+    let mut s = Story::new();
+    s.trend(WS, TrendVerdict::Bounded, |t| t.oom_times = vec![hour(4), hour(12)]);
+    s.0.pods.clear();
+    expect(&s, Cause::LimitBelowNeed);
+}
+
+#[test]
+fn the_kernels_task_table_names_the_group_that_held_most() {
+    let mut s = Story::new();
+    s.kill(KillKind::NodeOom, 8, |o| {
+        o.constraint = Some(Constraint::None);
+        o.limit_level = Some(LimitLevel::Node);
+        let task = |comm: &str, rss: u64| Task { comm: comm.into(), rss_bytes: Some(rss << 20), ..Task::default() };
+        o.tasks = (0..20).map(|_| task("worker", 400)).chain([task("redis", 900), task("kubelet", 90)]).collect();
+    });
+    let f = expect(&s, Cause::NodeOvercommit);
+    assert!(f.culprits.iter().any(|c| c.kind == "process" && c.name == "worker"), "{:?}", f.culprits);
+}
+
+#[test]
+fn growth_in_neither_rss_nor_cache_is_the_kernels() {
+    let mut s = Story::new();
+    s.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Leak, |t| {
+        t.rss_slope_bytes_per_hour = Some(0.3 * MIB);
+        t.cache_slope_bytes_per_hour = Some(0.0);
+    });
+    expect(&s, Cause::KernelMemory);
 }

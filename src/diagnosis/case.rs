@@ -82,6 +82,11 @@ impl<'a> Case<'a> {
         self.pod.map(|p| p.cite.clone()).into_iter().collect()
     }
 
+    /// Restarts at the limit that only the series tell of: no ending and no status of this container is in the input.
+    pub fn restarts_at_limit(&self) -> usize {
+        if self.kills.is_empty() && self.container.is_none() { self.headline().map_or(0, |t| t.oom_times.len()) } else { 0 }
+    }
+
     /// Times of the kills that have one.
     pub fn kill_times(&self) -> Vec<Timestamp> {
         self.kills.iter().filter_map(|k| k.at?.mid()).collect()
@@ -158,7 +163,34 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
             None => owners.push(o),
         }
     }
-    owners.into_iter().map(|o| container_case(incident, o)).chain(nodes.iter().map(|n| node_case(incident, n))).collect()
+    let mut cases: Vec<Case<'_>> =
+        owners.into_iter().map(|o| container_case(incident, o)).chain(nodes.iter().map(|n| node_case(incident, n))).collect();
+    // Nothing that was killed goes unheard: a kill whose container or node nobody names is a case of its own.
+    for k in &incident.kills {
+        if !cases.iter().any(|c| c.kills.iter().any(|have| std::ptr::eq(*have, k))) {
+            match cases.iter_mut().find(|c| c.owner == k.owner) {
+                Some(c) => c.kills.push(k),
+                None if k.owner.pod.is_some() => cases.push(container_case(incident, k.owner.clone())),
+                None => cases.push(Case { kills: vec![k], ..bare_case(incident, k.owner.clone()) }),
+            }
+        }
+    }
+    cases
+}
+
+/// A case of which nothing but its owner is known.
+fn bare_case(incident: &Incident, owner: Owner) -> Case<'_> {
+    Case {
+        incident,
+        owner,
+        kills: Vec::new(),
+        trends: Vec::new(),
+        pod: None,
+        container: None,
+        deltas: Vec::new(),
+        logs: Vec::new(),
+        caps: Vec::new(),
+    }
 }
 
 fn members(incident: &Incident, pod: &Owner) -> Vec<Owner> {
@@ -212,11 +244,7 @@ fn node_case<'a>(incident: &'a Incident, node: &str) -> Case<'a> {
             })
             .collect(),
         trends: incident.trends.iter().filter(|t| t.owner.pod.is_none() && on_node(&t.owner)).collect(),
-        pod: None,
-        container: None,
-        deltas: Vec::new(),
         logs: incident.logs.iter().filter(|l| l.owner.pod.is_none() && on_node(&l.owner)).collect(),
-        caps: Vec::new(),
-        owner,
+        ..bare_case(incident, owner)
     }
 }

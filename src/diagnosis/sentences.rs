@@ -144,7 +144,10 @@ pub fn sentence(case: &Case<'_>, f: &Finding) -> String {
         Cause::KernelMemory => format!("kernel memory fills {limit} of {who}, not its processes: {kills}."),
         Cause::NodeOvercommit => format!(
             "{who} ran out of memory{}: {kills}.",
-            f.culprits.first().map_or(String::new(), |c| format!(", taken by pod {}", c.name))
+            f.culprits.first().map_or(String::new(), |c| match c.kind.as_str() {
+                "process" => format!(", most of it in processes named {}", c.name),
+                kind => format!(", taken by {kind} {}", c.name),
+            })
         ),
         Cause::NeighbourInPod => format!("{who} grows {rate} and takes the pod over its limit; the kernel killed another container."),
         Cause::NodeAgentLeak => format!(

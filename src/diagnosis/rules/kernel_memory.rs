@@ -1,10 +1,11 @@
 //! Claims: kernel memory (slab, kernel stacks, page tables, sockets, per-CPU data) filled the limit. Mechanism: all of it is
-//! charged to the cgroup but belongs to no process's RSS. Refuted by: statistics in which it is small.
+//! charged to the cgroup but belongs to no process's RSS, nor to the cache. Refuted by: statistics in which it is small.
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human;
+use crate::model::trend::TrendVerdict;
 
 pub struct KernelMemory;
 
@@ -14,10 +15,11 @@ impl Rule for KernelMemory {
     }
 
     fn needs(&self) -> &'static [Need] {
-        &[Need::Container, Need::MemcgStats]
+        &[Need::Container]
     }
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
+        from_series(case, out);
         let Some(limit) = case.limit() else { return };
         let Some(r) = case.reports().filter(|r| !r.what.memcg_stats.is_empty()).last() else { return };
         let Some(b) = r.what.budget() else { return };
@@ -46,5 +48,24 @@ impl Rule for KernelMemory {
         } else if bytes < 0.1 * limit {
             out.contradicts(Cause::KernelMemory, Strength::Strong, "Kernel", vec![r.cite.clone()], says);
         }
+    }
+}
+
+/// The working set counts kernel memory, RSS and cache do not: growth in neither of them is the kernel's.
+fn from_series(case: &Case<'_>, out: &mut Witness<'_>) {
+    let Some(t) = case.headline().filter(|t| t.verdict == TrendVerdict::Leak) else { return };
+    let (Some(all), Some(rss), Some(cache)) = (t.slope, t.rss_slope_bytes_per_hour, t.cache_slope_bytes_per_hour) else { return };
+    if all.mid <= 0.0 || rss.max(0.0) + cache.max(0.0) >= 0.25 * all.mid {
+        return;
+    }
+    let says = format!(
+        "the working set grows {}/h, anonymous memory {}/h and cache {}/h: the rest is memory of the kernel",
+        human(all.mid),
+        human(rss),
+        human(cache)
+    );
+    out.supports(Cause::KernelMemory, Strength::Strong, "Prometheus", vec![t.cite.clone()], says.clone());
+    for cause in [Cause::HeapLeak, Cause::NativeGrowth] {
+        out.contradicts(cause, Strength::Strong, "Prometheus", vec![t.cite.clone()], says.clone());
     }
 }

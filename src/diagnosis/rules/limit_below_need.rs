@@ -16,12 +16,15 @@ impl Rule for LimitBelowNeed {
     }
 
     fn needs(&self) -> &'static [Need] {
-        &[Need::Container, Need::Kill]
+        &[Need::Container]
     }
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let kills = case.limit_kills().count();
-        let Some(limit) = case.limit().filter(|_| kills > 0) else { return };
+        if kills == 0 {
+            return restarts_alone(case, out);
+        }
+        let Some(limit) = case.limit() else { return };
         let cites = case.kill_cites(3);
         let Some(t) = case.headline() else {
             out.supports(
@@ -70,4 +73,16 @@ impl Rule for LimitBelowNeed {
             _ => {}
         }
     }
+}
+
+/// Where only a restart counter and the working set are there: restarts at the limit are kills in all likelihood.
+fn restarts_alone(case: &Case<'_>, out: &mut Witness<'_>) {
+    let n = case.restarts_at_limit();
+    let Some(t) = case.headline().filter(|t| n > 0 && t.verdict != TrendVerdict::Leak) else { return };
+    let says = format!(
+        "{n} restart{} with the working set within a few per cent of the limit{}; no log or status tells who ended it",
+        if n > 1 { "s" } else { "" },
+        t.limit_bytes.map_or(String::new(), |l| format!(" of {}", human(l)))
+    );
+    out.supports(Cause::LimitBelowNeed, Strength::Strong, "Prometheus", vec![t.cite.clone()], says);
 }

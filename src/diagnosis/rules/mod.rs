@@ -23,6 +23,7 @@ mod node_overcommit;
 mod page_cache;
 mod profile_growth;
 mod reconciliation;
+mod regular_lives;
 mod runtime_cap;
 mod startup_peak;
 mod tmpfs_charge;
@@ -34,6 +35,7 @@ pub static RULES: &[&dyn Rule] = &[
     &heap_or_native::HeapOrNative,
     &profile_growth::ProfileGrowth,
     &reconciliation::Reconciliation,
+    &regular_lives::RegularLives,
     &limit_below_need::LimitBelowNeed,
     &load::Load,
     &runtime_cap::RuntimeCapAboveLimit,

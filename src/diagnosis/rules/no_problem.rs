@@ -22,6 +22,9 @@ impl Rule for NoProblem {
         let Some(t) = case.headline() else { return };
         if case.kills.iter().any(|k| k.kind.is_memory()) {
             out.contradicts(Cause::NoProblem, Strength::Conclusive, "Kernel", case.kill_cites(1), "memory ended it".into());
+        } else if case.restarts_at_limit() > 0 {
+            let says = format!("{} restarts with the working set at its limit", case.restarts_at_limit());
+            out.contradicts(Cause::NoProblem, Strength::Strong, "Prometheus", vec![t.cite.clone()], says);
         } else if matches!(t.verdict, TrendVerdict::Bounded | TrendVerdict::LoadFollowing | TrendVerdict::Step) {
             let limit = t.limit_bytes.map_or(String::new(), |l| format!(" of {}", human(l)));
             let says = format!(

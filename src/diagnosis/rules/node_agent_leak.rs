@@ -39,7 +39,8 @@ impl Rule for NodeAgentLeak {
         for t in case.trends.iter().filter(|t| t.verdict == TrendVerdict::Leak) {
             let Some(service) = t.owner.container.as_deref() else { continue };
             let slope = t.slope.map_or(0.0, |s| s.mid);
-            let strength = if kills.is_empty() { Strength::Moderate } else { Strength::Strong };
+            // One rise may be a warm-up; the same rise again after a restart is not.
+            let strength = if kills.is_empty() && t.runs.len() < 2 { Strength::Moderate } else { Strength::Strong };
             out.supports(
                 Cause::NodeAgentLeak,
                 strength,

@@ -11,6 +11,7 @@ use crate::model::quantity::human;
 use crate::model::time::{HOUR, MINUTE};
 use crate::model::trend::Trend;
 use crate::model::{Cite, Incident, Timestamp};
+use std::collections::BTreeMap;
 
 pub struct NodeOvercommit;
 
@@ -37,32 +38,62 @@ impl Rule for NodeOvercommit {
             cites.clone(),
             says,
         );
-        let Some(at) = first.at.map(|w| w.earliest) else { return };
-        let mut above: Vec<(f64, f64, &Trend)> = case
-            .incident
-            .trends
-            .iter()
-            .filter(|t| t.metric == WORKING_SET && t.owner.container.is_some() && t.owner.node == case.owner.node)
-            .filter_map(|t| {
-                let now = value_before(case.incident, t, at, 10 * MINUTE)?;
-                let then = value_before(case.incident, t, at.saturating_sub(6 * HOUR), HOUR).unwrap_or(0.0);
-                Some((now - t.request_bytes.unwrap_or(0.0), now - then, t))
-            })
-            .collect();
-        above.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.2.owner.cmp(&b.2.owner)));
-        let total: f64 = above.iter().map(|a| a.0.max(0.0)).sum();
-        for (over, grown, t) in above.iter().take(3).filter(|a| a.0 > 0.0 && a.0 >= 0.15 * total) {
-            let pod = t.owner.pod.as_deref().unwrap_or("?");
-            out.supports(
-                Cause::NodeOvercommit,
-                Strength::Moderate,
-                "Prometheus",
-                vec![t.cite.clone()],
-                format!("{pod} stood {} above its memory request just before, after growing {} in six hours", human(*over), human(*grown)),
-            );
-            out.culprit(Cause::NodeOvercommit, "pod", pod, Some(*grown as i64), Some(over / total));
+        if let Some(at) = first.at.map(|w| w.earliest) {
+            above_request(case, at, out);
         }
+        largest_group(case, out);
     }
+}
+
+/// Pods that stood furthest above their requests just before.
+fn above_request(case: &Case<'_>, at: Timestamp, out: &mut Witness<'_>) {
+    let mut above: Vec<(f64, f64, &Trend)> = case
+        .incident
+        .trends
+        .iter()
+        .filter(|t| t.metric == WORKING_SET && t.owner.container.is_some() && t.owner.node == case.owner.node)
+        .filter_map(|t| {
+            let now = value_before(case.incident, t, at, 10 * MINUTE)?;
+            let then = value_before(case.incident, t, at.saturating_sub(6 * HOUR), HOUR).unwrap_or(0.0);
+            Some((now - t.request_bytes.unwrap_or(0.0), now - then, t))
+        })
+        .collect();
+    above.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.2.owner.cmp(&b.2.owner)));
+    let total: f64 = above.iter().map(|a| a.0.max(0.0)).sum();
+    for (over, grown, t) in above.iter().take(3).filter(|a| a.0 > 0.0 && a.0 >= 0.15 * total) {
+        let pod = t.owner.pod.as_deref().unwrap_or("?");
+        out.supports(
+            Cause::NodeOvercommit,
+            Strength::Moderate,
+            "Prometheus",
+            vec![t.cite.clone()],
+            format!("{pod} stood {} above its memory request just before, after growing {} in six hours", human(*over), human(*grown)),
+        );
+        out.culprit(Cause::NodeOvercommit, "pod", pod, Some(*grown as i64), Some(over / total));
+    }
+}
+
+/// Processes of one name that together held most, as the kernel's task table shows: many middling ones escape its choice.
+fn largest_group(case: &Case<'_>, out: &mut Witness<'_>) {
+    let Some(r) = case.reports().filter(|r| r.what.tasks.len() > 1).last() else { return };
+    let mut groups: BTreeMap<&str, (u64, usize)> = BTreeMap::new();
+    for t in &r.what.tasks {
+        let g = groups.entry(t.comm.as_str()).or_default();
+        *g = (g.0.saturating_add(t.rss_bytes.unwrap_or(0)), g.1 + 1);
+    }
+    let total: u64 = groups.values().map(|g| g.0).sum();
+    let Some((comm, (bytes, n))) = groups.into_iter().max_by_key(|(name, g)| (g.0, std::cmp::Reverse(*name))) else { return };
+    if bytes * 4 < total {
+        return;
+    }
+    let says = format!(
+        "{n} process{} named {comm} held {} of the {} in the kernel's task table",
+        if n > 1 { "es" } else { "" },
+        human(bytes as f64),
+        human(total as f64)
+    );
+    out.supports(Cause::NodeOvercommit, Strength::Moderate, "Kernel", vec![r.cite.clone()], says);
+    out.culprit(Cause::NodeOvercommit, "process", comm, None, Some(bytes as f64 / total as f64));
 }
 
 /// Last value of the trend's series at or before `at`, no older than `slack` ns.

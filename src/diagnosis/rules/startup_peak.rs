@@ -44,7 +44,7 @@ impl Rule for StartupPeak {
         }
         // The status tells the last life only; a series tells how long the earlier ones were.
         let seen = case.headline().into_iter().flat_map(|t| &t.runs).filter(|r| r.ended != "open");
-        let lives = lives.into_iter().chain(seen.map(|r| (r.end.0 - r.start.0) as f64 / SECOND as f64));
+        let lives = lives.into_iter().chain(first_life(case)).chain(seen.map(|r| (r.end.0 - r.start.0) as f64 / SECOND as f64));
         let (Some(longest), child) = (lives.reduce(f64::max), case.kills.iter().any(|k| k.kind == KillKind::ChildProcess)) else {
             return;
         };
@@ -62,4 +62,11 @@ impl Rule for StartupPeak {
             );
         }
     }
+}
+
+/// Seconds of the first life, where every ending was seen: it began with the pod.
+fn first_life(case: &Case<'_>) -> Option<f64> {
+    let restarts = case.container?.restart_count?;
+    let (first, began) = (*case.kill_times().first()?, case.pod?.what.start_time?);
+    (case.kills.len() as u64 >= restarts && first >= began).then(|| (first.0 - began.0) as f64 / SECOND as f64)
 }

@@ -45,7 +45,7 @@ impl Rule for WorkingSetGrowth {
                     if t.runs.len() > 1 { "s" } else { "" }
                 );
                 // Slow growth with no limit in sight is how many healthy processes age; a kill, or a date for one, makes it a case.
-                let killed = case.kills.iter().any(|k| k.kind.is_memory());
+                let killed = case.kills.iter().any(|k| k.kind.is_memory()) || case.restarts_at_limit() > 0;
                 let near = t.time_to_oom.is_some_and(|e| e.mid <= 14.0 * 86_400.0) && t.margin.is_none_or(|m| m >= CLEAR_MARGIN);
                 let strength = match (killed, near) {
                     (true, _) => Strength::Strong,
