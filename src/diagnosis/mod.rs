@@ -13,7 +13,7 @@ use crate::model::Incident;
 use crate::model::finding::{NotEvaluated, Verdict};
 use case::Case;
 use rayon::prelude::*;
-use rule::Testimony;
+use rule::{Need, Testimony};
 use std::collections::BTreeSet;
 
 /// Every case heard by every rule, weighed into findings.
@@ -35,6 +35,8 @@ fn hear(case: &Case<'_>) -> (Testimony, Vec<NotEvaluated>) {
     let mut missing = Vec::new();
     for rule in rules::RULES {
         match rule.needs().iter().find(|n| !case.has(**n)) {
+            // What kind of case it is, is no evidence that could have been collected.
+            Some(Need::Node | Need::Container) => {}
             Some(need) => {
                 missing.push(NotEvaluated { rule: rule.id().into(), need: format!("{} for {}", need.words(), case.owner.label()) })
             }

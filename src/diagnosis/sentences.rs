@@ -118,15 +118,16 @@ pub fn sentence(case: &Case<'_>, f: &Finding) -> String {
     let limit = case.limit().map_or("its limit".to_owned(), |l| format!("its limit of {}", human(l)));
     let kills = killed(case);
     let rate = f.quantities.get("growth_bytes_per_hour").map_or("steadily".into(), |g| format!("{}/h", human(*g)));
-    let culprit =
-        f.culprits.first().filter(|c| c.kind != "process").map_or(String::new(), |c| format!(": {} {} is what grows", c.kind, c.name));
+    let culprit = grower(f);
     let since = f.trigger.as_ref().map_or(String::new(), |t| format!(" since {} ({})", t.time.human(), t.detail));
     let eta = f.quantities.get("time_to_oom_seconds").map_or(String::new(), |s| format!("; {limit} is reached in {}", human_seconds(*s)));
     match f.cause {
         Cause::HeapLeak if case.kills.is_empty() => format!("{who} leaks {rate}{culprit}{eta}."),
-        Cause::HeapLeak => format!("{who} leaks {rate}{since}{culprit}; {kills}."),
+        Cause::HeapLeak => format!("{who} leaks {rate}{since}{culprit}; {}.", killed_at(case, &limit)),
         Cause::NativeGrowth if case.kills.is_empty() => format!("{who} grows {rate} outside its managed heap{culprit}{eta}."),
-        Cause::NativeGrowth => format!("{who} grows {rate} outside its managed heap{since}{culprit}; {kills}."),
+        Cause::NativeGrowth => {
+            format!("{who} grows {rate} outside its managed heap{since}{culprit}; {}.", killed_at(case, &limit))
+        }
         Cause::LimitBelowNeed => format!("{who} needs more than {limit}: nothing grows, but {kills}."),
         Cause::LoadSpike => format!("a burst of load took {who} over {limit}: {kills}."),
         Cause::LoadGrowth => format!("load has outgrown {limit} of {who}: {kills}."),
@@ -160,6 +161,21 @@ pub fn sentence(case: &Case<'_>, f: &Finding) -> String {
         Cause::NoProblem => format!("no memory problem: {who} came closest and stays bounded below {limit}, nothing was killed."),
         Cause::Inconclusive => format!("{kills} in {who}; why cannot be told from what is in the bundle."),
     }
+}
+
+/// What grows, and what holds on to it where that is known: `: Desk.quotes holds on to class Quote`.
+fn grower(f: &Finding) -> String {
+    let named = |kind: &str| f.culprits.iter().find(|c| c.kind == kind);
+    let Some(first) = f.culprits.first().filter(|c| c.kind != "process") else { return String::new() };
+    match named("retainer").filter(|r| first.kind == "class" && r.name != first.name && r.growth_bytes == first.growth_bytes) {
+        Some(holder) => format!(": {} holds on to class {}", holder.name, first.name),
+        None => format!(": {} {} is what grows", first.kind, first.name),
+    }
+}
+
+/// The endings with the limit by its size: the sentence before did not name it.
+fn killed_at(case: &Case<'_>, limit: &str) -> String {
+    killed(case).replace("at that limit", &format!("at {limit}"))
 }
 
 /// `killed 4 times at the limit`, `restarted 4 times by its liveness probe`.

@@ -66,18 +66,27 @@ impl Rule for WorkingSetGrowth {
                     }
                 }
                 out.supports(Cause::NativeGrowth, Strength::Moderate, "Prometheus", cites.clone(), says.clone());
+                let lives = if t.runs.len() > 1 { format!(" in each of {} lives", t.runs.len()) } else { String::new() };
+                let grows = format!("it grows {}/h{lives}", human(slope.mid));
                 let mut against = |cause, strength, why: String| out.contradicts(cause, strength, "Prometheus", cites.clone(), why);
-                against(Cause::LimitBelowNeed, Strength::Strong, format!("memory does not settle at any level: {says}"));
-                against(Cause::NoProblem, Strength::Strong, says.clone());
-                against(Cause::LoadSpike, Strength::Strong, format!("a burst passes, this goes on: {says}"));
-                let load = t.load_correlation.map_or("over runs that each begin low again".to_owned(), |r| {
-                    format!("while memory and request rate correlate with r = {r:.2}")
-                });
-                against(Cause::LoadGrowth, Strength::Strong, format!("growth is explained by time, not by load, {load}"));
+                against(Cause::LimitBelowNeed, Strength::Strong, format!("memory settles at no level: {grows}"));
+                against(Cause::NoProblem, Strength::Strong, says);
+                against(Cause::LoadSpike, Strength::Strong, format!("a burst passes, this goes on: {grows}"));
+                match t.load_correlation {
+                    Some(r) => against(
+                        Cause::LoadGrowth,
+                        Strength::Strong,
+                        format!("time explains the growth, load does not: memory and request rate correlate with r = {r:.2}"),
+                    ),
+                    None if t.runs.len() > 1 => {
+                        against(Cause::LoadGrowth, Strength::Moderate, "every life begins low again and climbs as the last one did".into())
+                    }
+                    None => {}
+                }
                 against(
                     Cause::RuntimeCapAboveLimit,
                     Strength::Moderate,
-                    format!("a cap alone does not make memory rise in every life: {says}"),
+                    format!("a cap alone does not make memory rise on and on: {grows}"),
                 );
             }
             TrendVerdict::Bounded | TrendVerdict::Step => {

@@ -100,8 +100,19 @@ fn scope(f: &FindingDoc, window: Option<Span>) -> String {
 
 /// Kills, growth, time to kill, limit or peak.
 fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure> {
-    let ids: Vec<String> = f.evidence.iter().map(|e| e.id.clone()).take(3).collect();
-    let figure = |label: &str, value: String, note: String| Figure { label: label.into(), value, note, evidence: ids.clone() };
+    let from = |sources: &[&str]| {
+        f.evidence.iter().filter(|e| sources.contains(&e.source.as_str())).map(|e| e.id.clone()).take(2).collect::<Vec<String>>()
+    };
+    // Each number points at the witnesses that can know it.
+    let figure = |label: &str, value: String, note: String| {
+        let evidence = match label {
+            "Memory kills" | "Endings" | "Last life" => from(&["Kernel", "Kubernetes", "Logs", "Node"]),
+            "Limit" => from(&["Kernel", "Kubernetes"]),
+            "Growth" | "Time to the limit" | "Peak" | "Containers judged" => from(&["Prometheus"]),
+            _ => Vec::new(),
+        };
+        Figure { label: label.into(), value, note, evidence }
+    };
     let mut out = Vec::new();
     let mine: Vec<_> = incident
         .kills
@@ -121,7 +132,7 @@ fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure
         let range = f
             .intervals
             .get("growth_bytes_per_hour")
-            .map_or(String::new(), |[a, b]| format!("80 % interval {} to {}", human(*a), human(*b)));
+            .map_or(String::new(), |[a, b]| format!("80 % interval {} to {}/h", human(*a), human(*b)));
         out.push(figure("Growth", format!("{}/h", human(g)), range));
     }
     let lives: Vec<f64> =

@@ -118,6 +118,8 @@ fn finding(i: usize, f: &Finding, numbering: &mut Numbering<'_>) -> FindingDoc {
 fn ruled_out(f: &Finding, numbering: &mut Numbering<'_>) -> Vec<RuledOut> {
     let mut rivals: Vec<crate::model::Cause> =
         f.evidence.iter().filter(|e| e.cause != f.cause && e.stance == Stance::Against).map(|e| e.cause).collect();
+    // "It is not nothing" needs no line of its own.
+    rivals.retain(|c| *c != crate::model::Cause::NoProblem);
     rivals.sort();
     rivals.dedup();
     rivals

@@ -211,7 +211,9 @@ fn evidence(doc: &ReportDoc) -> String {
             out.push_str("\n**What it is not**\n\n");
             out.push_str(&heading(&["Hypothesis", "Why", "Status"]));
             for r in f.ruled_out.iter().take(20) {
-                out.push_str(&row(&[prose(&r.hypothesis, true), prose(&r.why, true), prose(&r.status, true)]));
+                let ids: Vec<String> = r.evidence.iter().take(3).map(|id| escape::anchor(id)).collect();
+                let why = format!("{} [{}]", prose(&r.why, true), ids.join(", "));
+                out.push_str(&row(&[prose(&r.hypothesis, true), why, prose(&r.status, true)]));
             }
             out.push_str(&more(f.ruled_out.len().saturating_sub(20), "rival explanation"));
         }
