@@ -1,6 +1,7 @@
 //! Numbers every quoted place once (E1, E2, …) and collects the quotes.
 
-use crate::model::finding::Evidence;
+use super::headline::capital;
+use crate::model::finding::{Evidence, Strength};
 use crate::model::{Cite, Incident};
 use crate::report::document::{EvidenceRef, Excerpt, ExcerptLine};
 use std::collections::BTreeMap;
@@ -35,7 +36,10 @@ impl<'a> Numbering<'a> {
         let mut r = self.unnumbered(&first, &e.says);
         r.id = id;
         r.source = e.source.into();
-        r.strength = e.strength.word().into();
+        // What happened was not weighed: it speaks for every cause alike.
+        let record = e.rule == "kill-scope" && e.strength == Strength::Weak;
+        r.strength = if record { "on record" } else { e.strength.word() }.into();
+        r.says = capital(&e.says);
         r.rule = e.rule.into();
         r.also = e.cites.iter().skip(1).map(|c| (self.incident.path(c.span.artifact).to_owned(), c.span.line, c.span.offset)).collect();
         r

@@ -71,7 +71,7 @@ fn s(n: usize) -> &'static str {
 }
 
 /// First letter upper case, unless the sentence starts with an identifier.
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let first = text.split(' ').next().unwrap_or("");
     if first.contains(['-', '/', '_', '.']) || first.chars().any(|c| c.is_ascii_digit()) {
         return text.to_owned();
@@ -80,11 +80,11 @@ fn capital(text: &str) -> String {
     chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
 }
 
-/// The two strongest statements, with their numbers.
+/// The two strongest statements, with their numbers; among equals, what the heap itself shows comes first.
 fn detail(f: &FindingDoc) -> String {
     let rank = |s: &str| ["conclusive", "strong", "moderate", "weak"].iter().position(|w| *w == s).unwrap_or(9);
     let mut best: Vec<_> = f.evidence.iter().collect();
-    best.sort_by_key(|e| rank(&e.strength));
+    best.sort_by_key(|e| (rank(&e.strength), e.source != "Heap"));
     best.iter().take(2).map(|e| format!("{}. [{}]", capital(e.says.trim_end_matches('.')), e.id)).collect::<Vec<_>>().join(" ")
 }
 
