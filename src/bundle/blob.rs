@@ -87,18 +87,22 @@ impl Blob {
 
     /// Reads up to `buf.len()` bytes from `at`; fewer at the end.
     pub fn read_at(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let mut r = self.slice(at, buf.len() as u64).reader()?;
-        let mut got = 0;
-        while got < buf.len() {
-            match r.read(buf.get_mut(got..).unwrap_or(&mut [])) {
-                Ok(0) => break,
-                Ok(n) => got += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(got)
+        fill(&mut self.slice(at, buf.len() as u64).reader()?, buf)
     }
+}
+
+/// Reads until the buffer is full or the input ends; gives the bytes read.
+pub(super) fn fill(r: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
+    let mut got = 0;
+    while got < buf.len() {
+        match r.read(buf.get_mut(got..).unwrap_or(&mut [])) {
+            Ok(0) => break,
+            Ok(n) => got += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(got)
 }
 
 enum Source {

@@ -1,7 +1,8 @@
 //! tar: ustar, GNU long names, pax paths and sizes; read as a stream, or in place where the archive lies open.
 //! Spec: POSIX.1-2024 pax, GNU tar manual "Basic Tar Format". Links, devices and sparse files are reported, not followed.
 
-use super::blob::BlobReader;
+use super::blob::{BlobReader, fill};
+
 use std::io::{self, Read};
 
 const BLOCK: usize = 512;
@@ -219,19 +220,6 @@ impl<R: Read> Read for Content<'_, R> {
         self.tar.pos += n as u64;
         Ok(n)
     }
-}
-
-fn fill(r: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
-    let mut got = 0;
-    while got < buf.len() {
-        match r.read(buf.get_mut(got..).unwrap_or(&mut [])) {
-            Ok(0) => break,
-            Ok(n) => got += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(got)
 }
 
 #[derive(Default)]
