@@ -2,6 +2,7 @@
 
 use super::input::InputArgs;
 use super::rows::RowArgs;
+use super::shown::ShownArgs;
 use postmem::{Error, pipeline, report};
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,13 +20,16 @@ pub struct Args {
     input: InputArgs,
     #[command(flatten)]
     rows: RowArgs,
+    #[command(flatten)]
+    shown: ShownArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Error> {
     let rows = args.rows.options()?;
     let options = pipeline::Options { rows: rows.clone(), skip_digests: true, ..args.input.options()? };
     let incident = pipeline::inspect(&args.inputs, &options)?;
-    let doc = report::inspect::document(&incident, &rows);
+    let mut doc = report::inspect::document(&incident, &rows);
+    args.shown.redactor().inspected(&mut doc);
     let text = serde_json::to_string_pretty(&doc).map_err(|e| Error::Internal(e.to_string()))?;
     match args.output {
         Some(path) => std::fs::write(&path, text).map_err(|source| Error::Write { path, source })?,

@@ -1,7 +1,7 @@
 //! Endings: kernel reports, container states, events and log words joined into one entry per ending.
 //! The kernel log is the witness of record; every other witness either confirms one of its entries or adds one it missed.
 
-use super::{endings, limits, rhythm};
+use super::{agents, endings, limits, rhythm};
 use crate::model::cgroup_path;
 use crate::model::incident::Kill;
 use crate::model::log::{LogPattern, LogWord};
@@ -28,6 +28,7 @@ pub fn endings(incident: &mut Incident) {
     container_deaths(incident, &mut kills);
     runtime_aborts(incident, &mut kills);
     userspace_kills(incident, &mut kills);
+    unit_kills(incident, &mut kills);
     kills.sort_by_cached_key(key);
     incident.kills = kills;
 }
@@ -151,6 +152,10 @@ fn kind_of(o: &OomKill, container_id: Option<&str>, survivors: &[&str]) -> KillK
         Some(LimitLevel::Pod) => return KillKind::MemcgPod,
         _ if matches!(o.constraint, Some(Constraint::None)) => return KillKind::NodeOom,
         _ => {}
+    }
+    let first = o.victims.first();
+    if o.limit_level.is_none() && agents::unnamed_service(first.and_then(|v| v.comm.as_deref()), first.and_then(|v| v.oom_score_adj)) {
+        return KillKind::MemcgService;
     }
     if id.is_some_and(|id| survivors.binary_search(&id).is_ok()) && !o.group_kill {
         return KillKind::ChildProcess;
@@ -487,6 +492,43 @@ fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
             count: 1,
             witnesses: vec!["application log"],
             evidence: vec![(l.cite.clone(), l.what.text.clone())],
+            ..Kill::default()
+        });
+    }
+}
+
+/// systemd's word that a unit lost a process to the OOM killer: it confirms the kernel's report, or stands alone where the
+/// kernel's log is not there. It counts kills of every kind in the unit's cgroup, so alone it cannot tell whose limit it was.
+fn unit_kills(incident: &Incident, kills: &mut Vec<Kill>) {
+    for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::UnitOomKilled && l.owner.pod.is_none()) {
+        let Some(unit) = l.who.workload_hint.as_deref().and_then(agents::unit_of) else { continue };
+        let near = |k: &&mut Kill| {
+            k.owner.node == l.owner.node
+                && matches!(k.kind, KillKind::MemcgService | KillKind::NodeOom)
+                && k.at.is_none_or(|w| w.near(&l.at, SAME_ENDING))
+                && (agents::service(incident, k) == unit || k.victims.iter().any(|v| v.comm.as_deref().is_some_and(|c| unit.contains(c))))
+        };
+        if let Some(k) = kills.iter_mut().find(near) {
+            witness(k, "service manager", l.cite.clone(), l.what.text.clone());
+            continue;
+        }
+        // Where the node's kernel log is there, it is the witness of record.
+        let recorded = |r: &Placed<OomKill>| {
+            r.cite.span.artifact == l.cite.span.artifact || l.owner.node.is_some() && r.owner.node == l.owner.node
+        };
+        if incident.oom_reports.iter().any(recorded) {
+            continue;
+        }
+        kills.push(Kill {
+            at: l.at.is_known().then_some(l.at),
+            kind: KillKind::MemcgService,
+            owner: Owner { node: l.owner.node.clone(), ..Owner::default() },
+            victims: vec![Victim { comm: Some(unit.to_owned()), ..Victim::default() }],
+            limit_level: Some(LimitLevel::Service),
+            count: 1,
+            witnesses: vec!["service manager"],
+            evidence: vec![(l.cite.clone(), l.what.text.clone())],
+            against: vec![(l.cite.clone(), "systemd does not tell the unit's own limit from the whole node's memory".into())],
             ..Kill::default()
         });
     }

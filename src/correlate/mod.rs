@@ -1,6 +1,7 @@
 //! Correlation: facts get a time and an owner, duplicates merge, profiles are compared, and one incident comes out.
 
 pub mod adopt;
+pub mod agents;
 pub mod clock;
 pub mod compare;
 pub mod endings;
@@ -123,6 +124,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     adopt::orphans(&mut incident);
     profiles::compare(&mut incident, &options.rows);
     ledger::balance(&mut incident);
+    agents::cycles(&mut incident);
     timeline::assemble(&mut incident);
     incident
 }

@@ -73,9 +73,17 @@ pub fn assemble(incident: &mut Incident) {
     for l in incident
         .logs
         .iter()
-        .filter(|l| l.at.is_known() && !matches!(l.what.pattern, LogPattern::GcReport | LogPattern::Note | LogPattern::ContainerDied))
+        .filter(|l| l.at.is_known() && !matches!(l.what.pattern, LogPattern::GcReport | LogPattern::Note | LogPattern::ContainerDied | LogPattern::PodsListed))
     {
         out.push(TimelineEntry { at: l.at, kind: "log", owner: l.owner.clone(), text: l.what.text.clone(), cite: l.cite.clone() });
+    }
+    for c in &incident.agent_cycles {
+        for s in c.stages.iter().filter(|s| s.kind != "active" && s.at.is_known()) {
+            let cite = s.cites.first().or_else(|| c.stages.iter().find_map(|o| o.cites.first()));
+            let Some(cite) = cite else { continue };
+            let text = format!("{} {}: {}", c.service, s.kind, s.says);
+            out.push(TimelineEntry { at: s.at, kind: "agent", owner: c.owner.clone(), text, cite: cite.clone() });
+        }
     }
     for t in &incident.trends {
         if let Some(onset) = t.onset.filter(|_| t.verdict == crate::model::trend::TrendVerdict::Leak) {

@@ -130,6 +130,7 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         Cause::NoProblem => out.push(advise("prove", "Keep watching the working set against the limit.".into(), None)),
         Cause::Inconclusive => {}
     }
+    out.extend(super::bounds::advice(case, f));
     out.extend(collect_missing(case, f));
     out
 }

@@ -1,6 +1,7 @@
 //! Diagnosis: cases × rules in parallel, then one place that weighs, then advice.
 
 pub mod advice;
+mod bounds;
 pub mod case;
 pub mod flags;
 pub mod rule;
@@ -27,7 +28,7 @@ pub fn diagnose(incident: &Incident) -> Verdict {
         not_evaluated.extend(n);
     }
     let findings = verdict::weigh(incident, &cases, testimonies);
-    Verdict { findings, not_evaluated: not_evaluated.into_iter().collect() }
+    Verdict { findings, not_evaluated: not_evaluated.into_iter().collect(), defects: rules::known_defects::notes(incident) }
 }
 
 fn hear(case: &Case<'_>) -> (Testimony, Vec<NotEvaluated>) {

@@ -148,12 +148,35 @@ pub struct NotEvaluated {
     pub need: String,
 }
 
+/// A published defect whose range holds a version of this bundle.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DefectNote {
+    /// Issue or change in the project's tracker.
+    pub reference: String,
+    /// `kubelet`, `containerd` or `kernel`.
+    pub component: String,
+    pub version: String,
+    /// The node that runs it.
+    pub node: String,
+    pub what: String,
+    /// How far the report is to be believed, in words.
+    pub credibility: String,
+    /// Evidence without which it is only a version that fits.
+    pub needs: String,
+    /// That evidence is in the bundle.
+    pub found: bool,
+    /// It was counted as evidence for a cause; an unconfirmed report never is.
+    pub used: bool,
+}
+
 /// The outcome of a diagnosis.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Verdict {
     /// Best first.
     pub findings: Vec<Finding>,
     pub not_evaluated: Vec<NotEvaluated>,
+    /// Published defects that fit the versions here and bear on what happened.
+    pub defects: Vec<DefectNote>,
 }
 
 impl Verdict {

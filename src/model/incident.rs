@@ -153,6 +153,28 @@ pub struct Difference {
     pub reason: String,
 }
 
+/// One death of a node service in its own cgroup, with what led to it and what followed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AgentCycle {
+    /// The node.
+    pub owner: Owner,
+    /// `kubelet`, `containerd`, …
+    pub service: String,
+    /// In the order they happened.
+    pub stages: Vec<AgentStage>,
+    /// `re-oom`, `recovery`, or `open` where the evidence ends too early to tell.
+    pub outcome: &'static str,
+}
+
+/// `pre-oom`, `active`, `reconciliation`, `recovery` or `re-oom`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentStage {
+    pub kind: &'static str,
+    pub at: When,
+    pub says: String,
+    pub cites: Vec<Cite>,
+}
+
 /// Why two names are the same thing; shown in the report.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Join {
@@ -188,6 +210,7 @@ pub struct Incident {
     pub trees: Vec<PlacedTree>,
     pub timeline: Vec<TimelineEntry>,
     pub ledger: Vec<LedgerRow>,
+    pub agent_cycles: Vec<AgentCycle>,
     pub joins: Vec<Join>,
     /// When the bundle was captured, as far as it can be solved.
     pub capture: Option<When>,

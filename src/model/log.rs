@@ -21,6 +21,8 @@ pub enum LogPattern {
     TaskOom,
     /// kubelet: container died (PLEG).
     ContainerDied,
+    /// kubelet: the pods it was given, many at once when it starts.
+    PodsListed,
     /// PLEG unhealthy, reconciliation trouble.
     PlegUnhealthy,
     /// systemd: a unit was OOM-killed.
@@ -59,6 +61,7 @@ impl LogPattern {
             LogPattern::Eviction => "eviction",
             LogPattern::TaskOom => "task-oom",
             LogPattern::ContainerDied => "container-died",
+            LogPattern::PodsListed => "pods-listed",
             LogPattern::PlegUnhealthy => "pleg-unhealthy",
             LogPattern::UnitOomKilled => "unit-oom-killed",
             LogPattern::UserspaceOomd => "userspace-oomd",

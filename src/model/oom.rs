@@ -47,6 +47,10 @@ impl KillKind {
     }
 }
 
+/// Processes that keep a node running, by the name the kernel prints: what dies of them is no workload's.
+pub const NODE_AGENTS: [&str; 10] =
+    ["kubelet", "containerd", "crio", "dockerd", "k3s-server", "k3s-agent", "k3s", "rke2", "hyperkube", "cri-dockerd"];
+
 /// `constraint=` of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

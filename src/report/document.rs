@@ -2,7 +2,7 @@
 //! from the JSON alone. Composed by `pipeline::compose` from the incident and its verdict; writers only print it.
 
 use crate::model::delta::Delta;
-use crate::model::finding::{Advice, Culprit, NotEvaluated, Trigger};
+use crate::model::finding::{Advice, Culprit, DefectNote, NotEvaluated, Trigger};
 use crate::model::{Owner, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,6 +31,12 @@ pub struct ReportDoc {
     pub artifacts: Vec<Value>,
     pub coverage: Vec<CoverageDoc>,
     pub not_evaluated: Vec<NotEvaluated>,
+    /// Published defects that fit the versions here, with the evidence they need.
+    #[serde(default)]
+    pub known_defects: Vec<DefectNote>,
+    /// Deaths of node services, stage by stage.
+    #[serde(default)]
+    pub agent_cycles: Vec<CycleDoc>,
     /// Why names were taken to be the same thing.
     pub joins: Vec<JoinDoc>,
     /// Clocks or sources that contradict each other.
@@ -205,6 +211,25 @@ pub struct LedgerDoc {
     /// Why the counts differ.
     #[serde(default)]
     pub differences: Vec<DifferenceDoc>,
+    pub says: String,
+    pub evidence: Vec<EvidenceRef>,
+}
+
+/// One death of a node service: what led to it, what followed, how it ended.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CycleDoc {
+    pub owner: Owner,
+    pub service: String,
+    /// `re-oom`, `recovery` or `open`.
+    pub outcome: String,
+    pub stages: Vec<StageDoc>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StageDoc {
+    /// `pre-oom`, `active`, `reconciliation`, `recovery` or `re-oom`.
+    pub kind: String,
+    pub time: Span,
     pub says: String,
     pub evidence: Vec<EvidenceRef>,
 }

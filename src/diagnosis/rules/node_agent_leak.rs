@@ -1,11 +1,12 @@
 //! Claims: a node service (kubelet, container runtime, another daemon) grows, not a workload. Mechanism: the service has a
 //! cgroup of its own with a limit (systemd `MemoryMax`), or its RSS rises day by day at a constant pod count. Refuted by: a
-//! kill in the service's cgroup without any growth before.
+//! kill in the service's cgroup without any growth before, and by a report of the whole node in whose task table the
+//! service is small: then it was a victim of the workloads.
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
-use crate::model::oom::KillKind;
+use crate::model::oom::{KillKind, LimitLevel, NODE_AGENTS, Task};
 use crate::model::quantity::{human, human_bytes};
 use crate::model::trend::TrendVerdict;
 
@@ -31,10 +32,20 @@ impl Rule for NodeAgentLeak {
                 Strength::Strong,
                 "Kernel",
                 cites,
-                format!("{comm} was killed {} times in its own cgroup{limit}; pods were not touched", kills.len()),
+                format!(
+                    "{comm} was killed {} {} in its own cgroup{limit}; pods were not touched",
+                    kills.len(),
+                    if kills.len() == 1 { "time" } else { "times" }
+                ),
             );
             out.culprit(Cause::NodeAgentLeak, "process", comm, None, None);
         }
+        for c in case.incident.agent_cycles.iter().filter(|c| c.owner.node == case.owner.node && c.stages.len() > 1) {
+            let stages: Vec<String> = c.stages.iter().map(|s| format!("{}: {}", s.kind, s.says)).collect();
+            let cites = c.stages.iter().filter(|s| s.kind != "active").flat_map(|s| s.cites.iter().cloned()).take(6).collect();
+            out.supports(Cause::NodeAgentLeak, Strength::Moderate, "Logs", cites, format!("cycle of {}: {}", c.service, stages.join(" → ")));
+        }
+        self.share(case, out);
         // A trend of the node itself has no container; a service's has its name.
         for t in case.trends.iter().filter(|t| t.verdict == TrendVerdict::Leak) {
             let Some(service) = t.owner.container.as_deref() else { continue };
@@ -51,6 +62,31 @@ impl Rule for NodeAgentLeak {
             if kills.is_empty() {
                 out.culprit(Cause::NodeAgentLeak, "process", service, None, None);
             }
+        }
+    }
+}
+
+impl NodeAgentLeak {
+    /// What the services held when the whole node ran out: the task table tells a culprit from a victim.
+    fn share(&self, case: &Case<'_>, out: &mut Witness<'_>) {
+        let Some(r) = case.reports().filter(|r| r.what.limit_level == Some(LimitLevel::Node) && r.what.tasks.len() > 1).last() else { return };
+        let size = |t: &Task| t.rss_bytes.unwrap_or(0);
+        let total: u64 = r.what.tasks.iter().map(size).fold(0, u64::saturating_add);
+        let Some(agent) = r.what.tasks.iter().filter(|t| NODE_AGENTS.contains(&t.comm.as_str())).max_by_key(|t| size(t)) else { return };
+        let largest = r.what.tasks.iter().map(size).max().unwrap_or(0);
+        let (held, share) = (size(agent) as f64, size(agent) as f64 / total.max(1) as f64);
+        let says = format!(
+            "when the whole node ran out, {} held {} of the {} in the kernel's task table ({:.0} %)",
+            agent.comm,
+            human(held),
+            human(total as f64),
+            share * 100.0
+        );
+        if size(agent) == largest && share >= 0.3 {
+            out.supports(Cause::NodeAgentLeak, Strength::Strong, "Kernel", vec![r.cite.clone()], says);
+            out.culprit(Cause::NodeAgentLeak, "process", &agent.comm, None, Some(share));
+        } else if share < 0.1 {
+            out.contradicts(Cause::NodeAgentLeak, Strength::Strong, "Kernel", vec![r.cite.clone()], says);
         }
     }
 }

@@ -37,6 +37,8 @@ const WORDS: &[&str] = &[
     "OOM",
     "tasks/oom",
     "ContainerDied",
+    "SyncLoop ADD",
+    "SyncLoop (ADD",
     "PLEG is not",
     "evict",
     "Evict",

@@ -180,6 +180,14 @@ fn runtime(text: &[u8]) -> Option<Word> {
     w.who.container_id.is_some().then_some(w)
 }
 
+/// `"SyncLoop ADD" source="api" pods=["a/b","c/d"]`, or `SyncLoop (ADD, "api"): "b_a(uid), d_c(uid)"`: several pods at once
+/// are what a kubelet is given when it starts.
+fn listed(text: &[u8]) -> Option<Word> {
+    let rest = text.get(find(text, b"pods=[").or_else(|| find(text, b"): \""))?..)?;
+    let n = memchr::memchr_iter(b',', rest).count() + 1;
+    (n >= 2).then(|| Word { numbers: vec![("pods", n as f64)], ..word(LogPattern::PodsListed) })
+}
+
 fn kubelet(text: &[u8]) -> Option<Word> {
     let pattern = if has(text, "viction manager") || has(text, "vict pod(s)") || has(text, "ranked for eviction") {
         // Housekeeping that repeats every ten seconds says nothing.
@@ -195,6 +203,8 @@ fn kubelet(text: &[u8]) -> Option<Word> {
         acts.iter().any(|a| has(text, a)).then_some(LogPattern::Eviction)?
     } else if has(text, "ContainerDied") {
         LogPattern::ContainerDied
+    } else if has(text, "SyncLoop ADD") || has(text, "SyncLoop (ADD") {
+        return listed(text);
     } else if has(text, "PLEG is not healthy") {
         LogPattern::PlegUnhealthy
     } else if has(text, "System OOM encountered") || has(text, "SystemOOM") {

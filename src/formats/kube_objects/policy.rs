@@ -41,6 +41,9 @@ pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>, kind: &str) {
     for (key, part) in [("used", v.at(&["status", "used"])), ("recommendation", v.at(&["status", "recommendation"]))] {
         flatten(part, key, &mut values);
     }
+    if let Some(allowed) = v.at(&["status", "disruptionsAllowed"]).owned() {
+        values.insert("disruptionsAllowed".into(), allowed);
+    }
     let namespace = meta.get("namespace").owned();
     let who = Claim { namespace: namespace.as_deref().map(Into::into), ..Claim::default() };
     let cite = x.cite(meta.place("name").unwrap_or_default());
@@ -54,10 +57,12 @@ fn flatten(root: &Value<'_>, prefix: &str, out: &mut BTreeMap<String, String>) {
     while let Some((path, v)) = open.pop() {
         let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         match v {
-            Value::Text(t) if out.len() < VALUES_MAX && !path.is_empty() => drop(out.insert(path, t.to_string())),
+            Value::Text(t) if out.len() < VALUES_MAX && !path.is_empty() => drop(out.entry(path).or_insert_with(|| t.to_string())),
             Value::Map(m) => open.extend(m.iter().filter(|e| e.key != "selector").map(|e| (below(&e.key), &e.value))),
             Value::Seq(s) => open.extend(s.iter().enumerate().map(|(n, (_, e))| {
-                let named = ["containerName", "type", "name"].iter().find_map(|k| e.get(k).text());
+                // Metrics of an autoscaler all have the type Resource; what they measure tells them apart.
+                let measured = ["resource", "containerResource"].iter().find_map(|k| e.at(&[k, "name"]).text());
+                let named = measured.or_else(|| ["containerName", "type", "name"].iter().find_map(|k| e.get(k).text()));
                 (below(named.unwrap_or(&n.to_string())), e)
             })),
             _ => {}

@@ -9,7 +9,7 @@ mod trends;
 use super::document::*;
 use super::{flamegraph, inspect};
 use crate::model::finding::{Evidence, Finding, Stance, Verdict};
-use crate::model::incident::{Kill, PlacedTree};
+use crate::model::incident::{AgentCycle, AgentStage, Kill, PlacedTree};
 use crate::model::{Incident, Timestamp, When};
 use evidence::Numbering;
 use serde_json::{Value, json};
@@ -72,6 +72,8 @@ pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
         artifacts: inspect::artifacts::section(incident),
         coverage: coverage::coverage(incident, verdict.findings.first()),
         not_evaluated: not_evaluated(verdict),
+        known_defects: verdict.defects.clone(),
+        agent_cycles: incident.agent_cycles.iter().map(|c| cycle(c, &numbering)).collect(),
         joins: incident.joins.iter().map(|j| JoinDoc { left: j.left.clone(), right: j.right.clone(), reason: j.reason.clone() }).collect(),
         contradictions: incident.contradictions.iter().map(|(says, cite)| numbering.unnumbered(cite, says)).collect(),
         charts: charts::charts(incident, verdict.findings.first()),
@@ -168,6 +170,21 @@ fn kill(incident: &Incident, k: &Kill, numbering: &mut Numbering<'_>) -> KillDoc
         evidence: k.evidence.iter().map(|(c, says)| numbering.unnumbered(c, says)).collect(),
         against: k.against.iter().map(|(c, says)| numbering.unnumbered(c, says)).collect(),
         budget: k.report.and_then(|r| incident.oom_reports.get(r)).map(|r| budget(&r.what)).unwrap_or_default(),
+    }
+}
+
+fn cycle(c: &AgentCycle, numbering: &Numbering<'_>) -> CycleDoc {
+    let stage = |s: &AgentStage| StageDoc {
+        kind: s.kind.into(),
+        time: span(s.at),
+        says: s.says.clone(),
+        evidence: s.cites.iter().map(|c| numbering.unnumbered(c, &s.says)).collect(),
+    };
+    CycleDoc {
+        owner: c.owner.clone(),
+        service: c.service.clone(),
+        outcome: c.outcome.into(),
+        stages: c.stages.iter().map(stage).collect(),
     }
 }
 

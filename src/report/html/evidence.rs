@@ -20,6 +20,8 @@ pub fn section(v: &View<'_>) -> Markup {
         }
         (contradictions(v))
         (ledger(v))
+        (cycles(v))
+        (defects(v))
         (others(v))
     };
     row("evidence", "Evidence chain", "Each claim links to the bytes it was read from.", &body)
@@ -148,6 +150,47 @@ fn ledger(v: &View<'_>) -> Markup {
                 }
             }))
             (more(all.len().saturating_sub(v.caps.rows), "container"))
+        }
+    }
+}
+
+fn cycles(v: &View<'_>) -> Markup {
+    let all = &v.doc.agent_cycles;
+    html! {
+        @if !all.is_empty() {
+            h3 class="sub" { "Deaths of node services, stage by stage" }
+            @for c in all.iter().take(v.caps.rows) {
+                details open[all.len() <= 3] {
+                    summary { code { (v.text(&c.service)) } " on " (escape::middle(&c.owner.label(), 60)) ": " (v.text(match c.outcome.as_str() { "re-oom" => "killed again", "recovery" => "recovered", _ => "the evidence ends too early to tell" })) }
+                    ol class="plain" { @for s in &c.stages { li {
+                        b { (v.text(&s.kind)) } " " span class="dim" { (when::span(&s.time, None)) } ": " (v.prose(&s.says)) " "
+                        @for e in s.evidence.iter().take(3) { (v.links.source(e)) " " }
+                    } } }
+                }
+            }
+            (more(all.len().saturating_sub(v.caps.rows), "death"))
+        }
+    }
+}
+
+fn defects(v: &View<'_>) -> Markup {
+    let all = &v.doc.known_defects;
+    html! {
+        @if !all.is_empty() {
+            h3 class="sub" { "Published defects that fit these versions" }
+            (scroll("Table of known defects", &html! {
+                table {
+                    thead { tr { th scope="col" { "Defect" } th scope="col" { "Node, version" } th scope="col" { "What it does" } th scope="col" { "Credibility" } th scope="col" { "Needs, and whether it is here" } } }
+                    tbody { @for d in all.iter().take(v.caps.rows) { tr {
+                        th scope="row" class="mono" { (v.text(&d.reference)) }
+                        td { (v.text(&d.node)) " " span class="dim" { (v.text(&d.component)) " " (v.text(&d.version)) } }
+                        td { (v.prose(&d.what)) }
+                        td { (v.text(&d.credibility)) @if d.used { br; span class="dim" { "counted as evidence" } } }
+                        td { (v.prose(&d.needs)) ": " (if d.found { "found" } else { "not found" }) }
+                    } } }
+                }
+            }))
+            (more(all.len().saturating_sub(v.caps.rows), "defect"))
         }
     }
 }

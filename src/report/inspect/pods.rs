@@ -52,7 +52,8 @@ fn pod(incident: &Incident, placed: &Placed<PodState>) -> Value {
 }
 
 fn container(c: &ContainerState) -> Value {
-    let env: Map<String, Value> = c.env.iter().map(|(k, v)| (k.clone(), json!(shown(v)))).collect();
+    // Values leave the program only through `redact`, which knows what of them may be read.
+    let env: Map<String, Value> = c.env.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
     json!({
         "name": c.name,
         "kind": c.kind,
@@ -78,38 +79,4 @@ fn container(c: &ContainerState) -> Value {
 
 fn last(r: &ContainerRun) -> Value {
     json!({"state": r.state, "reason": r.reason, "exit_code": r.exit_code, "signal": r.signal, "started": r.started, "finished": r.finished})
-}
-
-/// What may be shown of an environment value: references, numbers with units and flags that size a runtime.
-/// Everything else is hidden word by word.
-fn shown(value: &str) -> String {
-    if value.is_empty() || value.starts_with("<set to ") {
-        return value.to_owned();
-    }
-    value.split_whitespace().map(|w| if sizes_a_runtime(w) { w } else { "***" }).collect::<Vec<_>>().join(" ")
-}
-
-/// `-Xmx512m`, `-XX:MaxRAMPercentage=75`, `--max-old-space-size=768`, `512MiB`, `0.9`: never a secret.
-fn sizes_a_runtime(word: &str) -> bool {
-    const FLAGS: [&str; 7] =
-        ["-Xm", "-Xss", "-XX:", "--max-old-space-size=", "--max-semi-space-size=", "--max_old_space_size=", "--heapsnapshot-"];
-    if FLAGS.iter().any(|f| word.starts_with(f)) {
-        return true;
-    }
-    let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = word.get(digits.len()..).unwrap_or("");
-    let number = !digits.is_empty() && digits.len() <= 14 && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
-    number && matches!(unit, "" | "k" | "K" | "m" | "M" | "g" | "G" | "Ki" | "Mi" | "Gi" | "KiB" | "MiB" | "GiB" | "KB" | "MB" | "GB" | "B")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shown;
-
-    #[test]
-    fn sizes_are_shown_and_secrets_are_not() {
-        assert_eq!(shown("-Xms256m -Xmx512m -Dpassword=hunter2"), "-Xms256m -Xmx512m ***");
-        assert_eq!(shown("512MiB"), "512MiB");
-        assert_eq!(shown("s3cr3t"), "***");
-    }
 }

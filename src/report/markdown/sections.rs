@@ -25,6 +25,7 @@ pub fn all(doc: &ReportDoc) -> Vec<Section> {
         Section { name: "coverage", text: coverage(doc) },
         Section { name: "other findings", text: others(doc) },
         Section { name: "kills", text: kills(doc) },
+        Section { name: "node services", text: node_services(doc) },
         Section { name: "events in order", text: events(doc) },
         Section { name: "problems while reading", text: problems(doc) },
         Section { name: "raw excerpts", text: excerpts(doc) },
@@ -283,6 +284,41 @@ fn kills(doc: &ReportDoc) -> String {
             out.push_str(&row(&[who(&l.owner), counts.join(", "), prose(&l.says, true)]));
         }
         out.push_str(&more(doc.ledger.len().saturating_sub(20), "container"));
+    }
+    out
+}
+
+/// Deaths of node services by stage, and the published defects that fit the versions.
+fn node_services(doc: &ReportDoc) -> String {
+    let mut out = String::new();
+    if !doc.agent_cycles.is_empty() {
+        out.push_str("## Deaths of node services\n\n");
+        out.push_str(&heading(&["Service", "Stage", "Time (UTC)", "What"]));
+        for (c, s) in doc.agent_cycles.iter().flat_map(|c| c.stages.iter().map(move |s| (c, s))).take(40) {
+            let at = s.evidence.first().map_or(String::new(), |e| {
+                format!(" ({}{})", code(&e.artifact), e.line.map_or(String::new(), |l| format!(":{l}")))
+            });
+            out.push_str(&row(&[
+                format!("{} {}", code(&c.service), who(&c.owner)),
+                prose(&s.kind, true),
+                when::span(&s.time, None),
+                format!("{}{at}", prose(&s.says, true)),
+            ]));
+        }
+    }
+    if !doc.known_defects.is_empty() {
+        out.push_str("\n**Published defects that fit these versions**\n\n");
+        out.push_str(&heading(&["Defect", "Node, version", "What it does", "Credibility", "Needs"]));
+        for d in doc.known_defects.iter().take(30) {
+            out.push_str(&row(&[
+                code(&d.reference),
+                format!("{} {} {}", prose(&d.node, true), prose(&d.component, true), prose(&d.version, true)),
+                prose(&d.what, true),
+                format!("{}{}", prose(&d.credibility, true), if d.used { ", counted as evidence" } else { "" }),
+                format!("{}: {}", prose(&d.needs, true), if d.found { "found" } else { "not found" }),
+            ]));
+        }
+        out.push_str(&more(doc.known_defects.len().saturating_sub(30), "defect"));
     }
     out
 }

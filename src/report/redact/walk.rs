@@ -143,6 +143,8 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
         artifacts,
         coverage,
         not_evaluated,
+        known_defects,
+        agent_cycles,
         joins,
         contradictions,
         charts,
@@ -211,6 +213,16 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
     }
     for CoverageDoc { source, status: _, found, settles, command } in coverage {
         strings(r, [source, found, settles].into_iter().chain(command));
+    }
+    for d in known_defects {
+        strings(r, [&mut d.node, &mut d.version]);
+    }
+    for c in agent_cycles {
+        owner(r, &mut c.owner);
+        for s in &mut c.stages {
+            r.string(&mut s.says);
+            evidence(r, &mut s.evidence);
+        }
     }
     for NotEvaluated { rule: _, need } in not_evaluated {
         r.string(need);
