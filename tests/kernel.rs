@@ -5,6 +5,7 @@ use postmem::formats::{FORMATS, Format, Head, Input, Match, Open};
 use postmem::model::oom::OomKill;
 use postmem::model::{ArtifactId, Claim, Facts, Observation, RawTime};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
@@ -59,6 +60,42 @@ fn essence(k: &Observation<OomKill>) -> OomKill {
 fn all_renderings_of_one_boot_give_the_same_kills() {
     let all = carriers();
     assert!(all.len() >= 30, "{} carriers", all.len());
+    // The sixteen output modes of journalctl, dmesg in all its forms, the kernel's own device, two syslogs, collectors.
+    let modes = [
+        "short",
+        "short-full",
+        "short-iso",
+        "short-iso-precise",
+        "short-precise",
+        "short-monotonic",
+        "short-delta",
+        "short-unix",
+        "verbose",
+        "export",
+        "json",
+        "json-pretty",
+        "json-sse",
+        "json-seq",
+        "cat",
+        "with-unit",
+        "short-nohost",
+        "dmesg",
+        "dmesg-r",
+        "dmesg-T",
+        "dmesg-T-german",
+        "dmesg-iso",
+        "dmesg-x",
+        "dmesg-json",
+        "kmsg",
+        "rsyslog",
+        "rsyslog-5424",
+        "console",
+        "kubectl-prefix",
+        "cloud",
+    ];
+    for mode in modes {
+        assert!(all.iter().any(|(name, _)| *name == format!("{mode}.txt")), "{mode}");
+    }
     let reference = read(&all.iter().find(|c| c.0 == "dmesg.txt").unwrap().1);
     let want: Vec<OomKill> = reference.kills.iter().map(essence).collect();
     assert_eq!(want.len(), 2);
@@ -118,25 +155,83 @@ fn stamps_are_the_same_instant_wherever_they_hold_a_date_and_a_zone() {
     }
 }
 
+/// What a file says, as strings that a damaged copy may lack but never change.
+fn told(f: &Facts) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for k in &f.kills {
+        let first = k.what.victims.first().cloned().unwrap_or_default();
+        let pid = first.pid.unwrap_or(0);
+        let mut say = |what: &str, value: String| out.extend([format!("{pid} {what} {value}")]);
+        say("at", format!("{:?}", k.at));
+        for v in &k.what.victims {
+            let given = |b: Option<u64>| b.map_or(String::new(), |b| b.to_string());
+            for (what, value) in [
+                ("comm", v.comm.clone().unwrap_or_default()),
+                ("uid", given(v.uid.map(u64::from))),
+                ("vm", given(v.total_vm_bytes)),
+                ("anon", given(v.anon_rss_bytes)),
+                ("file", given(v.file_rss_bytes)),
+                ("shmem", given(v.shmem_rss_bytes)),
+                ("tables", given(v.pgtables_bytes)),
+                ("adj", v.oom_score_adj.map_or(String::new(), |a| a.to_string())),
+            ] {
+                if !value.is_empty() {
+                    say(what, value);
+                }
+            }
+        }
+        let o = &k.what;
+        o.limit_bytes.into_iter().for_each(|b| say("limit", b.to_string()));
+        o.usage_bytes.into_iter().for_each(|b| say("usage", b.to_string()));
+        o.oom_memcg.iter().for_each(|p| say("memcg", p.clone()));
+        o.task_memcg.iter().for_each(|p| say("task memcg", p.clone()));
+        o.memcg_stats.iter().for_each(|(key, v)| say(key, v.to_string()));
+        o.tasks.iter().for_each(|t| say("task", format!("{t:?}")));
+    }
+    out.extend(f.logs.iter().map(|l| format!("{:?} {}", l.what.pattern, l.what.text)));
+    out
+}
+
 #[test]
 fn a_cut_file_gives_no_fact_that_the_whole_file_lacks() {
     for (name, bytes) in carriers() {
-        let whole: Vec<OomKill> = read(&bytes).kills.iter().map(essence).collect();
+        let whole = read(&bytes);
+        let all = told(&whole);
         for i in 0..64 {
-            let cut = bytes.len() * i / 64;
-            let part = read(bytes.get(..cut).unwrap());
-            assert!(part.kills.len() <= whole.len(), "{name} cut at {cut}");
-            for (k, w) in part.kills.iter().map(essence).zip(&whole) {
-                // A report may be thinner, never different.
-                let (a, b) = (&k.victims[0], &w.victims[0]);
-                assert_eq!((a.pid, &a.comm), (b.pid, &b.comm), "{name} cut at {cut}");
-                assert!(a.anon_rss_bytes.is_none() || a.total_vm_bytes == b.total_vm_bytes, "{name} cut at {cut}");
-                assert!(k.limit_bytes.is_none() || k.limit_bytes == w.limit_bytes, "{name} cut at {cut}");
-                assert!(k.memcg_stats.iter().all(|(key, v)| w.memcg_stats.get(key) == Some(v)), "{name} cut at {cut}");
-                assert!(k.tasks.len() <= w.tasks.len(), "{name} cut at {cut}");
+            // Also between the sixty-fourths: in the middle of figures and names.
+            for shift in [0, 3, 11] {
+                let cut = (bytes.len() * i / 64 + shift).min(bytes.len());
+                let part = read(bytes.get(..cut).unwrap());
+                let new: Vec<String> = told(&part).difference(&all).cloned().collect();
+                // A report that lost its last line is dated by the line before it.
+                let new: Vec<&String> = new.iter().filter(|n| !n.contains(" at ")).collect();
+                assert!(new.is_empty(), "{name} cut at {cut}: {new:?}");
+                assert!(part.kills.len() <= whole.kills.len(), "{name} cut at {cut}");
             }
         }
     }
+}
+
+#[test]
+fn a_last_line_without_its_end_is_reported_and_its_last_figure_is_not_used() {
+    let line = "[  100.000001] Memory cgroup out of memory: Killed process 42 (worker) total-vm:8888kB, anon-rss:4444kB, file-rss:10kB, shmem-rss:20kB, UID:7 pgtables:52kB oom_score_adj:985";
+    for cut in 0..line.len() {
+        let facts = read(line.get(..cut).unwrap().as_bytes());
+        let told = facts.diagnostics.iter().any(|d| d.code == "truncated");
+        assert!(told || line.get(..cut).unwrap().trim().is_empty(), "cut at {cut}");
+        for k in &facts.kills {
+            let v = &k.what.victims[0];
+            assert_eq!((v.pid, v.comm.as_deref()), (Some(42), Some("worker")), "cut at {cut}");
+            for (got, want) in
+                [(v.anon_rss_bytes, 4444 << 10), (v.file_rss_bytes, 10 << 10), (v.shmem_rss_bytes, 20 << 10), (v.pgtables_bytes, 52 << 10)]
+            {
+                assert!(got.is_none_or(|g| g == want), "cut at {cut}: {got:?}");
+            }
+            assert_eq!(v.oom_score_adj, None, "cut at {cut}");
+        }
+    }
+    assert_eq!(read(line.as_bytes()).kills.len(), 1, "every figure but the last is bounded by what follows it");
+    assert_eq!(read(format!("{line}\n").as_bytes()).kills[0].what.victims[0].oom_score_adj, Some(985));
 }
 
 /// A small deterministic generator (xorshift), so that a failure can be repeated.
@@ -210,4 +305,79 @@ fn a_storm_without_victims_is_one_line_and_lost_reports_are_kills() {
     assert_eq!(facts.kills.len(), 1);
     assert!(facts.kills[0].what.report_lost && facts.kills[0].what.limit_level.is_none());
     assert_eq!(facts.logs[0].what.numbers, [("lost", 3.0)]);
+}
+
+fn killed(second: u32, pid: u32, pod: char) -> String {
+    let p = format!(
+        "/kubepods/burstable/pod{pod}{pod}{pod}{pod}{pod}{pod}{pod}{pod}-0000-4000-8000-000000000000/{}",
+        pod.to_string().repeat(64)
+    );
+    [
+        "memory: usage 1024kB, limit 1024kB, failcnt 3".to_owned(),
+        format!("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg={p},task_memcg={p},task=w,pid={pid},uid=0"),
+        format!("Memory cgroup out of memory: Killed process {pid} (w) total-vm:9kB, anon-rss:8kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:4kB oom_score_adj:900"),
+    ]
+    .map(|text| format!("2026-03-04T05:06:{second:02}+0000 n1 kernel: {text}\n"))
+    .concat()
+}
+
+#[test]
+fn what_a_late_journal_read_is_older_than_its_stamp() {
+    let late = |log: &str| read(log.as_bytes()).kills.iter().map(|k| k.what.read_late).collect::<Vec<_>>();
+    // Two cgroups in the second with which the log begins, and one kill later.
+    assert_eq!(late(&(killed(7, 10, 'a') + &killed(7, 11, 'b') + &killed(40, 12, 'c'))), [true, true, false]);
+    // One cgroup that loses two processes at once is no sign of it.
+    assert_eq!(late(&(killed(7, 10, 'a') + &killed(7, 11, 'a') + &killed(40, 12, 'c'))), [false, false, false]);
+    // Up to the journal's own word that it began, one kill is enough; after it, none is late.
+    let began = "2026-03-04T05:06:08+0000 n1 systemd-journald[99]: Journal started\n";
+    assert_eq!(late(&(killed(7, 10, 'a') + began + &killed(8, 12, 'c'))), [true, false]);
+}
+
+#[test]
+fn a_zone_word_of_several_meanings_is_told_and_spans_them() {
+    let log = killed(7, 10, 'a').replace("2026-03-04T05:06:07+0000", "Wed 2026-03-04 05:06:07 CST");
+    let facts = read(log.as_bytes());
+    assert!(facts.diagnostics.iter().any(|d| d.code == "ambiguous-zone"));
+    let RawTime::SomeZone { offsets, .. } = facts.kills[0].at else { panic!("{:?}", facts.kills[0].at) };
+    assert!(offsets.contains(&-21_600) && offsets.contains(&28_800));
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("node.log"), &log).unwrap();
+    let path = [dir.path().to_path_buf()];
+    let at = |tz: Option<&str>| {
+        let mut options = postmem::pipeline::Options::default();
+        options.correlate.tz = tz.map(str::to_owned);
+        postmem::pipeline::read(&path, &options).unwrap().kills[0].at.unwrap()
+    };
+    assert_eq!(at(None).width() / 3_600_000_000_000, 14, "from China's to America's");
+    assert!(at(Some("Asia/Shanghai")).width() <= 1_000_000_000);
+    assert_eq!(at(Some("Asia/Shanghai")).earliest.rfc3339(), "2026-03-03T21:06:07.000000Z");
+}
+
+#[test]
+fn kills_beyond_a_thousand_are_counted_per_cgroup_with_their_span() {
+    let mut log = String::new();
+    for i in 0..1_500u32 {
+        log += &killed(i / 60 % 60, 10_000 + i, if i % 2 == 0 { 'a' } else { 'b' });
+    }
+    let facts = read(log.as_bytes());
+    assert_eq!(facts.kills.len(), 1_024);
+    assert_eq!(facts.kills.iter().map(|k| k.what.count).sum::<u64>(), 1_500);
+    let folded: Vec<_> = facts.kills.iter().filter(|k| k.what.count > 1).collect();
+    assert_eq!(folded.iter().map(|k| k.what.count).collect::<Vec<_>>(), [239, 239]);
+    assert!(folded.iter().all(|k| k.what.last != RawTime::Absent));
+    assert_eq!(facts.diagnostics.iter().find(|d| d.code == "storm-folded").map(|d| d.count), Some(476));
+}
+
+#[test]
+fn kernel_memory_of_cgroup_v1_is_part_of_the_budget() {
+    let log = "[  100.000001] w invoked oom-killer: gfp_mask=0xd0, order=0, oom_score_adj=900\n\
+        [  100.000002] Task in /kubepods/podx killed as a result of limit of /kubepods/podx\n\
+        [  100.000003] memory: usage 102400kB, limit 102400kB, failcnt 3\n\
+        [  100.000004] memory+swap: usage 102400kB, limit 9007199254740988kB, failcnt 0\n\
+        [  100.000005] kmem: usage 71680kB, limit 9007199254740988kB, failcnt 0\n\
+        [  100.000006] Memory cgroup stats for /kubepods/podx: cache:1024KB rss:29696KB rss_huge:0KB mapped_file:0KB\n\
+        [  100.000007] Memory cgroup out of memory: Kill process 42 (w) score 900 or sacrifice child\n\
+        [  100.000008] Killed process 42 (w) total-vm:8888kB, anon-rss:4444kB, file-rss:10kB\n";
+    let budget = read(log.as_bytes()).kills[0].what.budget().unwrap();
+    assert_eq!((budget.other_kernel_bytes, budget.residual_bytes), (70 << 20, 0));
 }

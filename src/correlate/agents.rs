@@ -47,7 +47,8 @@ pub fn service(incident: &Incident, k: &Kill) -> String {
     let report = k.report.and_then(|r| incident.oom_reports.get(r));
     let path = report.and_then(|r| r.what.task_memcg.as_deref().or(r.what.oom_memcg.as_deref()));
     let unit = path.and_then(|p| p.split('/').filter_map(|s| s.strip_suffix(".service")).next_back());
-    let hint = || k.evidence.iter().find_map(|(c, _)| c.excerpt.split_whitespace().find_map(|w| w.strip_suffix(".service:")).map(str::to_owned));
+    let hint =
+        || k.evidence.iter().find_map(|(c, _)| c.excerpt.split_whitespace().find_map(|w| w.strip_suffix(".service:")).map(str::to_owned));
     unit.map(str::to_owned)
         .or_else(|| k.victims.first().and_then(|v| v.comm.clone()))
         .or_else(hint)
@@ -78,7 +79,9 @@ fn cycle(incident: &Incident, owner: &Owner, service: &str, at: When, k: &Kill, 
     let grows = incident.trends.iter().find(|t| {
         t.owner.pod.is_none()
             && t.owner.container.is_some()
-            && here(&t.owner) && t.verdict == TrendVerdict::Leak && names(&t.owner, service)
+            && here(&t.owner)
+            && t.verdict == TrendVerdict::Leak
+            && names(&t.owner, service)
     });
     if let Some(t) = grows {
         says.push(format!("its resident memory grew {}/h", human(t.slope.map_or(0.0, |s| s.mid))));
@@ -112,7 +115,12 @@ fn cycle(incident: &Incident, owner: &Owner, service: &str, at: When, k: &Kill, 
             e.what.reason == "NodeNotReady" && here(&e.owner) && e.at.is_known() && e.at.latest >= at.earliest && e.at.earliest <= end
         });
         let mut says = vec![format!("restarted {} after the kill", human_seconds(seconds(start.earliest.0, at.earliest.0)))];
-        for (n, what) in [(listed as usize, "pods listed anew"), (died.len(), "container deaths seen"), (probes.len(), "probes failed"), (slow, "slow relists")] {
+        for (n, what) in [
+            (listed as usize, "pods listed anew"),
+            (died.len(), "container deaths seen"),
+            (probes.len(), "probes failed"),
+            (slow, "slow relists"),
+        ] {
             if n > 0 {
                 says.push(format!("{n} {what} within {}", human_seconds(seconds(end.0, start.earliest.0))));
             }
@@ -128,7 +136,12 @@ fn cycle(incident: &Incident, owner: &Owner, service: &str, at: When, k: &Kill, 
     let last = last_word(incident, owner);
     let outcome = match next.filter(|n| n.earliest.0.saturating_sub(since.earliest.0) <= AGAIN) {
         Some(n) => {
-            stage("re-oom", n, vec![format!("killed again {} after the restart", human_seconds(seconds(n.earliest.0, since.earliest.0)))], Vec::new());
+            stage(
+                "re-oom",
+                n,
+                vec![format!("killed again {} after the restart", human_seconds(seconds(n.earliest.0, since.earliest.0)))],
+                Vec::new(),
+            );
             "re-oom"
         }
         None => match last.filter(|(w, _)| w.latest.0.saturating_sub(since.latest.0) >= STORM) {
@@ -181,7 +194,9 @@ fn started(incident: &Incident, owner: &Owner, service: &str, at: When, until: c
         incident
             .events
             .iter()
-            .filter(|e| e.what.reason == "Starting" && e.what.message.to_ascii_lowercase().contains("kubelet") && service.contains("kubelet"))
+            .filter(|e| {
+                e.what.reason == "Starting" && e.what.message.to_ascii_lowercase().contains("kubelet") && service.contains("kubelet")
+            })
             .filter(|e| e.owner.node == owner.node && e.at.is_known() && e.at.earliest >= at.earliest && e.at.earliest <= until)
             .map(|e| (e.at, e.cite.clone()))
             .next()

@@ -513,9 +513,8 @@ fn unit_kills(incident: &Incident, kills: &mut Vec<Kill>) {
             continue;
         }
         // Where the node's kernel log is there, it is the witness of record.
-        let recorded = |r: &Placed<OomKill>| {
-            r.cite.span.artifact == l.cite.span.artifact || l.owner.node.is_some() && r.owner.node == l.owner.node
-        };
+        let recorded =
+            |r: &Placed<OomKill>| r.cite.span.artifact == l.cite.span.artifact || l.owner.node.is_some() && r.owner.node == l.owner.node;
         if incident.oom_reports.iter().any(recorded) {
             continue;
         }

@@ -70,11 +70,10 @@ pub fn assemble(incident: &mut Incident) {
         let text = format!("{} captured{}", p.what.format, total.map_or(String::new(), |t| format!(", {}", human_bytes(t))));
         out.push(TimelineEntry { at: p.at, kind: "profile", owner: p.owner.clone(), text, cite: p.cite.clone() });
     }
-    for l in incident
-        .logs
-        .iter()
-        .filter(|l| l.at.is_known() && !matches!(l.what.pattern, LogPattern::GcReport | LogPattern::Note | LogPattern::ContainerDied | LogPattern::PodsListed))
-    {
+    for l in incident.logs.iter().filter(|l| {
+        l.at.is_known()
+            && !matches!(l.what.pattern, LogPattern::GcReport | LogPattern::Note | LogPattern::ContainerDied | LogPattern::PodsListed)
+    }) {
         out.push(TimelineEntry { at: l.at, kind: "log", owner: l.owner.clone(), text: l.what.text.clone(), cite: l.cite.clone() });
     }
     for c in &incident.agent_cycles {

@@ -43,11 +43,8 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
                 || p.what.values.get("minAvailable").is_some_and(|v| v == "100%")
                 || p.what.values.get("disruptionsAllowed").is_some_and(|v| v == "0");
             if strict {
-                let text = format!(
-                    "PodDisruptionBudget {} allows no disruption: a drain will wait for it ({}).",
-                    p.what.name,
-                    place(case, p)
-                );
+                let text =
+                    format!("PodDisruptionBudget {} allows no disruption: a drain will wait for it ({}).", p.what.name, place(case, p));
                 out.push(Advice { kind: "stop".into(), text, command: None });
             }
         }
@@ -87,7 +84,11 @@ fn limit_range(p: &Placed<SizingPolicy>, f: &Finding) -> Option<String> {
     let (limit, request) = (f.quantities.get("recommended_limit_bytes").copied()?, f.quantities.get("recommended_request_bytes").copied());
     let name = &p.what.name;
     if let Some(max) = bytes(&p.what, "limits.Container.max.memory").filter(|m| (*m as f64) < limit) {
-        return Some(format!("LimitRange {name} stops this limit: a container may have {} at most, {} is advised", human_bytes(max), human(limit)));
+        return Some(format!(
+            "LimitRange {name} stops this limit: a container may have {} at most, {} is advised",
+            human_bytes(max),
+            human(limit)
+        ));
     }
     if let Some(max) = bytes(&p.what, "limits.Pod.max.memory").filter(|m| (*m as f64) < limit) {
         return Some(format!("LimitRange {name} stops this limit: a whole pod may have {} at most", human_bytes(max)));
@@ -145,9 +146,8 @@ fn vertical(case: &Case<'_>, p: &Placed<SizingPolicy>, f: &Finding) -> Option<St
     let mode = p.what.values.get("updatePolicy.updateMode").map_or("Auto", String::as_str);
     let name = &p.what.name;
     let container = case.owner.container.as_deref().unwrap_or("*");
-    let of = |what: &str| {
-        [container, "*"].iter().find_map(|c| bytes(&p.what, &format!("resourcePolicy.containerPolicies.{c}.{what}.memory")))
-    };
+    let of =
+        |what: &str| [container, "*"].iter().find_map(|c| bytes(&p.what, &format!("resourcePolicy.containerPolicies.{c}.{what}.memory")));
     let target = [format!("recommendation.containerRecommendations.{container}.target.memory")].iter().find_map(|k| bytes(&p.what, k));
     if mode == "Off" {
         let t = target?;
@@ -212,7 +212,12 @@ mod tests {
             owner,
             also_owners: Vec::new(),
             sentence: String::new(),
-            quantities: [("recommended_limit_bytes", 600.0 * mib), ("recommended_request_bytes", 300.0 * mib), ("limit_bytes", 256.0 * mib)].into(),
+            quantities: [
+                ("recommended_limit_bytes", 600.0 * mib),
+                ("recommended_request_bytes", 300.0 * mib),
+                ("limit_bytes", 256.0 * mib),
+            ]
+            .into(),
             intervals: BTreeMap::new(),
             culprits: Vec::new(),
             trigger: None,

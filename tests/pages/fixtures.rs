@@ -388,6 +388,8 @@ pub fn rich() -> ReportDoc {
             coverage("Previous container logs", "missing", "", "what the program said before it died", Some("kubectl -n shop logs checkout-api-7d9f6b8c4-x2mqp -c app --previous > app.previous.log")),
             coverage("smaps_rollup", "missing", "", "native leak outside V8", Some("kubectl -n shop exec checkout-api-7d9f6b8c4-x2mqp -c app -- cat /proc/1/smaps_rollup > smaps_rollup")),
         ],
+        known_defects: Vec::new(),
+        agent_cycles: Vec::new(),
         not_evaluated: vec![NotEvaluated { rule: "native-growth".into(), need: "RSS and heap readings of one process".into() }],
         joins: vec![JoinDoc { left: "cgroup …/cri-containerd-5be1….scope".into(), right: "shop/checkout-api-7d9f6b8c4-x2mqp/app".into(), reason: "same container id".into() }],
         contradictions: vec![],

@@ -157,13 +157,7 @@ pub const DEFECTS: [Defect; 18] = [
         needs: Needed::Notices,
         what: "out-of-memory notices come many times over, reported for 1.2 and 1.4",
     },
-    kubelet(
-        "kubernetes/kubernetes#124716",
-        (1, 28, 0),
-        None,
-        Credibility::Historical,
-        "a plugin that is registered twice is kept twice",
-    ),
+    kubelet("kubernetes/kubernetes#124716", (1, 28, 0), None, Credibility::Historical, "a plugin that is registered twice is kept twice"),
     kubelet(
         "kubernetes/kubernetes#109103",
         (1, 18, 0),
@@ -235,14 +229,14 @@ fn found(incident: &Incident, node: &str, d: &Defect) -> bool {
     let evidence = match d.needs {
         Needed::Suffering => suffers(incident, node),
         Needed::Words(w) => named(incident, node, w).is_some(),
-        Needed::Notices => {
-            incident.ledger.iter().any(|r| {
-                r.differences.iter().any(|x| x.kind == "runtime-notice") && r.owner.node.as_deref().is_none_or(|n| n == node)
-            })
-        }
-        Needed::PlainError => incident.kills.iter().any(|k| {
-            k.report.is_some() && k.exit_code == Some(137) && k.owner.node.as_deref() == Some(node) && plain_error(incident, k)
-        }),
+        Needed::Notices => incident
+            .ledger
+            .iter()
+            .any(|r| r.differences.iter().any(|x| x.kind == "runtime-notice") && r.owner.node.as_deref().is_none_or(|n| n == node)),
+        Needed::PlainError => incident
+            .kills
+            .iter()
+            .any(|k| k.report.is_some() && k.exit_code == Some(137) && k.owner.node.as_deref() == Some(node) && plain_error(incident, k)),
     };
     let gate = match d.credibility {
         Credibility::NeedsGate(g) => named(incident, node, g).is_some(),
@@ -270,7 +264,8 @@ pub fn notes(incident: &Incident) -> Vec<DefectNote> {
             let Some(version) = version(&n.what, component) else { continue };
             for d in matching(component, version) {
                 let found = found(incident, &n.what.name, d);
-                if !found && !(component == "kubelet" && suffers(incident, &n.what.name)) {
+                let suffering = component == "kubelet" && suffers(incident, &n.what.name);
+                if !(found || suffering) {
                     continue;
                 }
                 let gate = if let Credibility::NeedsGate(g) = d.credibility { Some(g) } else { None };

@@ -43,7 +43,13 @@ impl Rule for NodeAgentLeak {
         for c in case.incident.agent_cycles.iter().filter(|c| c.owner.node == case.owner.node && c.stages.len() > 1) {
             let stages: Vec<String> = c.stages.iter().map(|s| format!("{}: {}", s.kind, s.says)).collect();
             let cites = c.stages.iter().filter(|s| s.kind != "active").flat_map(|s| s.cites.iter().cloned()).take(6).collect();
-            out.supports(Cause::NodeAgentLeak, Strength::Moderate, "Logs", cites, format!("cycle of {}: {}", c.service, stages.join(" → ")));
+            out.supports(
+                Cause::NodeAgentLeak,
+                Strength::Moderate,
+                "Logs",
+                cites,
+                format!("cycle of {}: {}", c.service, stages.join(" → ")),
+            );
         }
         self.share(case, out);
         // A trend of the node itself has no container; a service's has its name.
@@ -69,7 +75,9 @@ impl Rule for NodeAgentLeak {
 impl NodeAgentLeak {
     /// What the services held when the whole node ran out: the task table tells a culprit from a victim.
     fn share(&self, case: &Case<'_>, out: &mut Witness<'_>) {
-        let Some(r) = case.reports().filter(|r| r.what.limit_level == Some(LimitLevel::Node) && r.what.tasks.len() > 1).last() else { return };
+        let Some(r) = case.reports().filter(|r| r.what.limit_level == Some(LimitLevel::Node) && r.what.tasks.len() > 1).last() else {
+            return;
+        };
         let size = |t: &Task| t.rss_bytes.unwrap_or(0);
         let total: u64 = r.what.tasks.iter().map(size).fold(0, u64::saturating_add);
         let Some(agent) = r.what.tasks.iter().filter(|t| NODE_AGENTS.contains(&t.comm.as_str())).max_by_key(|t| size(t)) else { return };

@@ -4,6 +4,7 @@
 //! imitates a key (an environment value, an argument) stays a value. A termination message is the one text that kubectl
 //! prints without indentation; it ends where the rest of its state follows in full.
 
+use super::object;
 use super::paste::Row;
 use crate::model::pod::{ContainerKind, ContainerRun, ContainerState, Resources, bare_container_id};
 use crate::model::quantity::{parse_bytes, parse_cpu_millis};
@@ -192,10 +193,14 @@ fn state(rows: &[Row<'_>], mut at: usize, child: Option<usize>, run: &mut Contai
             Some(("Reason", v)) if run.reason.is_none() => run.reason = some(v),
             Some(("Message", v)) => {
                 let end = (at + 1..rows.len()).find(|&n| state_tail(rows, n, child).is_some());
-                let Some(end) = end else {
+                // Where a whole pod stands before that end, and the end is of a state of that pod, this state's own end
+                // was damaged: the pod is not part of the message.
+                let next = object::next_pod(rows.get(..end.unwrap_or(rows.len())).unwrap_or(rows), at + 1);
+                let damaged = next.filter(|&n| end.is_none_or(|e| n < e && headed(rows, n..e, child)));
+                let (Some(end), None) = (end, damaged) else {
                     // Cut inside the message: nothing that follows is certain to be kubectl's own.
                     run.message = some(v);
-                    return (rows.len(), true);
+                    return (damaged.unwrap_or(rows.len()), true);
                 };
                 let lines = rows.get(at + 1..end).unwrap_or(&[]).iter().map(|r| r.text());
                 run.message = Some(std::iter::once(v).chain(lines).collect::<Vec<_>>().join("\n").trim_end().to_owned());
@@ -206,6 +211,13 @@ fn state(rows: &[Row<'_>], mut at: usize, child: Option<usize>, run: &mut Contai
         at += 1;
     }
     (at, false)
+}
+
+/// A `State:` or `Last State:` within the rows, one step out from `child`: what ends below it is its own.
+fn headed(rows: &[Row<'_>], range: std::ops::Range<usize>, child: usize) -> bool {
+    let rows = rows.get(range).unwrap_or(&[]);
+    rows.iter()
+        .any(|r| r.indent > 0 && r.indent < child && r.key().is_some_and(|(k, v)| matches!(k, "State" | "Last State") && v == "Terminated"))
 }
 
 /// Reads `Exit Code`, `Signal`, `Started`, `Finished` from `at` on.

@@ -141,7 +141,7 @@ pub fn read(rows: &[Row<'_>], start: usize) -> (Object, usize) {
     let mut o = Object { start, sections: Vec::new(), containers: Vec::new(), template: Vec::new(), events: Vec::new() };
     let mut at = start;
     while let Some(r) = rows.get(at) {
-        if at > start && ends_here(rows, at, &o) {
+        if at > start && (ends_here(rows, at, &o) || is_over(rows, at, base, &o)) {
             break;
         }
         let Some((key, value)) = r.key().filter(|(k, _)| r.indent == base && is_top(k)) else {
@@ -189,6 +189,31 @@ fn ends_here(rows: &[Row<'_>], at: usize, o: &Object) -> bool {
     let blank = |n: usize| rows.get(n).is_some_and(Row::is_blank);
     let apart = at >= 2 && blank(at - 1) && blank(at - 2);
     apart || o.has("Events") || at.checked_sub(1).is_some_and(|n| prompt(rows, n) || blank(n) && o.has("Tolerations"))
+}
+
+/// Events stand last in every kind: what follows them behind two blank lines is another object, even where damage hides its
+/// name, and must not be taken for more of this one.
+fn is_over(rows: &[Row<'_>], at: usize, base: usize, o: &Object) -> bool {
+    let blank = |n: usize| rows.get(n).is_some_and(Row::is_blank);
+    o.has("Events") && at >= 2 && blank(at - 1) && blank(at - 2) && rows.get(at).is_some_and(|r| !r.is_blank() && r.indent == base)
+}
+
+/// The first row from `from` on at which a whole pod seems to begin: behind two blank lines, with the keys of a pod in their
+/// order up to its containers. A message may hold such a text, too; who calls decides.
+pub fn next_pod(rows: &[Row<'_>], from: usize) -> Option<usize> {
+    let blank = |n: usize| rows.get(n).is_some_and(Row::is_blank);
+    let whole = |n: usize| {
+        let base = rows.get(n).map_or(0, |r| r.indent);
+        let mut wanted = ["Namespace", "Node", "Status", "Containers"].iter().peekable();
+        for r in rows.get(n + 1..).unwrap_or(&[]).iter().take_while(|r| !r.is_blank()).take(400) {
+            let Some(key) = wanted.peek() else { break };
+            if r.indent == base && r.key().is_some_and(|(k, _)| k == **key) {
+                wanted.next();
+            }
+        }
+        wanted.peek().is_none()
+    };
+    (from.max(2)..rows.len()).find(|&n| blank(n - 1) && blank(n - 2) && begins(rows, n) && whole(n))
 }
 
 /// An object after an event table: set apart by a blank line or a prompt, or, where a paste dropped those, so long a run of

@@ -180,12 +180,7 @@ fn cycle(c: &AgentCycle, numbering: &Numbering<'_>) -> CycleDoc {
         says: s.says.clone(),
         evidence: s.cites.iter().map(|c| numbering.unnumbered(c, &s.says)).collect(),
     };
-    CycleDoc {
-        owner: c.owner.clone(),
-        service: c.service.clone(),
-        outcome: c.outcome.into(),
-        stages: c.stages.iter().map(stage).collect(),
-    }
+    CycleDoc { owner: c.owner.clone(), service: c.service.clone(), outcome: c.outcome.into(), stages: c.stages.iter().map(stage).collect() }
 }
 
 /// Flame graphs of the main finding's profiles, growth before state; others only where there are none.

@@ -295,9 +295,10 @@ fn node_services(doc: &ReportDoc) -> String {
         out.push_str("## Deaths of node services\n\n");
         out.push_str(&heading(&["Service", "Stage", "Time (UTC)", "What"]));
         for (c, s) in doc.agent_cycles.iter().flat_map(|c| c.stages.iter().map(move |s| (c, s))).take(40) {
-            let at = s.evidence.first().map_or(String::new(), |e| {
-                format!(" ({}{})", code(&e.artifact), e.line.map_or(String::new(), |l| format!(":{l}")))
-            });
+            let at = s
+                .evidence
+                .first()
+                .map_or(String::new(), |e| format!(" ({}{})", code(&e.artifact), e.line.map_or(String::new(), |l| format!(":{l}"))));
             out.push_str(&row(&[
                 format!("{} {}", code(&c.service), who(&c.owner)),
                 prose(&s.kind, true),
