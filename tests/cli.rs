@@ -144,3 +144,20 @@ fn a_window_leaves_out_what_lies_outside() {
     assert_eq!(kills("--until", "2026-11-02T09:00:00Z"), Some(0));
     postmem().args(["analyze", "--since", "yesterday"]).arg(dir.path()).assert().code(2);
 }
+
+#[test]
+fn a_focus_that_nothing_bears_is_a_usage_error_and_one_without_a_finding_says_so() {
+    let story = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/incidents/quote-desk/bundle");
+    let wrong = postmem().args([story, "--focus", "frieght"]).assert().code(2);
+    let said = text(&wrong.get_output().stderr);
+    assert!(said.contains("frieght") && said.contains("freight"), "{said}");
+    let right = postmem().args([story, "--focus", "freight/quote-api"]).assert().code(0);
+    assert!(text(&right.get_output().stdout).contains("Application leak"));
+    // A healthy pod beside it, known to the input.
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("kern.log"), KERNEL).unwrap();
+    let pod = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"calm-0","namespace":"quiet","uid":"11111111-2222-4333-8444-555555555555"},"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Running"}}"#;
+    fs::write(dir.path().join("pod.json"), pod).unwrap();
+    let calm = postmem().arg(dir.path()).args(["--focus", "quiet"]).assert().code(0);
+    assert!(text(&calm.get_output().stdout).contains("No finding of this input concerns quiet"), "{}", text(&calm.get_output().stdout));
+}

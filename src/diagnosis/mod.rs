@@ -28,7 +28,7 @@ pub fn diagnose(incident: &Incident) -> Verdict {
         not_evaluated.extend(n);
     }
     let findings = verdict::weigh(incident, &cases, testimonies);
-    Verdict { findings, not_evaluated: not_evaluated.into_iter().collect(), defects: rules::known_defects::notes(incident) }
+    Verdict { findings, not_evaluated: not_evaluated.into_iter().collect(), defects: rules::known_defects::notes(incident), focus: None }
 }
 
 fn hear(case: &Case<'_>) -> (Testimony, Vec<NotEvaluated>) {

@@ -177,15 +177,42 @@ pub struct Verdict {
     pub not_evaluated: Vec<NotEvaluated>,
     /// Published defects that fit the versions here and bear on what happened.
     pub defects: Vec<DefectNote>,
+    /// What the reader asked about, if not about everything.
+    pub focus: Option<Focus>,
+}
+
+/// One namespace (`NS`), or one pod or workload in it (`NS/NAME`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Focus {
+    namespace: String,
+    name: Option<String>,
+}
+
+impl Focus {
+    pub fn new(text: &str) -> Self {
+        let (namespace, name) = text.split_once('/').map_or((text, None), |(ns, name)| (ns, Some(name.to_owned())));
+        Focus { namespace: namespace.to_owned(), name }
+    }
+
+    pub fn covers(&self, o: &Owner) -> bool {
+        let named = |n: &String| [&o.pod, &o.workload].into_iter().flatten().any(|have| have == n);
+        o.namespace.as_ref() == Some(&self.namespace) && self.name.as_ref().is_none_or(named)
+    }
+}
+
+impl std::fmt::Display for Focus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{}/{name}", self.namespace),
+            None => f.write_str(&self.namespace),
+        }
+    }
 }
 
 impl Verdict {
-    /// Keeps the findings of one namespace (`NS`) or of one pod or workload in it (`NS/NAME`).
-    pub fn focus(&mut self, focus: &str) {
-        let (ns, name) = focus.split_once('/').map_or((focus, None), |(ns, name)| (ns, Some(name)));
-        self.findings.retain(|f| {
-            let o = &f.owner;
-            o.namespace.as_deref() == Some(ns) && name.is_none_or(|n| [&o.pod, &o.workload].into_iter().flatten().any(|have| have == n))
-        });
+    /// Keeps the findings that the focus covers.
+    pub fn focus(&mut self, focus: Focus) {
+        self.findings.retain(|f| focus.covers(&f.owner));
+        self.focus = Some(focus);
     }
 }

@@ -9,12 +9,14 @@ use crate::correlate::compare::{Refusal, Snapshot};
 use crate::error::Error;
 use crate::model::calltree::CallTree;
 use crate::model::delta::{Delta, RowOptions};
+use crate::model::finding::Focus;
 use crate::model::graph::HeapGraph;
 use crate::model::incident::InputInfo;
 use crate::model::profile::HeapProfile;
 use crate::model::{Diagnostic, Incident};
 use crate::report::document::ReportDoc;
 use crate::{diagnosis, report};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// What a run is asked to do.
@@ -71,13 +73,33 @@ pub struct Analysis {
 pub fn analyze(inputs: &[PathBuf], options: &Options) -> Result<Analysis, Error> {
     in_pool(options, || {
         let incident = read_here(inputs, options)?;
+        let focus = options.focus.as_deref().map(|text| known(&incident, text)).transpose()?;
         let mut verdict = diagnosis::diagnose(&incident);
-        if let Some(focus) = &options.focus {
+        if let Some(focus) = focus {
             verdict.focus(focus);
         }
         let diagnostics = incident.artifacts.iter().flat_map(|a| a.diagnostics.iter().map(|d| (a.path.clone(), d.clone()))).collect();
         Ok(Analysis { document: report::compose::report(&incident, &verdict), diagnostics, unreadable: unreadable(&incident) })
     })
+}
+
+/// The focus, if the input knows anything it covers; a misspelt name must not look like good news.
+fn known(incident: &Incident, text: &str) -> Result<Focus, Error> {
+    let focus = Focus::new(text);
+    let owners = || {
+        incident
+            .pods
+            .iter()
+            .map(|p| &p.owner)
+            .chain(incident.series.iter().map(|s| &s.owner))
+            .chain(incident.kills.iter().map(|k| &k.owner))
+    };
+    if owners().any(|o| focus.covers(o)) || incident.artifacts.is_empty() {
+        return Ok(focus);
+    }
+    let namespaces: BTreeSet<&str> = owners().filter_map(|o| o.namespace.as_deref()).collect();
+    let names = namespaces.into_iter().take(20).collect::<Vec<_>>().join(", ");
+    Err(Error::Usage(format!("--focus {text}: nothing in the input has that name; its namespaces are: {names}")))
 }
 
 /// Why nothing was read, if nothing was.

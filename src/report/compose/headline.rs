@@ -31,6 +31,16 @@ pub fn class_of(cause: &str) -> (&'static str, &'static str) {
 
 pub fn headline(incident: &Incident, verdict: &Verdict, doc: &ReportDoc) -> Headline {
     let Some(f) = doc.findings.first() else {
+        if let Some(focus) = &verdict.focus {
+            return Headline {
+                cause: "no-problem".into(),
+                class: "Nothing found".into(),
+                tone: "ok".into(),
+                strength: "no finding concerns it".into(),
+                sentence: format!("No finding of this input concerns {focus}; without --focus the report says what was found elsewhere."),
+                ..Headline::default()
+            };
+        }
         return Headline {
             cause: "inconclusive".into(),
             class: "Nothing to judge".into(),
