@@ -57,7 +57,7 @@ fn written(kind: &str, c: &Comparison, shown: usize) -> Result<Vec<u8>, Error> {
             text.push('\n');
             text.into_bytes()
         }
-        "html" => report::diff::html(&c.delta).into_bytes(),
+        "html" => report::diff::html(&c.delta, c.tree.as_ref()).into_bytes(),
         "md" => report::diff::markdown(&c.delta).into_bytes(),
         "svg" => report::flamegraph::differential(c.tree.as_ref().ok_or_else(stacks)?).into_bytes(),
         "pb.gz" => c.growth_file().ok_or_else(stacks)?,

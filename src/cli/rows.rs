@@ -53,6 +53,7 @@ enum By {
     Address,
     Traceback,
     Package,
+    Label,
 }
 
 impl RowArgs {
@@ -79,6 +80,7 @@ impl RowArgs {
                 By::Address => GroupBy::Address,
                 By::Traceback => GroupBy::Traceback,
                 By::Package => GroupBy::Package,
+                By::Label => GroupBy::Label,
             }),
             cumulative: self.cum,
             top: self.top,

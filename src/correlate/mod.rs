@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod agents;
+pub mod bridge;
 pub mod clock;
 pub mod compare;
 pub mod endings;
@@ -38,6 +39,8 @@ pub struct Options {
     pub map: Vec<(String, crate::model::Claim)>,
     /// How rows of profile comparisons are grouped.
     pub rows: RowOptions,
+    /// Leave out comparisons and call trees of profiles, where the caller makes its own or needs none.
+    pub uncompared: bool,
     /// Leave out what happened before or after.
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
@@ -122,7 +125,10 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     kills::from_restart_counters(&mut incident);
     objections::hear(&mut incident);
     adopt::orphans(&mut incident);
-    profiles::compare(&mut incident, &options.rows);
+    if !options.uncompared {
+        profiles::compare(&mut incident, &options.rows);
+        incident.bridges = bridge::build(&incident);
+    }
     ledger::balance(&mut incident);
     agents::cycles(&mut incident);
     timeline::assemble(&mut incident);

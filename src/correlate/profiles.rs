@@ -1,14 +1,18 @@
-//! Which profiles succeed each other in one process, and what grew between them.
+//! Which profiles succeed each other in one process, and what grew between them. The same captures in several forms (a
+//! profile and its text) are compared once, in the form that tells most; heap and goroutines are then read together.
 
+use super::compare::together::{self, Both};
 use super::compare::{self, Snapshot};
 use crate::model::delta::RowOptions;
 use crate::model::incident::{PlacedDelta, PlacedTree};
+use crate::model::profile::ProfileBody;
 use crate::model::time::Basis;
 use crate::model::{Incident, Owner, When};
 use std::collections::BTreeMap;
 
-/// What profiles of one process have in common: owner, folder, format, measures, process name.
-type Sameness = (Owner, String, &'static str, Vec<String>, Option<String>);
+/// What profiles of one process have in common: owner, folder, format, measures, process name, and whether goroutines have
+/// their creators with them (debug=2 beside debug=1).
+type Sameness = (Owner, String, &'static str, Vec<String>, Option<String>, bool);
 
 /// Groups profiles by owner, folder and kind, orders each group by time (then by path), and compares it.
 pub fn compare(incident: &mut Incident, rows: &RowOptions) {
@@ -18,10 +22,16 @@ pub fn compare(incident: &mut Incident, rows: &RowOptions) {
         let path = incident.path(p.cite.span.artifact);
         let folder = path.rsplit_once(['/', '!']).map_or("", |(f, _)| f).to_owned();
         let measures = p.what.measures.iter().map(|m| m.name.clone()).collect();
-        groups.entry((p.owner.clone(), folder, p.what.format, measures, p.what.process.clone())).or_default().push(i);
+        let created = match &p.what.body {
+            ProfileBody::Stacks(t) => t.labels.iter().take(64).any(|l| t.string(l.1) == "state" || t.string(l.1) == "created by"),
+            _ => false,
+        };
+        groups.entry((p.owner.clone(), folder, p.what.format, measures, p.what.process.clone(), created)).or_default().push(i);
     }
-    let (mut deltas, mut trees) = (Vec::new(), Vec::new());
-    for ((owner, ..), mut members) in groups {
+    let (mut deltas, mut trees): (Vec<PlacedDelta>, Vec<PlacedTree>) = (Vec::new(), Vec::new());
+    // Of each comparison its folder and its first and last profile.
+    let mut of: Vec<(String, usize, usize)> = Vec::new();
+    for ((owner, folder, ..), mut members) in once_each(incident, groups) {
         members.sort_by_key(|&i| incident.profiles.get(i).map(|p| (p.at.mid().unwrap_or_default(), p.cite.span.artifact)));
         let placed: Vec<_> = members.iter().filter_map(|&i| incident.profiles.get(i)).collect();
         let snapshots: Vec<Snapshot> =
@@ -48,6 +58,9 @@ pub fn compare(incident: &mut Incident, rows: &RowOptions) {
             (Some(earliest), Some(latest)) => When { earliest, latest, basis: Basis::Stated },
             _ => When::unknown(),
         };
+        if let (Some(a), Some(z)) = (members.first(), members.last()) {
+            of.push((folder, *a, *z));
+        }
         deltas.push(PlacedDelta {
             owner,
             at,
@@ -56,6 +69,75 @@ pub fn compare(incident: &mut Incident, rows: &RowOptions) {
             total_growth_bytes: growth,
         });
     }
+    read_together(incident, &mut deltas, &of);
     incident.deltas = deltas;
     incident.trees = trees;
+}
+
+type Groups = BTreeMap<Sameness, Vec<usize>>;
+
+/// How much a form of a capture tells: goroutines of debug=2 have states and creators, a heap's own profile has labels.
+fn richness(incident: &Incident, members: &[usize]) -> usize {
+    let Some(p) = members.first().and_then(|&i| incident.profiles.get(i)) else { return 0 };
+    let ProfileBody::Stacks(t) = &p.what.body else { return 9 };
+    let labelled = |key: &str| t.labels.iter().take(64).any(|l| t.string(l.1) == key);
+    match p.what.format {
+        _ if labelled("created by") || labelled("state") => 3,
+        "pprof" => 2,
+        _ => 1,
+    }
+}
+
+/// Leaves out groups whose captures another group of the same process, folder and kind has in a better form.
+fn once_each(incident: &Incident, groups: Groups) -> Groups {
+    const KINDS: [&str; 2] = ["goroutine", "inuse_space"];
+    let kind = |key: &Sameness| KINDS.into_iter().find(|k| key.3.iter().any(|m| m == k));
+    let mut best: BTreeMap<(Owner, String, &str, usize), (usize, Sameness)> = BTreeMap::new();
+    for (key, members) in &groups {
+        if let Some(kind) = kind(key).filter(|_| members.len() > 1 && matches!(key.2, "pprof" | "go-heap-text" | "go-goroutine-text")) {
+            let rank = richness(incident, members);
+            let slot = best.entry((key.0.clone(), key.1.clone(), kind, members.len())).or_insert_with(|| (rank, key.clone()));
+            if rank > slot.0 {
+                *slot = (rank, key.clone());
+            }
+        }
+    }
+    let beaten = |key: &Sameness, n: usize| {
+        let found = kind(key).and_then(|k| best.get(&(key.0.clone(), key.1.clone(), k, n)));
+        // Two processes' profiles of one form stay two.
+        found.is_some_and(|(_, b)| b != key && b.2 != key.2 || b != key && b.5 != key.5)
+    };
+    groups.into_iter().filter(|(key, members)| !beaten(key, members.len())).collect()
+}
+
+/// Joins each comparison of heaps with that of goroutines of the same process.
+fn read_together(incident: &Incident, deltas: &mut [PlacedDelta], of: &[(String, usize, usize)]) {
+    let stacks = |i: usize| match incident.profiles.get(i).map(|p| &p.what) {
+        Some(p) => {
+            if let ProfileBody::Stacks(t) = &p.body {
+                Some((p, &**t))
+            } else {
+                None
+            }
+        }
+        None => None,
+    };
+    for h in 0..deltas.len() {
+        let Some((folder, first, last)) = of.get(h) else { continue };
+        let is = |i: usize, measure: &str| deltas.get(i).is_some_and(|d| d.what.measure == measure);
+        let near = |i: usize| {
+            let same = deltas.get(i).map(|d| &d.owner) == deltas.get(h).map(|d| &d.owner);
+            let owned = deltas.get(h).is_some_and(|d| d.owner.container.is_some());
+            same && (owned || of.get(i).is_some_and(|o| o.0 == *folder))
+        };
+        if !is(h, "inuse_space") {
+            continue;
+        }
+        let Some(g) = (0..deltas.len()).find(|&i| i != h && is(i, "goroutine") && near(i)) else { continue };
+        let Some((_, a, z)) = of.get(g) else { continue };
+        let (Some(a), Some(z), Some(first), Some(last)) = (stacks(*a), stacks(*z), stacks(*first), stacks(*last)) else { continue };
+        if let Ok([heap, goroutines]) = deltas.get_disjoint_mut([h, g]) {
+            together::join(&mut heap.what, &mut goroutines.what, &Both { heap: (first, last), goroutines: (a, z) });
+        }
+    }
 }

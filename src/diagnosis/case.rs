@@ -30,7 +30,12 @@ pub struct Case<'a> {
 
 impl<'a> Case<'a> {
     pub fn is_node(&self) -> bool {
-        self.owner.pod.is_none()
+        self.owner.pod.is_none() && (self.owner.node.is_some() || self.deltas.is_empty())
+    }
+
+    /// Whether a thing of this owner belongs to the case; loose profiles have no owner and are one another's.
+    pub fn is_mine(&self, owner: &Owner) -> bool {
+        owner.same_container(&self.owner) || (self.owner.pod.is_none() && *owner == self.owner)
     }
 
     pub fn has(&self, need: Need) -> bool {
@@ -163,6 +168,11 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
             None => owners.push(o),
         }
     }
+    // Profiles without a pod around them are a case too, where there is no other.
+    if owners.is_empty() && nodes.is_empty() {
+        let loose: BTreeSet<&Owner> = incident.deltas.iter().filter(|d| !d.what.suspects.is_empty()).map(|d| &d.owner).collect();
+        owners.extend(loose.into_iter().filter(|o| o.node.is_none()).cloned());
+    }
     let mut cases: Vec<Case<'_>> =
         owners.into_iter().map(|o| container_case(incident, o)).chain(nodes.iter().map(|n| node_case(incident, n))).collect();
     // Nothing that was killed goes unheard: a kill whose container or node nobody names is a case of its own.
@@ -217,7 +227,7 @@ fn container_case<'a>(incident: &'a Incident, owner: Owner) -> Case<'a> {
         incident,
         kills,
         trends: incident.trends.iter().filter(|t| t.owner.same_container(&owner)).collect(),
-        deltas: incident.deltas.iter().filter(|d| d.owner.same_container(&owner)).collect(),
+        deltas: incident.deltas.iter().filter(|d| d.owner.same_container(&owner) || (owner.pod.is_none() && d.owner == owner)).collect(),
         logs: incident
             .logs
             .iter()

@@ -42,7 +42,7 @@ impl Format for GoroutineText {
         let mut d = Dump::new();
         let read = input.reader().and_then(|r| lines::for_each_line(r, |l| d.line(&l, out)));
         if let Err(e) = read {
-            d.cut = true;
+            (d.cut, d.damaged) = (true, true);
             out.error("truncated", None, || format!("the stream is damaged or cut: {e}; what came before is kept"));
         }
         d.emit(input, out);
@@ -120,7 +120,11 @@ struct Dump {
     states: BTreeMap<String, i64>,
     longest_wait: i64,
     first: Option<Cite>,
+    /// The last line has no end; or the stream itself is damaged.
     cut: bool,
+    damaged: bool,
+    /// The last line is a frame's place, which is how a dump ends.
+    at_place: bool,
 }
 
 impl Dump {
@@ -135,6 +139,8 @@ impl Dump {
             longest_wait: 0,
             first: None,
             cut: false,
+            damaged: false,
+            at_place: false,
         }
     }
 
@@ -142,6 +148,7 @@ impl Dump {
         self.cut = !l.ended;
         let text = l.lossy();
         let line = text.as_ref();
+        self.at_place = line.starts_with('\t') && line.contains(".go:") && line.contains(" +0x");
         if let Some((kind, n)) = total_of(line) {
             self.kind = kind.to_owned();
             self.promised = Some(n);
@@ -252,7 +259,9 @@ impl Dump {
     fn emit(mut self, input: &Input<'_>, out: &mut Facts) {
         self.close();
         let Some(cite) = self.first else { return };
-        let truncated = self.cut || self.promised.is_some_and(|p| p > self.counted);
+        // Copied from a terminal, a whole dump may lack its last line feed.
+        let whole = !self.damaged && self.promised.map_or(self.at_place, |p| p == self.counted);
+        let truncated = (self.cut && !whole) || self.promised.is_some_and(|p| p > self.counted);
         if truncated {
             let (counted, promised) = (self.counted, self.promised);
             out.warn("truncated", None, None, || match promised {

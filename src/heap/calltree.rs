@@ -5,7 +5,7 @@
 
 use super::sites::Scale;
 use crate::model::calltree::{CallTree, TreeNode};
-use crate::model::profile::StackTable;
+use crate::model::profile::{Frame, StackTable};
 use std::collections::HashMap;
 
 /// A subtree smaller than this share of the bigger total is left out.
@@ -42,25 +42,32 @@ impl<'a> Names<'a> {
     }
 }
 
-/// One profile's samples with a cursor each: how many of its frames, from the root, lie above the present node.
+/// One sample on its way down: what it is worth and how far from the root it has come.
+#[derive(Clone, Copy, Default)]
+struct Cursor {
+    value: i64,
+    /// The locations still to pass are `stack_locs[start..end]`, the last one next.
+    start: u32,
+    end: u32,
+    /// Frames passed within the next location.
+    frame: u32,
+    /// Name of the frame below, once it has been looked up.
+    name: u32,
+}
+
+/// One profile's samples, grouped by the node they have reached. Cursors are moved rather than pointed at: a pass over a
+/// node reads them one after the other.
 struct Walk<'a> {
     table: &'a StackTable,
-    /// Name of every frame, and of locations without frames.
+    /// Outermost name and number of frames of every location; one without frames has its binary's name.
+    heads: Vec<(u32, u32)>,
     frame_names: Vec<u32>,
-    bare_names: Vec<u32>,
-    values: Vec<i64>,
-    /// Sample numbers, grouped by node.
-    order: Vec<u32>,
-    /// Locations passed and frames passed within the next one.
-    passed: Vec<(u32, u32)>,
-    keys: Vec<u32>,
+    cursors: Vec<Cursor>,
 }
 
 impl<'a> Walk<'a> {
     fn new(side: &Side<'a>, names: &mut Names<'a>) -> Self {
         let t = side.table;
-        let samples = t.samples();
-        let mut frame_names = Vec::with_capacity(t.loc_frames.len());
         let functions: Vec<u32> = t
             .functions
             .iter()
@@ -69,63 +76,66 @@ impl<'a> Walk<'a> {
                 names.of(if name.is_empty() { t.string(f.file) } else { name })
             })
             .collect();
-        frame_names.extend(t.loc_frames.iter().map(|f| functions.get(f.function as usize).copied().unwrap_or(0)));
-        let bare_names = (0..t.locations() as u32)
-            .map(|l| names.of(t.mapping(l).map_or("<unknown>", |m| m.file.rsplit('/').next().unwrap_or("<unknown>"))))
-            .collect();
-        let factor = side.scale.and_then(|s| s.get(side.measure)).copied();
-        let values = (0..samples)
-            .map(|s| {
-                if !side.passing.as_ref().is_none_or(|p| p.get(s).copied().unwrap_or(false)) {
-                    return 0;
-                }
-                let v = t.value(side.measure, s);
-                factor.map_or(v, |f| (v as f64 * f).round() as i64)
+        let name = |f: &Frame| functions.get(f.function as usize).copied().unwrap_or(0);
+        let heads: Vec<(u32, u32)> = (0..t.locations() as u32)
+            .map(|l| match t.frames(l) {
+                [] => (names.of(t.mapping(l).map_or("<unknown>", |m| m.file.rsplit('/').next().unwrap_or("<unknown>"))), 1),
+                [.., outermost] => (name(outermost), t.frames(l).len() as u32),
             })
             .collect();
-        Walk {
-            table: t,
-            frame_names,
-            bare_names,
-            values,
-            order: (0..samples as u32).collect(),
-            passed: vec![(0, 0); samples],
-            keys: vec![END; samples],
+        let frame_names = if heads.iter().any(|h| h.1 > 1) { t.loc_frames.iter().map(name).collect() } else { Vec::new() };
+        let factor = side.scale.and_then(|s| s.get(side.measure)).copied();
+        let samples = t.samples();
+        let column = t.values.get(side.measure * samples..).unwrap_or(&[]);
+        let mut cursors = Vec::with_capacity(column.iter().take(samples).filter(|v| **v != 0).count());
+        for ((s, bounds), v) in t.stack_start.windows(2).enumerate().zip(column).filter(|(_, v)| **v != 0) {
+            let passes = side.passing.as_ref().is_none_or(|p| p.get(s).copied().unwrap_or(false));
+            if let (true, [start, end]) = (passes, bounds) {
+                let value = factor.map_or(*v, |f| (*v as f64 * f).round() as i64);
+                cursors.push(Cursor { value, start: *start, end: (*end).max(*start), frame: 0, name: END });
+            }
         }
+        Walk { table: t, heads, frame_names, cursors }
     }
 
-    /// Name of the frame below the cursor of sample `s`, and the cursor behind it.
-    fn next(&self, s: u32) -> (u32, (u32, u32)) {
-        let (locs, frames) = self.passed.get(s as usize).copied().unwrap_or((u32::MAX, 0));
-        let stack = self.table.stack(s as usize);
-        let Some(&l) = stack.len().checked_sub(1 + locs as usize).and_then(|i| stack.get(i)) else { return (END, (locs, frames)) };
-        let start = self.table.loc_start.get(l as usize).copied().unwrap_or(0);
-        let n = self.table.frames(l).len() as u32;
-        if n == 0 {
-            return (self.bare_names.get(l as usize).copied().unwrap_or(END), (locs + 1, 0));
+    /// Name of the frame below a cursor, and the cursor behind it.
+    #[inline]
+    fn next(&self, c: Cursor) -> Cursor {
+        if c.end <= c.start {
+            return Cursor { name: END, ..c };
+        }
+        let Some(&l) = self.table.stack_locs.get(c.end as usize - 1) else { return Cursor { name: END, ..c } };
+        let (outermost, n) = self.heads.get(l as usize).copied().unwrap_or((END, 1));
+        if n == 1 {
+            return Cursor { name: outermost, end: c.end - 1, ..c };
         }
         // Frames of a location stand innermost first.
-        let name = self.frame_names.get((start + n - 1 - frames.min(n - 1)) as usize).copied().unwrap_or(END);
-        (name, if frames + 1 < n { (locs, frames + 1) } else { (locs + 1, 0) })
+        let first = self.table.loc_start.get(l as usize).copied().unwrap_or(0);
+        let name = self.frame_names.get((first + n - 1 - c.frame.min(n - 1)) as usize).copied().unwrap_or(END);
+        if c.frame + 1 < n { Cursor { name, frame: c.frame + 1, ..c } } else { Cursor { name, frame: 0, end: c.end - 1, ..c } }
     }
 
-    /// Sums the samples of `range` by their next frame into `sums` at `side`.
+    /// Takes the samples of `range` one frame on and sums them by it into `b` at `side`.
     fn count(&mut self, range: &std::ops::Range<usize>, side: usize, b: &mut Buckets) {
         for i in range.clone() {
-            let Some(&s) = self.order.get(i) else { continue };
-            let (name, _) = self.next(s);
-            if let Some(k) = self.keys.get_mut(s as usize) {
-                *k = name;
+            let Some(c) = self.cursors.get(i).map(|c| self.next(*c)) else { continue };
+            if let Some(slot) = self.cursors.get_mut(i) {
+                *slot = c;
             }
-            if name != END {
-                let v = self.values.get(s as usize).copied().unwrap_or(0);
-                b.add(name, side, v);
+            if c.name != END {
+                b.add(c.name, side, c.value);
             }
         }
     }
 
     /// Brings the samples of `range` into the order of the buckets that are kept; gives each bucket's range.
-    fn split(&mut self, range: &std::ops::Range<usize>, side: usize, b: &Buckets, scratch: &mut Vec<u32>) -> Vec<std::ops::Range<usize>> {
+    fn split(
+        &mut self,
+        range: &std::ops::Range<usize>,
+        side: usize,
+        b: &Buckets,
+        scratch: &mut Vec<Cursor>,
+    ) -> Vec<std::ops::Range<usize>> {
         let mut at = range.start;
         let mut starts = Vec::with_capacity(b.kept.len());
         for k in &b.kept {
@@ -134,17 +144,14 @@ impl<'a> Walk<'a> {
             at += n;
         }
         scratch.clear();
-        scratch.extend_from_slice(self.order.get(range.clone()).unwrap_or(&[]));
-        for &s in scratch.iter() {
-            let name = self.keys.get(s as usize).copied().unwrap_or(END);
-            let Some(slot) = b.slot(name).and_then(|k| b.list.get(k)).and_then(|x| x.rank) else { continue };
-            if let Some(r) = starts.get_mut(slot) {
-                let (_, cursor) = self.next(s);
-                if let (Some(o), Some(p)) = (self.order.get_mut(r.end), self.passed.get_mut(s as usize)) {
-                    *o = s;
-                    *p = cursor;
-                    r.end += 1;
-                }
+        scratch.extend_from_slice(self.cursors.get(range.clone()).unwrap_or(&[]));
+        for c in scratch.iter() {
+            let Some(rank) = b.slot(c.name).and_then(|k| b.list.get(k)).and_then(|x| x.rank) else { continue };
+            if let Some(r) = starts.get_mut(rank)
+                && let Some(to) = self.cursors.get_mut(r.end)
+            {
+                *to = *c;
+                r.end += 1;
             }
         }
         starts
@@ -204,8 +211,8 @@ struct Open {
 pub fn build(before: Option<&Side<'_>>, after: &Side<'_>, measure: &str, unit: &str) -> CallTree {
     let mut names = Names::default();
     let mut walks: Vec<Option<Walk<'_>>> = vec![before.map(|s| Walk::new(s, &mut names)), Some(Walk::new(after, &mut names))];
-    let total = |w: &Option<Walk<'_>>| w.as_ref().map_or(0i64, |w| w.values.iter().fold(0, |a, v| a.saturating_add(*v)));
-    let whole = |w: &Option<Walk<'_>>| 0..w.as_ref().map_or(0, |w| w.order.len());
+    let total = |w: &Option<Walk<'_>>| w.as_ref().map_or(0i64, |w| w.cursors.iter().fold(0, |a, c| a.saturating_add(c.value)));
+    let whole = |w: &Option<Walk<'_>>| 0..w.as_ref().map_or(0, |w| w.cursors.len());
     let totals = [total(walks.first().unwrap_or(&None)), total(walks.get(1).unwrap_or(&None))];
     let least = ((totals[0].unsigned_abs().max(totals[1].unsigned_abs())) as f64 * VISIBLE).ceil().max(1.0) as i64;
     let mut tree =

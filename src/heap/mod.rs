@@ -11,3 +11,4 @@ pub mod merge;
 pub mod settle;
 pub mod shapes;
 pub mod sites;
+mod tally;

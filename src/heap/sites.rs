@@ -1,9 +1,10 @@
 //! Sums the samples of a stack table by allocation site: own and cumulative values of every measure, in one pass.
 //!
-//! Arithmetic is google/pprof's (`internal/graph`, `profile/filter.go`): a frame's own value is that of stacks whose
+//! The pass itself is [`super::tally`]'s. Arithmetic is google/pprof's (`internal/graph`, `profile/filter.go`): a frame's own value is that of stacks whose
 //! innermost inlined function it is; a site counts once per stack, except in tracemalloc, where CPython counts every frame.
 //! Sums saturate where pprof's wrap. Never looks at formats or files, and does not decide what is a leak.
 
+use super::tally::{self, Pass, Sums};
 use crate::model::delta::{GroupBy, RowOptions};
 use crate::model::profile::{HeapProfile, SiteRow, StackTable};
 use regex::Regex;
@@ -205,7 +206,7 @@ pub fn package<'s>(name: &'s str, file: &'s str) -> &'s str {
 }
 
 /// What the filter makes of each location.
-struct Sieve {
+pub struct Sieve {
     /// Frames left of each location, as ranges into `frames`.
     start: Vec<u32>,
     /// Group of each frame left.
@@ -283,18 +284,28 @@ impl Sieve {
     }
 
     #[inline]
-    fn groups(&self, l: u32) -> &[u32] {
+    pub fn groups(&self, l: u32) -> &[u32] {
         self.groups.get(self.range(l)).unwrap_or(&[])
     }
 
     /// What counts once per stack, for each of [`Sieve::groups`].
     #[inline]
-    fn once(&self, l: u32) -> &[u32] {
+    pub fn once(&self, l: u32) -> &[u32] {
         self.once.as_ref().unwrap_or(&self.groups).get(self.range(l)).unwrap_or(&[])
     }
 
+    /// The group of every location that has just one which also counts once per stack, [`tally::MANY`] for the others.
+    pub fn heads(&self) -> Vec<u32> {
+        let single = |l: u32| match (self.groups(l), &self.once) {
+            ([one], None) => *one,
+            _ => tally::MANY,
+        };
+        (0..self.start.len().saturating_sub(1) as u32).map(single).collect()
+    }
+
     /// The part of a stack that counts, or `None` when the stack is filtered out.
-    fn pass<'s>(&self, stack: &'s [u32]) -> Option<&'s [u32]> {
+    #[inline]
+    pub fn pass<'s>(&self, stack: &'s [u32]) -> Option<&'s [u32]> {
         if self.mark.is_empty() {
             return Some(stack);
         }
@@ -326,28 +337,37 @@ pub fn sum<'a>(
 ) -> Sites<'a> {
     let mut g = Grouping::new(table, by);
     let sieve = sieve(&mut g, filter);
-    let m = profile.measures.len();
+    let measures = profile.measures.len();
+    if by == GroupBy::Label {
+        // The groups of frames only told which stacks pass.
+        g = Grouping::new(table, by);
+    }
+    if matches!(by, GroupBy::Traceback | GroupBy::Label) {
+        return by_sample(g, &sieve, measures, scale, noise);
+    }
+    // What numbered the groups is not needed to add them up.
+    (g.strings, g.index, g.made_index) = Default::default();
+    let groups = g.labels.len();
+    let once = groups.max(table.functions.len() + 1);
+    let every_frame = counts_recursion(profile);
+    let sums = tally::run(&Pass { table, measures, groups, once, every_frame, sieve: &sieve, scale, noise });
+    let Sums { own, cumulative, totals, spread, cumulative_spread } = sums;
+    Sites { table, by, labels: g.labels, made: g.made, measures, own, cumulative, totals, spread, cumulative_spread }
+}
+
+/// Groups samples by their whole stack, or by their text labels, of which one sample may have several; own and cumulative
+/// values are the same.
+fn by_sample<'a>(mut g: Grouping<'a>, sieve: &Sieve, measures: usize, scale: Scale<'_>, noise: Option<&Sampling>) -> Sites<'a> {
+    let table = g.table;
     let samples = table.samples();
     let mut by_trace: HashMap<Vec<u32>, u32> = HashMap::new();
-    let traces = by == GroupBy::Traceback;
-    let groups = if traces { 0 } else { g.labels.len() };
-    let mut sums = Sums {
-        own: vec![0; groups * m],
-        cumulative: vec![0; groups * m],
-        totals: vec![0; m],
-        spread: vec![Spread::default(); if noise.is_some() { groups } else { 0 }],
-        cumulative_spread: vec![Spread::default(); if noise.is_some() { groups } else { 0 }],
-    };
-    let every_frame = counts_recursion(profile);
-    let mut stamp = vec![u32::MAX; groups.max(table.functions.len() + 1)];
-    let mut row = vec![0i64; m];
+    let mut sums = Sums { totals: vec![0; measures], ..Sums::default() };
+    let mut row = vec![0i64; measures];
     let mut trace = Vec::new();
     for s in 0..samples {
         for (i, v) in row.iter_mut().enumerate() {
             *v = table.values.get(i * samples + s).copied().unwrap_or(0);
-        }
-        if let Some(scale) = scale {
-            for (v, by) in row.iter_mut().zip(scale) {
+            if let Some(by) = scale.and_then(|s| s.get(i)) {
                 *v = (*v as f64 * by).round() as i64;
             }
         }
@@ -355,49 +375,38 @@ pub fn sum<'a>(
             continue;
         }
         let Some(stack) = sieve.pass(table.stack(s)) else { continue };
-        for (t, v) in sums.totals.iter_mut().zip(&row) {
-            *t = t.saturating_add(*v);
-        }
         let spread = noise.map(|n| n.spread(table, s, samples));
-        if traces {
-            trace.clear();
-            trace.extend(stack.iter().rev().flat_map(|l| sieve.groups(*l).iter().rev()));
-            let next = by_trace.len() as u32;
-            let group = match by_trace.get(&trace) {
-                Some(g) => *g,
-                None => {
-                    by_trace.insert(trace.clone(), next);
-                    sums.grow(next as usize + 1, m, noise.is_some());
-                    next
-                }
-            };
-            sums.add_own(group, &row, spread);
-            sums.add_cumulative(group, &row, spread);
+        if g.by == GroupBy::Label {
+            sums.count(&row);
+            let first = table.labels.partition_point(|l| (l.0 as usize) < s);
+            for l in table.labels.get(first..).unwrap_or(&[]).iter().take_while(|l| l.0 as usize == s) {
+                let name = g.make(&format!("{}: {}", table.string(l.1), table.string(l.2)));
+                let group = g.group(Label { name, file: u32::MAX, line: 0, address: 0 });
+                sums.grow(g.labels.len(), measures, noise.is_some());
+                sums.add(group, &row, spread);
+            }
             continue;
         }
-        let mut first = true;
-        for &l in stack {
-            for (&group, &once) in sieve.groups(l).iter().zip(sieve.once(l)) {
-                if first {
-                    first = false;
-                    sums.add_own(group, &row, spread);
-                }
-                if let Some(mark) = stamp.get_mut(once as usize)
-                    && (every_frame || *mark != s as u32)
-                {
-                    *mark = s as u32;
-                    sums.add_cumulative(group, &row, spread);
-                }
+        sums.count(&row);
+        trace.clear();
+        trace.extend(stack.iter().rev().flat_map(|l| sieve.groups(*l).iter().rev()));
+        let next = by_trace.len() as u32;
+        let group = match by_trace.get(&trace) {
+            Some(g) => *g,
+            None => {
+                by_trace.insert(trace.clone(), next);
+                sums.grow(next as usize + 1, measures, noise.is_some());
+                next
             }
-        }
+        };
+        sums.add(group, &row, spread);
     }
-    let mut labels = g.labels;
-    let mut made = g.made;
-    if traces {
-        (labels, made) = trace_labels(table, by_trace, &labels, &made);
-    }
+    let (labels, made) = match g.by {
+        GroupBy::Label => (std::mem::take(&mut g.labels), std::mem::take(&mut g.made)),
+        _ => trace_labels(table, by_trace, &g.labels, &g.made),
+    };
     let Sums { own, cumulative, totals, spread, cumulative_spread } = sums;
-    Sites { table, by, labels, made, measures: m, own, cumulative, totals, spread, cumulative_spread }
+    Sites { table, by: g.by, labels, made, measures, own, cumulative, totals, spread, cumulative_spread }
 }
 
 /// Whole tracebacks as rows: made names `file:line;file:line`, oldest first, in the order first met.
@@ -433,53 +442,6 @@ fn trace_labels(
         });
     }
     (labels, made)
-}
-
-#[derive(Default)]
-struct Sums {
-    own: Vec<i64>,
-    cumulative: Vec<i64>,
-    totals: Vec<i64>,
-    spread: Vec<Spread>,
-    cumulative_spread: Vec<Spread>,
-}
-
-impl Sums {
-    fn grow(&mut self, groups: usize, m: usize, noise: bool) {
-        self.own.resize(groups * m, 0);
-        self.cumulative.resize(groups * m, 0);
-        if noise {
-            self.spread.resize(groups, Spread::default());
-            self.cumulative_spread.resize(groups, Spread::default());
-        }
-    }
-
-    fn add_own(&mut self, group: u32, row: &[i64], spread: Option<Spread>) {
-        add(&mut self.own, group, row);
-        add_spread(&mut self.spread, group, spread);
-    }
-
-    #[inline]
-    fn add_cumulative(&mut self, group: u32, row: &[i64], spread: Option<Spread>) {
-        add(&mut self.cumulative, group, row);
-        add_spread(&mut self.cumulative_spread, group, spread);
-    }
-}
-
-#[inline]
-fn add(sums: &mut [i64], group: u32, row: &[i64]) {
-    let at = group as usize * row.len();
-    for (sum, v) in sums.get_mut(at..at + row.len()).unwrap_or(&mut []).iter_mut().zip(row) {
-        *sum = sum.saturating_add(*v);
-    }
-}
-
-#[inline]
-fn add_spread(spreads: &mut [Spread], group: u32, more: Option<Spread>) {
-    if let (Some(more), Some(s)) = (more, spreads.get_mut(group as usize)) {
-        s.live += more.live;
-        s.allocated += more.allocated;
-    }
 }
 
 /// Which measures carry the figures that sampling noise is computed from.

@@ -16,6 +16,7 @@ pub enum GroupBy {
     Address,
     Traceback,
     Package,
+    Label,
 }
 
 /// Row flags of `diff` and `inspect`.
@@ -65,6 +66,9 @@ pub struct Delta {
     pub suspects: Vec<Suspect>,
     /// What was dropped or could not be known, in words.
     pub limits: Vec<String>,
+    /// Comparisons of the other kinds of profiles that both inputs hold, where they are directories or archives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Delta>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -113,6 +117,12 @@ pub struct DeltaRow {
     pub steps: Vec<Step>,
     /// `every-step`, `plateau`, `churn`, `shrank`, `new` or `gone`.
     pub trend: String,
+    /// By what it was matched across two builds where not by its key: `line`, `function`, `name` or `package`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub matched: Option<String>,
+    /// Its key in the earlier build.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub was: Option<String>,
 }
 
 /// One hop of a retaining path, from the root down.
@@ -124,6 +134,18 @@ pub struct PathStep {
     pub retained_bytes: Option<i64>,
 }
 
+/// Goroutines and live heap that grew at the same rate, per occurrence of what leaks them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PerEvent {
+    /// Occurrences between the first and the last snapshot.
+    pub events: i64,
+    pub goroutines: i64,
+    pub bytes: Option<i64>,
+    /// What the goroutines were started with.
+    pub entries: Vec<String>,
+    pub created_by: Vec<String>,
+}
+
 /// Who is to blame for growth, best first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Suspect {
@@ -132,12 +154,21 @@ pub struct Suspect {
     pub pattern: String,
     /// One sentence with numbers and units.
     pub why: String,
+    /// What usually mends the pattern; none where there is nothing to say but to bound or release it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
     pub retained_bytes: Option<i64>,
     pub growth_bytes: Option<i64>,
     pub objects_added: Option<i64>,
     pub path: Vec<PathStep>,
     /// Source places or functions that belong to it.
     pub sites: Vec<String>,
+    /// Its value in each snapshot, where it is one of allocation sites or goroutines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// What one occurrence of the leak costs, where goroutines and heap tell it together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_event: Option<PerEvent>,
     /// Extra words of the culprit in the contract's kinds: (`class`, `CheckoutContext`), (`function`, …).
     #[serde(default)]
     pub culprits: Vec<(String, String)>,

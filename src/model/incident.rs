@@ -208,6 +208,8 @@ pub struct Incident {
     pub trends: Vec<Trend>,
     pub deltas: Vec<PlacedDelta>,
     pub trees: Vec<PlacedTree>,
+    /// From the live heap to the limit, for each Go process that tells of itself.
+    pub bridges: Vec<super::bridge::Bridge>,
     pub timeline: Vec<TimelineEntry>,
     pub ledger: Vec<LedgerRow>,
     pub agent_cycles: Vec<AgentCycle>,

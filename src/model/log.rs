@@ -37,6 +37,8 @@ pub enum LogPattern {
     Sigterm,
     /// GC of a runtime reports its heap (values in `numbers`).
     GcReport,
+    /// A runtime's own figures of its heap, first and last of their kind (values in `numbers`).
+    HeapReport,
     /// kubelet or runtime started.
     ServiceStarted,
     /// A configuration reload.
@@ -69,6 +71,7 @@ impl LogPattern {
             LogPattern::ChildKilled => "child-killed",
             LogPattern::Sigterm => "sigterm",
             LogPattern::GcReport => "gc-report",
+            LogPattern::HeapReport => "heap-report",
             LogPattern::ServiceStarted => "service-started",
             LogPattern::ConfigReload => "config-reload",
             LogPattern::MessagesLost => "messages-lost",

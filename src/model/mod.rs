@@ -4,6 +4,7 @@
 //! the incident is the same nouns after correlation gave them a real time and an owner (`Placed<T>`).
 
 pub mod alert;
+pub mod bridge;
 pub mod calltree;
 pub mod cgroup;
 pub mod cgroup_path;

@@ -1,18 +1,18 @@
 //! Wiring: open → parse → correlate → diagnose → report. The only place that knows all rooms.
 
+mod comparison;
 mod graphs;
 pub mod schedule;
 
+pub use comparison::{Comparison, Wants, compare, diff};
+
 use crate::bundle::{self, Bundle, Limits};
 use crate::correlate;
-use crate::correlate::compare::{Refusal, Snapshot};
 use crate::error::Error;
-use crate::model::calltree::CallTree;
-use crate::model::delta::{Delta, RowOptions};
+use crate::model::delta::RowOptions;
 use crate::model::finding::Focus;
 use crate::model::graph::HeapGraph;
 use crate::model::incident::InputInfo;
-use crate::model::profile::HeapProfile;
 use crate::model::{Diagnostic, Incident};
 use crate::report::document::ReportDoc;
 use crate::{diagnosis, report};
@@ -33,30 +33,43 @@ pub struct Options {
     pub skip_digests: bool,
 }
 
+impl Options {
+    /// The same, with every profile left to itself.
+    fn uncompared(&self) -> Options {
+        let mut options = self.clone();
+        options.correlate.uncompared = true;
+        options
+    }
+}
+
 /// Opens, parses and correlates the inputs.
 pub fn read(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
     in_pool(options, || read_here(inputs, options))
 }
 
 fn read_here(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
-    read_after(inputs, options, None)
+    let bundle = bundle::walk::open(inputs, &options.limits, &options.correlate.map)?;
+    Ok(read_bundle(bundle, options, None))
 }
 
-/// Reads inputs whose heap graphs are to be compared with those of `earlier` runs, if any are given.
-fn read_after(inputs: &[PathBuf], options: &Options, earlier: Option<&[Incident]>) -> Result<Incident, Error> {
-    let graphs: Vec<&HeapGraph> = earlier.into_iter().flatten().flat_map(|i| graphs::among(i.profiles.iter().map(|p| &p.what))).collect();
-    let wants = schedule::Wants { digests: !options.skip_digests, ids: &options.rows.nodes, compare: earlier.is_some(), earlier: &graphs };
-    let bundle = bundle::walk::open(inputs, &options.limits, &options.correlate.map)?;
+/// Reads what was opened. Its heap graphs are compared with those of `earlier` runs, if there are such.
+fn read_bundle(bundle: Bundle, options: &Options, earlier: Option<&[&HeapGraph]>) -> Incident {
+    let wants = schedule::Wants {
+        digests: !options.skip_digests,
+        ids: &options.rows.nodes,
+        compare: earlier.is_some(),
+        earlier: earlier.unwrap_or_default(),
+    };
     let parsed = schedule::parse(&bundle.entries, &wants);
     let infos = inputs_info(bundle, &parsed);
     let mut incident = correlate::correlate(parsed.facts, parsed.artifacts, &options.correlate);
     incident.inputs = infos;
-    Ok(incident)
+    incident
 }
 
 /// As [`read`], with the top allocation sites of every profile of stacks, as the row flags ask.
 pub fn inspect(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
-    let mut incident = read(inputs, options)?;
+    let mut incident = read(inputs, &options.uncompared())?;
     correlate::compare::sites::fill_top(&mut incident.profiles, &options.rows).map_err(Error::Usage)?;
     Ok(incident)
 }
@@ -137,57 +150,4 @@ fn inputs_info(bundle: Bundle, parsed: &schedule::Parsed) -> Vec<InputInfo> {
             InputInfo { bytes, sha256, ..input }
         })
         .collect()
-}
-
-/// What a comparison is to give beside its rows and suspects.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Wants {
-    /// The call tree of the first and the last profile.
-    pub tree: bool,
-    /// Their difference as a profile.
-    pub difference: bool,
-}
-
-/// A comparison with what was asked for of it.
-#[derive(Debug, Default)]
-pub struct Comparison {
-    pub delta: Delta,
-    /// Absent where the inputs are not profiles of call stacks.
-    pub tree: Option<CallTree>,
-    pub difference: Option<HeapProfile>,
-}
-
-impl Comparison {
-    /// The difference as a gzipped pprof file.
-    pub fn growth_file(&self) -> Option<Vec<u8>> {
-        crate::formats::pprof::write::gzipped(self.difference.as_ref()?)
-    }
-}
-
-/// Compares one profile per input, in the order given.
-pub fn diff(inputs: &[PathBuf], options: &Options) -> Result<Delta, Error> {
-    compare(inputs, options, Wants::default()).map(|c| c.delta)
-}
-
-/// As [`diff`], with the call tree and the difference if they are wanted.
-pub fn compare(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<Comparison, Error> {
-    let mut incidents = Vec::new();
-    for input in inputs {
-        let incident = in_pool(options, || read_after(std::slice::from_ref(input), options, Some(&incidents)))?;
-        incidents.push(incident);
-    }
-    let mut snapshots = Vec::new();
-    for (input, incident) in inputs.iter().zip(&incidents) {
-        let Some(p) = incident.profiles.first() else {
-            return Err(Error::Unreadable(format!("{}: no heap profile or snapshot found in it", input.display())));
-        };
-        snapshots.push(Snapshot { path: incident.path(p.cite.span.artifact), time: p.at.mid(), profile: &p.what });
-    }
-    let delta = correlate::compare::diff(&snapshots, &options.rows).map_err(|refusal| match refusal {
-        Refusal::Kinds => Error::Unreadable("the inputs hold profiles of different kinds, which do not compare".into()),
-        Refusal::Asked(why) => Error::Usage(why),
-    })?;
-    let tree = wants.tree.then(|| correlate::compare::sites::tree(&snapshots, &options.rows)).flatten();
-    let difference = wants.difference.then(|| correlate::compare::sites::difference(&snapshots, &delta.measure)).flatten();
-    Ok(Comparison { delta, tree, difference })
 }

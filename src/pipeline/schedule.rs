@@ -97,6 +97,11 @@ pub fn parse(entries: &[Entry], wants: &Wants<'_>) -> Parsed {
     parsed
 }
 
+/// Whether no entry needs the whole pool for itself, so that several inputs may be parsed side by side.
+pub fn all_serial(entries: &[Entry]) -> bool {
+    entries.iter().all(|e| sniff(e).format.is_none_or(|f| f.lane(size(e)) == Lane::Serial))
+}
+
 /// Parses `entries` and appends what they say, in their order.
 fn round(entries: &[Entry], wants: &Wants<'_>, parsed: &mut Parsed) {
     let first = parsed.facts.len();

@@ -1,6 +1,7 @@
 //! The report as data: `postmem.report/1`. Everything a page shows is in here, so that any output can be rendered again
 //! from the JSON alone. Composed by `pipeline::compose` from the incident and its verdict; writers only print it.
 
+use crate::model::calltree::{CallTree, TreeNode};
 use crate::model::delta::Delta;
 use crate::model::finding::{Advice, Culprit, DefectNote, NotEvaluated, Trigger};
 use crate::model::{Owner, Timestamp};
@@ -43,6 +44,9 @@ pub struct ReportDoc {
     pub contradictions: Vec<EvidenceRef>,
     pub charts: Vec<Chart>,
     pub flames: Vec<Flame>,
+    /// From the live heap to the limit, one for each process that tells enough of itself.
+    #[serde(default)]
+    pub bridges: Vec<BridgeDoc>,
     /// Quoted lines, grouped by artifact, in order of line.
     pub excerpts: Vec<Excerpt>,
     /// Values replaced by the redactor.
@@ -60,6 +64,26 @@ pub struct InputDoc {
     pub path: String,
     pub bytes: u64,
     pub sha256: String,
+}
+
+/// The way from a process's live heap to its limit.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct BridgeDoc {
+    pub owner: Owner,
+    pub time: Span,
+    pub rungs: Vec<RungDoc>,
+}
+
+/// A level (`live-heap`, `runtime`, `rss`, …), or what lies between two of them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RungDoc {
+    pub id: String,
+    pub name: String,
+    pub bytes: i64,
+    pub level: bool,
+    /// Where it comes from, or what it consists of.
+    pub says: String,
+    pub evidence: Vec<EvidenceRef>,
 }
 
 /// An interval of time; both ends absent means unknown.
@@ -320,6 +344,14 @@ pub struct Flame {
     pub svg: Option<String>,
     /// Frames pruned and their share of the whole, in words.
     pub dropped: String,
+}
+
+impl Flame {
+    /// The frames of a tree, without a drawing.
+    pub fn of(tree: &CallTree) -> Self {
+        let node = |n: &TreeNode| FlameNode { depth: n.depth, name: n.name.clone(), before: n.before, after: n.after };
+        Flame { unit: tree.unit.clone(), nodes: tree.nodes.iter().map(node).collect(), ..Flame::default() }
+    }
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

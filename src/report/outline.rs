@@ -4,7 +4,7 @@
 use crate::model::delta::{Delta, DeltaRow};
 use crate::model::finding::Advice;
 use crate::model::quantity::human;
-use crate::report::document::{Chart, ReportDoc};
+use crate::report::document::{BridgeDoc, Chart, ReportDoc};
 
 /// Charts drawn large; the first chart if none says that it is.
 pub fn main_charts(doc: &ReportDoc) -> Vec<&Chart> {
@@ -263,4 +263,46 @@ pub fn delta_subtitle(delta: &Delta) -> String {
 /// `3 more rows` or `1 more row`.
 pub fn more(n: usize, what: &str) -> String {
     format!("{} more {what}{}", super::when::grouped(n as i64), if n == 1 { "" } else { "s" })
+}
+
+/// Where the bar of each rung begins and ends: a level at 0, a part where the level before it ended.
+pub fn steps(b: &BridgeDoc) -> Vec<(f64, f64)> {
+    let mut reached = 0.0;
+    b.rungs
+        .iter()
+        .map(|r| {
+            let from = if r.level { 0.0 } else { reached };
+            reached = from + r.bytes as f64;
+            (from, reached)
+        })
+        .collect()
+}
+
+/// The bridge in one sentence.
+pub fn bridge(b: &BridgeDoc) -> String {
+    let of = |id: &str| b.rungs.iter().find(|r| r.id == id).map(|r| r.bytes as f64);
+    let mut out = String::new();
+    let (top, name) = match (of("working-set"), of("rss"), of("runtime")) {
+        (Some(w), ..) => (w, "the working set"),
+        (_, Some(r), _) => (r, "RSS"),
+        (_, _, Some(r)) => (r, "the Go runtime"),
+        _ => return out,
+    };
+    if let Some(live) = of("live-heap").or(of("heap-in-use")) {
+        out += &format!("Of {} {} the live heap is {} ({:.0} %)", human(top), name, human(live), live / top.max(1.0) * 100.0);
+    }
+    if let Some(rest) = of("unexplained") {
+        let size = human(rest.abs());
+        out += &match rest >= 0.0 {
+            true => format!("; {size} ({:.0} %) is outside what the Go runtime accounts for", rest / top.max(1.0) * 100.0),
+            false => format!("; {size} that the runtime obtained is not resident"),
+        };
+    }
+    if let (Some(room), Some(limit)) = (of("room"), of("limit")) {
+        out += &format!("; {} of the {} limit is free", human(room.max(0.0)), human(limit));
+    }
+    if !out.is_empty() {
+        out.push('.');
+    }
+    out
 }

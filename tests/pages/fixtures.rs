@@ -140,6 +140,7 @@ pub fn delta() -> Delta {
         retained_bytes: Some((mib * MIB as f64) as i64),
     };
     Delta {
+        also: Vec::new(),
         schema: "postmem.diff/1".into(),
         format: "v8-heapsnapshot".into(),
         same_process: Some(true),
@@ -166,6 +167,9 @@ pub fn delta() -> Delta {
             row("Socket", None, [4.2, 3.1, 1.9], -812, "shrank"),
         ],
         suspects: vec![Suspect {
+            advice: None,
+            steps: Vec::new(),
+            per_event: None,
             name: "IdempotencyStore.entries".into(),
             pattern: "unbounded-cache".into(),
             why: "one `Map` holds 301.4 of 398.9 MiB and gains 22,200 entries every 35 min".into(),
@@ -241,6 +245,7 @@ pub fn rich() -> ReportDoc {
     };
     let undo = advice("stop", "Roll back to v2.30.4, which ran flat at 181 MiB.", Some("kubectl -n shop rollout undo deploy/checkout-api"));
     ReportDoc {
+        bridges: Vec::new(),
         schema: SCHEMA.into(),
         tool: Tool { name: "postmem".into(), version: "0.1.0".into() },
         inputs: vec![InputDoc {

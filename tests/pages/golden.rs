@@ -39,7 +39,7 @@ fn html_golden() {
 #[test]
 fn diff_goldens() {
     insta::assert_snapshot!("diff.md", diff::markdown(&fixtures::delta()));
-    insta::assert_snapshot!("diff.html", readable(&diff::html(&fixtures::delta())));
+    insta::assert_snapshot!("diff.html", readable(&diff::html(&fixtures::delta(), None)));
 }
 
 #[test]

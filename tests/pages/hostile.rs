@@ -42,7 +42,7 @@ fn hostile_text_stays_text_in_html() {
     d.rows[0].name = HOSTILE.into();
     d.suspects[0].why = HOSTILE.into();
     d.snapshots[0].path = HOSTILE.into();
-    harmless_html(&diff::html(&d));
+    harmless_html(&diff::html(&d, None));
     control_free(&diff::markdown(&d), "markdown of diff");
 }
 

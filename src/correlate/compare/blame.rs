@@ -148,10 +148,20 @@ impl Origins {
 
 /// The folder that holds Go's own sources, as the runtime's files show it; "" for builds with trimmed paths.
 fn goroot(table: &StackTable) -> Option<String> {
-    table.functions.iter().find_map(|f| {
+    let runtime = table.functions.iter().find_map(|f| {
         let (name, file) = (table.string(f.name), table.string(f.file));
         let dir = file.rsplit_once('/').map_or("", |(d, _)| d);
         (name.starts_with("runtime.")).then(|| dir.strip_suffix("runtime"))?.map(|root| root.to_owned())
+    });
+    // Goroutine dumps leave the runtime's frames out: any other package of the standard library tells as well.
+    runtime.or_else(|| {
+        table.functions.iter().find_map(|f| {
+            let (name, file) = (table.string(f.name), table.string(f.file));
+            let package = crate::heap::sites::package(name, "");
+            let standard = GO_STANDARD.binary_search(&package.split('/').next().unwrap_or("")).is_ok();
+            let at = file.rfind(&format!("/src/{package}/")).filter(|_| standard && !package.is_empty())?;
+            file.get(..at + 5).map(str::to_owned)
+        })
     })
 }
 

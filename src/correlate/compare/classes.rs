@@ -63,6 +63,7 @@ fn tracks(tables: &[(&HeapProfile, &ClassTable)], halves: &Halves) -> Vec<Track>
         for r in &table.rows {
             let get = |m: Option<usize>| m.and_then(|m| r.values.get(m)).copied().unwrap_or(0);
             let track = by_key.entry(r.key.as_str()).or_insert_with(|| Track {
+                renamed: None,
                 key: r.key.clone(),
                 name: r.name.clone(),
                 location: None,

@@ -3,31 +3,35 @@
 //! A sampled heap profile estimates bytes from few sampled objects: with sampling probability p for blocks of S bytes each
 //! sampled one stands for S/p, and k of them have the standard error (S/p)·√(k(1−p)). Objects that are alive in both
 //! profiles were sampled or not once for all, so the error of a difference comes only from those that came or went in
-//! between; the allocation counters bound how many those are. Nothing here looks at names.
+//! between; the allocation counters bound how many those are. Whether growth has stopped is a question of how many of the
+//! sampled objects came late, answered by the binomial distribution. Nothing here looks at names.
 
 use super::sites::{Halves, Value};
 
 /// Two standard errors: about one false alarm in forty sites that do not grow.
 pub const SIGNIFICANT: f64 = 2.0;
+/// Probability below which steady growth is not believed to have paused by chance of sampling.
+const UNLIKELY: f64 = 0.05;
 
 /// One standard error of the bytes gained from `a` to `b`; `None` where the measure was not sampled.
 pub fn standard_error(a: &Value, b: &Value, halves: &Halves) -> Option<f64> {
     if !halves.by_bytes() {
         return None;
     }
-    let variance = variance(a, b);
+    let variance = variance(a, b, 0.0);
     (a.spread.live + b.spread.live > 0.0).then(|| variance.sqrt())
 }
 
-/// Upper estimate of the variance of `b − a`.
-fn variance(a: &Value, b: &Value) -> f64 {
-    let (before, after) = (a.spread.live, b.spread.live);
+/// Upper estimate of the variance of `b − a`. `usual` is the weight of the site's live objects over all snapshots: one that
+/// happens to show few of them at one end does not thereby know that end better.
+fn variance(a: &Value, b: &Value, usual: f64) -> f64 {
+    let (before, after) = (a.spread.live.max(usual), b.spread.live.max(usual));
     let made = b.spread.allocated - a.spread.allocated;
     if b.spread.allocated <= 0.0 || made < 0.0 {
         return before + after;
     }
     // Of what was allocated in between at most `after` is alive; what is missing of `before` was freed.
-    let freed = (made - (after - before)).max(0.0);
+    let freed = (made - (b.spread.live - a.spread.live)).max(0.0);
     made.min(after) + freed.min(before)
 }
 
@@ -79,8 +83,10 @@ fn poisson_share(k: f64) -> f64 {
 
 /// Growth from `a` to `b` that can be relied on.
 fn certain(a: &Value, b: &Value, growth: f64, error: f64) -> f64 {
-    let normal = growth - SIGNIFICANT * error;
     let made = b.allocated_bytes.saturating_sub(a.allocated_bytes);
+    // There are many more sites through which memory passes than sites that keep it: for them chance has more tries.
+    let kept = if made > 0 { (growth / made as f64).clamp(0.0, 1.0) } else { 1.0 };
+    let normal = growth - (SIGNIFICANT + 1.0 - kept) * error;
     // All that was allocated is still there: then every sampled object is growth, and only their number is uncertain.
     if error > 0.0 && growth > 0.0 && made > 0 && growth >= 0.995 * made as f64 {
         let sampled = (growth / error).powi(2);
@@ -92,11 +98,34 @@ fn certain(a: &Value, b: &Value, growth: f64, error: f64) -> f64 {
     normal
 }
 
+/// Probability that of `n` sampled objects, which come at a steady rate, at most `k` come in the share `late` of the time.
+fn chance_of_pause(n: f64, k: f64, late: f64) -> f64 {
+    let (n, k) = (n.round(), k.round().max(0.0));
+    if k >= n || !(0.0..1.0).contains(&late) {
+        return 1.0;
+    }
+    if n > 400.0 {
+        let z = (n * late - k - 0.5) / (n * late * (1.0 - late)).sqrt();
+        // Tail of the normal distribution (Abramowitz and Stegun 26.2.17, first term); only its order matters out here.
+        return if z <= 0.0 { 1.0 } else { (-z * z / 2.0).exp() / (1.0 + z * 2.5066) };
+    }
+    let mut term = (1.0 - late).powf(n);
+    let mut sum = term;
+    let mut i = 0.0;
+    while i < k {
+        term *= (n - i) / (i + 1.0) * late / (1.0 - late);
+        sum += term;
+        i += 1.0;
+    }
+    sum.min(1.0)
+}
+
 /// Judges the values of one site. `by_bytes` picks the half of each value; counts carry no error. `times` in any unit.
 pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgement {
     let gain = |a: &Value, b: &Value| b.of(by_bytes).saturating_sub(a.of(by_bytes)) as f64;
-    let error = |a: &Value, b: &Value| if by_bytes { variance(a, b).sqrt() } else { 0.0 };
     let n = values.len();
+    let usual = values.iter().map(|v| v.spread.live).sum::<f64>() / n.max(1) as f64;
+    let error = |a: &Value, b: &Value| if by_bytes { variance(a, b, usual).sqrt() } else { 0.0 };
     let (Some(first), Some(last)) = (values.first(), values.last()) else {
         return Judgement { shape: Shape::Noise, growth: 0.0, error: 0.0, ups: 0, steps: 0, late_share: 0.0, certain: 0.0 };
     };
@@ -110,22 +139,32 @@ pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgeme
             worst_fall = worst_fall.max(-g);
         }
     }
-    // The later half: with an odd number of steps it is the longer one, so that a single last step does not decide.
     let steps = n - 1;
-    let middle = values.get(steps / 2).unwrap_or(first);
-    let late = gain(middle, last);
-    let share = match times {
+    // Share of the time from value `i` on.
+    let left = |i: usize| match times {
         Some(t) if steps > 0 => {
             let at = |i: usize| t.get(i).copied().unwrap_or(0.0);
-            (at(steps) - at(steps / 2)) / (at(steps) - at(0)).max(f64::MIN_POSITIVE)
+            (at(steps) - at(i)) / (at(steps) - at(0)).max(f64::MIN_POSITIVE)
         }
-        _ => (steps - steps / 2) as f64 / steps.max(1) as f64,
+        _ => (steps - i) as f64 / steps.max(1) as f64,
     };
-    let expected = growth * share;
+    // Of the growth so far one sampled object stands for so much; without sampling every byte is counted.
+    let grain = if by_bytes && last.bytes > 0 { last.spread.live / last.bytes as f64 } else { 0.0 };
+    let sampled = |v: f64| if grain > 1.0 { v / grain } else { v };
+    let pause = |from: usize| {
+        let (late, share) = (values.get(from).map_or(0.0, |v| gain(v, last)), left(from));
+        let slowed = late < 0.35 * growth * share;
+        slowed && chance_of_pause(sampled(growth), sampled(late.max(0.0)), share) < UNLIKELY
+    };
+    // The later half: with an odd number of steps it is the longer one, so that a single last step does not decide. A
+    // pause that began later counts too when it lasted for two steps and a third of the time.
+    let half = steps / 2;
+    let expected = growth * left(half);
+    let late = values.get(half).map_or(0.0, |v| gain(v, last));
+    let late_share = if expected > 0.0 { late / expected } else { 0.0 };
+    let stopped = steps >= 2 && growth > 0.0 && (half..=steps - 2).any(|i| (i == half || left(i) > 0.3) && pause(i));
     let reliable = certain(first, last, growth, noise);
     let peak = values.iter().map(|v| v.of(by_bytes) as f64).fold(0.0, f64::max);
-    let late_share = if expected > 0.0 { late / expected } else { 0.0 };
-    let stopped = steps >= 2 && late_share < 0.35 && expected - late > SIGNIFICANT * noise.max(error(middle, last));
     let shape = if worst_fall > 0.25 * peak && worst_fall > 0.25 * growth.abs() {
         Shape::Churn
     } else if growth < -SIGNIFICANT * noise && growth < 0.0 {
@@ -194,11 +233,24 @@ mod tests {
     }
 
     #[test]
+    fn pauses_are_weighed_by_what_was_sampled() {
+        assert!((chance_of_pause(6.0, 0.0, 2.0 / 3.0) - (1.0f64 / 3.0).powi(6)).abs() < 1e-12);
+        assert!((chance_of_pause(4.0, 1.0, 0.5) - 5.0 / 16.0).abs() < 1e-12);
+        assert!(chance_of_pause(4e9, 1e8, 0.5) < 1e-9 && chance_of_pause(4e9, 2e9, 0.5) > 0.3);
+    }
+
+    #[test]
     fn warm_up_sawtooth_and_one_lucky_sample_are_not_growth() {
         let warm: Vec<Value> = [50.0, 100.0, 100.0, 100.0].iter().map(|k| sampled(*k, *k)).collect();
         assert_eq!(judge(&warm, true, None).shape, Shape::Plateau);
         let saw: Vec<Value> = [(10.0, 10.0), (0.0, 10.0), (22.0, 32.0), (12.0, 40.0)].iter().map(|(k, m)| sampled(*k, *m)).collect();
         assert_eq!(judge(&saw, true, None).shape, Shape::Churn);
+        // Few objects tell of a short warm-up, and none of them came later.
+        let short: Vec<Value> = [22.0, 28.0, 28.0, 28.0].iter().map(|k| sampled(*k, *k)).collect();
+        assert_eq!(judge(&short, true, None).shape, Shape::Plateau);
+        // A bounded cache that is always full: its first profile happened to show one of its objects only.
+        let full: Vec<Value> = [(1.0, 9.0), (6.0, 18.0), (5.0, 27.0), (8.0, 36.0)].iter().map(|(k, m)| sampled(*k, *m)).collect();
+        assert_eq!(judge(&full, true, None).shape, Shape::Noise);
         let lucky: Vec<Value> = [0.0, 0.0, 1.0, 2.0].iter().map(|k| sampled(*k, *k)).collect();
         assert_eq!(judge(&lucky, true, None).shape, Shape::Noise);
     }

@@ -5,10 +5,12 @@ mod classes;
 mod graphs;
 mod growth;
 mod owners;
+mod rematch;
 mod retainers;
 mod shapes;
 pub mod sites;
 mod suspects;
+pub mod together;
 
 use crate::model::delta::{Delta, RowOptions, SnapshotInfo};
 use crate::model::profile::{HeapProfile, ProfileBody};
@@ -32,7 +34,7 @@ pub enum Refusal {
 /// Compares 2..N profiles of one kind, given earliest first.
 pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Result<Delta, Refusal> {
     let bodies: Vec<&ProfileBody> = snapshots.iter().map(|s| &s.profile.body).collect();
-    let mut delta = if bodies.iter().all(|b| matches!(b, ProfileBody::Stacks(_))) {
+    let delta = if bodies.iter().all(|b| matches!(b, ProfileBody::Stacks(_))) {
         sites::diff(snapshots, rows).map_err(Refusal::Asked)?
     } else if bodies.iter().all(|b| matches!(b, ProfileBody::Graph(_))) {
         graphs::diff(snapshots, rows)
@@ -41,9 +43,12 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Result<Delta, Refu
     } else {
         return Err(Refusal::Kinds);
     };
-    delta.schema = "postmem.diff/1".into();
-    delta.format = snapshots.first().map(|s| s.profile.format.to_owned()).unwrap_or_default();
-    Ok(delta)
+    Ok(snapshots.first().map_or(Delta::default(), |s| named(delta, s.profile)))
+}
+
+/// The document with what it is and what it is of.
+pub fn named(delta: Delta, first: &HeapProfile) -> Delta {
+    Delta { schema: "postmem.diff/1".into(), format: first.format.to_owned(), ..delta }
 }
 
 /// The `snapshots[]` entries, from the named measures of each profile (`bytes` and `objects` halves).

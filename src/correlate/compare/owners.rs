@@ -55,6 +55,8 @@ struct Seen {
     entry: u32,
     profiler: bool,
     runtime: bool,
+    /// All frames are the compiler's wrapping of a `go` statement, which tells nobody anything.
+    wrapper: bool,
 }
 
 /// Numbered names over all snapshots.
@@ -97,7 +99,7 @@ fn see(table: &StackTable, names: &mut Names) -> Vec<Seen> {
     let functions: Vec<u32> = table.functions.iter().map(|f| names.of(table.string(f.name))).collect();
     (0..table.locations() as u32)
         .map(|l| {
-            let mut seen = Seen { rank: 0, frame: 0, name: NONE, leaf: NONE, entry: NONE, profiler: false, runtime: true };
+            let mut seen = Seen { rank: 0, frame: 0, name: NONE, leaf: NONE, entry: NONE, profiler: false, runtime: true, wrapper: false };
             let frames = table.frames(l);
             if frames.is_empty() {
                 let origin = Origins::binary(table, l);
@@ -120,6 +122,7 @@ fn see(table: &StackTable, names: &mut Names) -> Vec<Seen> {
                 seen.profiler |= origin == Origin::Profiler;
                 if origin != Origin::Runtime {
                     seen.runtime = false;
+                    seen.wrapper = named.contains(".gowrap");
                     seen.entry = name;
                     if seen.leaf == NONE {
                         seen.leaf = i as u32;
@@ -143,7 +146,8 @@ struct Found {
     leaf: (u32, u32),
 }
 
-fn responsible(seen: &[Seen], stack: &[u32], goroutines: bool) -> Option<Found> {
+/// `rooted` where a stack without a frame of the application is known by what it was started with.
+fn responsible(seen: &[Seen], stack: &[u32], goroutines: bool, rooted: bool) -> Option<Found> {
     let mut best: Option<(u8, u32, (u32, u32))> = None;
     let (mut leaf, mut entry, mut runtime) = (None, NONE, true);
     for &l in stack {
@@ -152,7 +156,7 @@ fn responsible(seen: &[Seen], stack: &[u32], goroutines: bool) -> Option<Found> 
             return None;
         }
         runtime &= s.runtime;
-        if s.entry != NONE {
+        if s.entry != NONE && !(s.wrapper && entry != NONE) {
             entry = s.entry;
         }
         if leaf.is_none() && s.leaf != NONE {
@@ -163,91 +167,117 @@ fn responsible(seen: &[Seen], stack: &[u32], goroutines: bool) -> Option<Found> 
         }
     }
     let (rank, name, own) = best.filter(|_| !runtime)?;
+    // What a library's goroutine allocates in ten places is one thing: the goroutine's.
+    let name = if rooted && entry != NONE && rank <= STANDARD { entry } else { name };
     let entry = if goroutines { entry } else { NONE };
-    // A goroutine without a frame of the application is named for what it was started with.
-    let name = if entry != NONE && rank <= STANDARD { entry } else { name };
     Some(Found { name, entry, own, leaf: leaf.unwrap_or(own) })
 }
 
-/// Owners of all stacks of all snapshots.
-pub struct Owners<'a> {
-    stacks: &'a [Stacks<'a>],
+/// What is kept of the first and of the last snapshot, so that growth can be traced back to their stacks.
+struct End {
+    seen: Vec<Seen>,
+    /// Owner of each sample, or none.
+    of_sample: Vec<u32>,
+    columns: Columns,
+}
+
+/// Owners of all stacks of the snapshots added so far. Of the snapshots between the first and the last nothing but the
+/// owners' values is kept.
+pub struct Owners {
     by_bytes: bool,
     goroutines: bool,
-    seen: Vec<Vec<Seen>>,
-    /// Owner of each sample of each snapshot, or none.
-    of_sample: Vec<Vec<u32>>,
-    columns: Vec<Columns>,
+    names: Names,
+    index: HashMap<(u32, u32), u32>,
+    snapshots: usize,
+    first: Option<End>,
+    last: Option<End>,
     pub list: Vec<Owned>,
 }
 
-impl<'a> Owners<'a> {
-    pub fn sum(stacks: &'a [Stacks<'a>], filter: &Filter, halves: &Halves) -> Self {
-        let mut this = Owners {
-            stacks,
+/// First and last snapshot, whose stacks tell what growth is made of.
+#[derive(Clone, Copy)]
+pub struct Ends<'a> {
+    pub first: Stacks<'a>,
+    pub last: Stacks<'a>,
+}
+
+impl Owners {
+    pub fn new(halves: &Halves) -> Self {
+        Owners {
             by_bytes: halves.bytes.is_some(),
             goroutines: halves.bytes.is_none(),
-            seen: Vec::new(),
-            of_sample: Vec::new(),
-            columns: Vec::new(),
+            names: Names::default(),
+            index: HashMap::new(),
+            snapshots: 0,
+            first: None,
+            last: None,
             list: Vec::new(),
-        };
-        let mut names = Names::default();
-        let mut index: HashMap<(u32, u32), u32> = HashMap::new();
-        for (i, (profile, table)) in stacks.iter().enumerate() {
-            let seen = see(table, &mut names);
-            let columns = Columns::of(profile, halves);
-            let noise = Sampling::of(profile);
-            let passes = filter.passing(table);
-            let samples = table.samples();
-            let mut row = vec![0i64; profile.measures.len()];
-            let mut of_sample = vec![NONE; samples];
-            for s in 0..samples {
-                if !passes.as_ref().is_none_or(|p| p.get(s).copied().unwrap_or(false)) {
-                    continue;
-                }
-                let Some(found) = responsible(&seen, table.stack(s), this.goroutines) else { continue };
-                for (m, v) in row.iter_mut().enumerate() {
-                    *v = table.values.get(m * samples + s).copied().unwrap_or(0);
-                }
-                let value = columns.value(&row, noise.map(|n| n.spread(table, s, samples)).unwrap_or_default());
-                let list = &mut this.list;
-                let owner = *index.entry((found.name, found.entry)).or_insert_with(|| {
-                    let entry = (found.entry != NONE).then(|| names.text(found.entry));
-                    list.push(Owned { blame: Blame { name: names.text(found.name), entry }, steps: vec![Value::default(); stacks.len()] });
-                    list.len() as u32 - 1
-                });
-                if let Some(o) = of_sample.get_mut(s) {
-                    *o = owner;
-                }
-                if let Some(slot) = list.get_mut(owner as usize).and_then(|o| o.steps.get_mut(i)) {
+        }
+    }
+
+    /// Adds the next snapshot.
+    pub fn add(&mut self, (profile, table): Stacks<'_>, filter: &Filter, halves: &Halves) {
+        let seen = see(table, &mut self.names);
+        let columns = Columns::of(profile, halves);
+        let noise = Sampling::of(profile);
+        let passes = filter.passing(table);
+        let samples = table.samples();
+        let rooted = rooted(table);
+        let mut row = vec![0i64; profile.measures.len()];
+        let mut of_sample = vec![NONE; samples];
+        let at = self.snapshots;
+        for s in 0..samples {
+            if !passes.as_ref().is_none_or(|p| p.get(s).copied().unwrap_or(false)) {
+                continue;
+            }
+            let Some(found) = responsible(&seen, table.stack(s), self.goroutines, rooted) else { continue };
+            for (m, v) in row.iter_mut().enumerate() {
+                *v = table.values.get(m * samples + s).copied().unwrap_or(0);
+            }
+            let value = columns.value(&row, noise.map(|n| n.spread(table, s, samples)).unwrap_or_default());
+            let (list, names) = (&mut self.list, &self.names);
+            let owner = *self.index.entry((found.name, found.entry)).or_insert_with(|| {
+                let entry = (found.entry != NONE).then(|| names.text(found.entry));
+                list.push(Owned { blame: Blame { name: names.text(found.name), entry }, steps: Vec::new() });
+                list.len() as u32 - 1
+            });
+            if let Some(o) = of_sample.get_mut(s) {
+                *o = owner;
+            }
+            if let Some(o) = list.get_mut(owner as usize) {
+                o.steps.resize(at + 1, Value::default());
+                if let Some(slot) = o.steps.get_mut(at) {
                     slot.add(value);
                 }
             }
-            this.seen.push(seen);
-            this.of_sample.push(of_sample);
-            this.columns.push(columns);
         }
-        this
+        self.snapshots += 1;
+        self.list.iter_mut().for_each(|o| o.steps.resize(self.snapshots, Value::default()));
+        let end = End { seen, of_sample, columns };
+        if at == 0 {
+            self.first = Some(end);
+        } else {
+            self.last = Some(end);
+        }
     }
 
-    fn value(&self, i: usize, s: usize) -> i64 {
-        let Some((profile, table)) = self.stacks.get(i) else { return 0 };
+    fn value(end: &End, (profile, table): Stacks<'_>, s: usize, by_bytes: bool) -> i64 {
         let row: Vec<i64> = (0..profile.measures.len()).map(|m| table.value(m, s)).collect();
-        self.columns.get(i).map_or(0, |c| c.value(&row, Default::default()).of(self.by_bytes))
+        end.columns.value(&row, Default::default()).of(by_bytes)
     }
 
     /// What the growth of one owner is made of, from the first and the last snapshot.
-    pub fn parts(&self, owner: usize) -> Parts {
+    pub fn parts(&self, ends: Ends<'_>, owner: usize) -> Parts {
         let mut places: BTreeMap<String, i64> = BTreeMap::new();
         let mut leaves: BTreeMap<String, i64> = BTreeMap::new();
         let mut biggest: Option<(i64, usize)> = None;
-        let last = self.stacks.len().saturating_sub(1);
-        for (i, sign) in [(0, -1), (last, 1)] {
-            let (Some((_, table)), Some(seen), Some(of)) = (self.stacks.get(i), self.seen.get(i), self.of_sample.get(i)) else { continue };
-            for (s, _) in of.iter().enumerate().filter(|(_, o)| **o as usize == owner) {
-                let Some(found) = responsible(seen, table.stack(s), self.goroutines) else { continue };
-                let v = self.value(i, s);
+        for (end, stacks, sign) in [(&self.first, ends.first, -1), (&self.last, ends.last, 1)] {
+            let Some(end) = end else { continue };
+            let table = stacks.1;
+            let rooted = rooted(table);
+            for (s, _) in end.of_sample.iter().enumerate().filter(|(_, o)| **o as usize == owner) {
+                let Some(found) = responsible(&end.seen, table.stack(s), self.goroutines, rooted) else { continue };
+                let v = Self::value(end, stacks, s, self.by_bytes);
                 let part = v.saturating_mul(sign);
                 let sum = places.entry(place(table, found.own)).or_default();
                 *sum = sum.saturating_add(part);
@@ -262,13 +292,55 @@ impl<'a> Owners<'a> {
         leaves.sort_by(|x, y| y.1.cmp(&x.1).then_with(|| x.0.cmp(&y.0)));
         let place = places.into_iter().max_by(|x, y| x.1.cmp(&y.1).then_with(|| y.0.cmp(&x.0))).map(|(p, _)| p).unwrap_or_default();
         let mut parts = Parts { place, leaves, ..Parts::default() };
-        if let (Some((_, s)), Some((_, table))) = (biggest, self.stacks.get(last)) {
+        if let Some((_, s)) = biggest {
+            let table = ends.last.1;
             parts.example = functions(table, table.stack(s));
             parts.creator = label(table, s, "created by");
             parts.state = label(table, s, "state");
         }
         parts
     }
+}
+
+/// Owners whose stacks pass through a function that begins with one of `prefixes`, most by what they ever allocated there
+/// first: the callers of a library. A library's own function is no caller of it.
+pub fn callers((profile, table): Stacks<'_>, prefixes: &[&str]) -> Vec<String> {
+    let wanted: Vec<bool> = table.functions.iter().map(|f| prefixes.iter().any(|p| table.string(f.name).starts_with(p))).collect();
+    if !wanted.contains(&true) {
+        return Vec::new();
+    }
+    let mut names = Names::default();
+    let seen = see(table, &mut names);
+    let through = |l: &u32| table.frames(*l).iter().any(|f| wanted.get(f.function as usize) == Some(&true));
+    let m = profile.measures.iter().position(|m| m.name == "alloc_space").unwrap_or(profile.default_measure);
+    let mut sums: BTreeMap<u32, i64> = BTreeMap::new();
+    for s in (0..table.samples()).filter(|s| table.stack(*s).iter().any(through)) {
+        if let Some(found) = responsible(&seen, table.stack(s), false, true) {
+            let sum = sums.entry(found.name).or_default();
+            *sum = sum.saturating_add(table.value(m, s));
+        }
+    }
+    let package = |p: &str| p.split('(').next().unwrap_or(p).to_owned();
+    let own: Vec<String> = prefixes.iter().map(|p| package(p)).collect();
+    let mut list: Vec<(i64, String)> = sums.into_iter().map(|(n, v)| (v, names.text(n))).collect();
+    list.retain(|(_, n)| !own.iter().any(|p| n.starts_with(p.as_str())));
+    list.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    list.into_iter().map(|(_, n)| n).collect()
+}
+
+/// Goroutines that have a function in their stack.
+pub fn standing_in(stacks: Stacks<'_>, function: &str) -> i64 {
+    let (profile, table) = stacks;
+    let Some(f) = (0..table.functions.len()).find(|f| table.function_name(*f as u32) == function) else { return 0 };
+    let here = |l: &u32| table.frames(*l).iter().any(|x| x.function as usize == f);
+    (0..table.samples())
+        .filter(|s| table.stack(*s).iter().any(here))
+        .fold(0, |sum, s| sum.saturating_add(table.value(profile.default_measure, s)))
+}
+
+/// Go's stacks begin where their goroutine does.
+fn rooted(table: &StackTable) -> bool {
+    table.functions.iter().take(4096).any(|f| table.string(f.file).ends_with(".go"))
 }
 
 /// A text label of a sample.

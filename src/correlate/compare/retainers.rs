@@ -75,6 +75,9 @@ fn suspect(p: &GrowthPoint, snapshots: usize) -> Suspect {
     }
     culprits.push(("retainer".to_owned(), retainer.clone()));
     Suspect {
+        advice: None,
+        steps: Vec::new(),
+        per_event: None,
         name,
         pattern: pattern.into(),
         why: format!("{what}: {} more {over}; {}", size(p.growth_bytes), meaning(pattern)),

@@ -5,6 +5,8 @@
 //! [`super::growth`]'s job.
 
 use super::growth;
+use super::owners::{Ends, Owners};
+use super::rematch;
 use super::suspects;
 use super::{Snapshot, infos};
 use crate::heap::calltree::{self, Side};
@@ -73,6 +75,8 @@ pub struct Track {
     pub location: Option<String>,
     /// Per snapshot: bytes, count, bytes and count ever allocated, sampling weight.
     pub steps: Vec<Value>,
+    /// How it was matched across builds, and what it was called before.
+    pub renamed: Option<(&'static str, String)>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -118,44 +122,129 @@ impl Columns {
 pub type Stacks<'a> = (&'a HeapProfile, &'a StackTable);
 
 /// Factors that bring each measure of `profile` to `base`'s total, as pprof's `-normalize`.
-fn factors(profile: &HeapProfile, base: &HeapProfile) -> Vec<f64> {
+fn factors(profile: &HeapProfile, base: &[(String, i64)]) -> Vec<f64> {
     profile
         .measures
         .iter()
         .zip(&profile.totals)
         .map(|(m, total)| {
-            let wanted = base.measures.iter().position(|b| b.name == m.name).and_then(|i| base.totals.get(i)).copied().unwrap_or(0);
+            let wanted = base.iter().find(|b| b.0 == m.name).map_or(0, |b| b.1);
             if *total == 0 { 0.0 } else { wanted as f64 / *total as f64 }
         })
         .collect()
 }
 
-/// Sums every snapshot by site and joins the sums by key, in the order first met.
-pub fn tracks(stacks: &[Stacks<'_>], by: GroupBy, rows: &RowOptions, filter: &Filter, halves: &Halves) -> Vec<Track> {
-    let mut out: Vec<Track> = Vec::new();
-    let mut index: HashMap<(String, String), usize> = HashMap::new();
-    for (i, (profile, table)) in stacks.iter().enumerate() {
-        let scale = (rows.normalize && i > 0).then(|| stacks.first().map(|(base, _)| factors(profile, base))).flatten();
+/// Sites over the snapshots added so far, joined by key in the order first met.
+#[derive(Default)]
+struct Tracks {
+    list: Vec<Track>,
+    index: HashMap<(String, String), usize>,
+    snapshots: usize,
+}
+
+impl Tracks {
+    fn add(&mut self, (profile, table): Stacks<'_>, by: GroupBy, rows: &RowOptions, f: (&Filter, &Halves), scale: Option<&[f64]>) {
+        let (filter, halves) = f;
+        let at = self.snapshots;
         let noise = Sampling::of(profile);
-        let sums = sites::sum(profile, table, by, filter, scale.as_deref(), noise.as_ref());
+        let sums = sites::sum(profile, table, by, filter, scale, noise.as_ref());
         let columns = Columns::of(profile, halves);
+        let out = &mut self.list;
         for g in 0..sums.len() {
             let (row, spread) = if rows.cumulative { (sums.cumulative(g), &sums.cumulative_spread) } else { (sums.own(g), &sums.spread) };
             if row.iter().all(|v| *v == 0) {
                 continue;
             }
             let (key, name, location) = sums.words(g);
-            let at = *index.entry((key, name)).or_insert_with_key(|(key, name)| {
-                out.push(Track { key: key.clone(), name: name.clone(), location, steps: vec![Value::default(); stacks.len()] });
+            let i = *self.index.entry((key, name)).or_insert_with_key(|(key, name)| {
+                out.push(Track { key: key.clone(), name: name.clone(), location, steps: Vec::new(), renamed: None });
                 out.len() - 1
             });
             let v = columns.value(row, spread.get(g).copied().unwrap_or_default());
-            if let Some(slot) = out.get_mut(at).and_then(|t| t.steps.get_mut(i)) {
-                slot.add(v);
+            if let Some(t) = out.get_mut(i) {
+                t.steps.resize(at + 1, Value::default());
+                if let Some(slot) = t.steps.get_mut(at) {
+                    slot.add(v);
+                }
             }
         }
+        self.snapshots += 1;
+        out.iter_mut().for_each(|t| t.steps.resize(at + 1, Value::default()));
     }
-    out
+}
+
+/// A comparison under way. Each snapshot is folded to the values of its sites and owners; only the first and the last have
+/// to be at hand in the end, so a long series of big profiles never stands in memory at once.
+pub struct Folding<'r> {
+    rows: &'r RowOptions,
+    filter: Filter,
+    halves: Halves,
+    by: GroupBy,
+    tracks: Tracks,
+    owners: Owners,
+    /// Of the first snapshot, for `-normalize`.
+    base: Vec<(String, i64)>,
+}
+
+impl<'r> Folding<'r> {
+    /// For snapshots like `first`; the error names a bad pattern or measure.
+    pub fn new(first: &HeapProfile, rows: &'r RowOptions) -> Result<Self, String> {
+        let Some(halves) = Halves::of(first, rows.measure.as_deref()) else {
+            let have: Vec<&str> = first.measures.iter().map(|m| m.name.as_str()).collect();
+            return Err(format!("no measure {}; the profile has {}", rows.measure.as_deref().unwrap_or("at all"), have.join(", ")));
+        };
+        Ok(Folding {
+            rows,
+            filter: Filter::new(rows)?,
+            by: rows.by.unwrap_or_else(|| sites::default_grouping(first)),
+            tracks: Tracks::default(),
+            owners: Owners::new(&halves),
+            base: first.measures.iter().map(|m| m.name.clone()).zip(first.totals.iter().copied()).collect(),
+            halves,
+        })
+    }
+
+    /// Folds the next snapshot.
+    pub fn add(&mut self, stacks: Stacks<'_>) {
+        let scale = (self.rows.normalize && self.tracks.snapshots > 0).then(|| factors(stacks.0, &self.base));
+        let (filter, halves) = (&self.filter, &self.halves);
+        let (tracks, owners, rows, by) = (&mut self.tracks, &mut self.owners, self.rows, self.by);
+        rayon::join(|| tracks.add(stacks, by, rows, (filter, halves), scale.as_deref()), || owners.add(stacks, filter, halves));
+    }
+
+    /// The document. Of `snapshots`, which are those that were folded, only the first and the last need their stacks.
+    pub fn finish(self, snapshots: &[Snapshot<'_>]) -> Delta {
+        let Some((first, last)) = outer(snapshots) else { return Delta::default() };
+        let Folding { rows, halves, by, tracks, owners, .. } = self;
+        let mut limits = Vec::new();
+        for s in snapshots {
+            if !s.profile.measures.iter().any(|m| m.name == halves.measure) {
+                limits.push(format!("{} has no {}; it counts as 0 there", s.path, halves.measure));
+            }
+            if s.profile.truncated {
+                limits.push(format!("{} ended early; its figures are lower bounds", s.path));
+            }
+        }
+        let same_process = same_process(snapshots);
+        let delta = Delta {
+            same_process,
+            measures: first.0.measures.iter().map(|m| m.name.clone()).collect(),
+            measure: halves.measure.clone(),
+            snapshots: infos(snapshots, halves.bytes.as_deref(), halves.count.as_deref()),
+            suspects: suspects::find(&owners, Ends { first, last }, snapshots, &halves, &mut limits),
+            limits,
+            ..Delta::default()
+        };
+        let mut all = tracks.list;
+        if same_process == Some(false) && !rows.pprof_base {
+            rematch::across_builds(&mut all, by);
+        }
+        let size = |t: &Track| change(t, halves.by_bytes()).unsigned_abs();
+        all.retain(|t| t.steps.iter().any(|v| (v.bytes, v.count) != t.steps.first().map_or((0, 0), |f| (f.bytes, f.count))));
+        all.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.key.cmp(&b.key)).then_with(|| a.name.cmp(&b.name)));
+        all.truncate(rows.limit());
+        Delta { rows: all.into_iter().map(|t| row(t, by, rows, &halves, same_process)).collect(), ..delta }
+    }
 }
 
 impl Value {
@@ -181,6 +270,7 @@ fn kind(by: GroupBy) -> &'static str {
         GroupBy::Traceback => "traceback",
         GroupBy::Address => "address",
         GroupBy::Package => "package",
+        GroupBy::Label => "label",
         GroupBy::Class => "class",
         _ => "function",
     }
@@ -188,42 +278,14 @@ fn kind(by: GroupBy) -> &'static str {
 
 /// Compares 2..N profiles of stacks, earliest first. The error names a bad pattern or measure.
 pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Result<Delta, String> {
-    let stacks: Vec<Stacks<'_>> = snapshots
-        .iter()
-        .filter_map(|s| if let ProfileBody::Stacks(t) = &s.profile.body { Some((s.profile, &**t)) } else { None })
-        .collect();
-    let Some((first, _)) = stacks.first() else { return Ok(Delta::default()) };
-    let Some(halves) = Halves::of(first, rows.measure.as_deref()) else {
-        let have: Vec<&str> = first.measures.iter().map(|m| m.name.as_str()).collect();
-        return Err(format!("no measure {}; the profile has {}", rows.measure.as_deref().unwrap_or("at all"), have.join(", ")));
-    };
-    let filter = Filter::new(rows)?;
-    let by = rows.by.unwrap_or_else(|| sites::default_grouping(first));
-    let mut all = tracks(&stacks, by, rows, &filter, &halves);
-    let mut limits = Vec::new();
-    for (s, (p, _)) in snapshots.iter().zip(&stacks) {
-        if !p.measures.iter().any(|m| m.name == halves.measure) {
-            limits.push(format!("{} has no {}; it counts as 0 there", s.path, halves.measure));
-        }
-        if p.truncated {
-            limits.push(format!("{} ended early; its figures are lower bounds", s.path));
+    let Some(first) = snapshots.first() else { return Ok(Delta::default()) };
+    let mut folding = Folding::new(first.profile, rows)?;
+    for s in snapshots {
+        if let ProfileBody::Stacks(t) = &s.profile.body {
+            folding.add((s.profile, t));
         }
     }
-    let same_process = same_process(&stacks);
-    let delta = Delta {
-        same_process,
-        measures: first.measures.iter().map(|m| m.name.clone()).collect(),
-        measure: halves.measure.clone(),
-        snapshots: infos(snapshots, halves.bytes.as_deref(), halves.count.as_deref()),
-        suspects: suspects::find(&stacks, snapshots, &filter, &halves, &mut limits),
-        limits,
-        ..Delta::default()
-    };
-    let size = |t: &Track| change(t, halves.by_bytes()).unsigned_abs();
-    all.retain(|t| t.steps.iter().any(|v| (v.bytes, v.count) != t.steps.first().map_or((0, 0), |f| (f.bytes, f.count))));
-    all.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.key.cmp(&b.key)).then_with(|| a.name.cmp(&b.name)));
-    all.truncate(rows.limit());
-    Ok(Delta { rows: all.into_iter().map(|t| row(t, by, rows, &halves, same_process)).collect(), ..delta })
+    Ok(folding.finish(snapshots))
 }
 
 /// First and last snapshot with their stack tables.
@@ -240,7 +302,8 @@ pub fn tree(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Option<CallTree> {
     let (before, after) = outer(snapshots)?;
     let filter = Filter::new(rows).ok()?;
     let measure = after.0.measures.get(sites::measure_index(after.0, rows.measure.as_deref())?)?;
-    let factors = rows.normalize.then(|| factors(after.0, before.0));
+    let base: Vec<(String, i64)> = before.0.measures.iter().map(|m| m.name.clone()).zip(before.0.totals.iter().copied()).collect();
+    let factors = rows.normalize.then(|| factors(after.0, &base));
     let side = |p: Stacks<'_>| p.0.measures.iter().position(|m| m.name == measure.name);
     calltree::build(
         Some(&Side { table: before.1, measure: side(before)?, scale: None, passing: filter.passing(before.1) }),
@@ -305,6 +368,8 @@ pub fn row(t: Track, by: GroupBy, rows: &RowOptions, halves: &Halves, same_proce
         cumulative_delta: rows.cumulative.then(|| if halves.by_bytes() { bytes } else { count }),
         trend: growth::word(&t.steps, halves).into(),
         steps: t.steps.iter().map(|v| Step { count: some(&halves.count, v.count), bytes: some(&halves.bytes, v.bytes) }).collect(),
+        matched: t.renamed.as_ref().map(|r| r.0.to_owned()),
+        was: t.renamed.map(|r| r.1),
         key: t.key,
         name: t.name,
         location: t.location,
@@ -312,10 +377,10 @@ pub fn row(t: Track, by: GroupBy, rows: &RowOptions, halves: &Halves, same_proce
 }
 
 /// Allocation counters of one process never fall; another binary is another process. `None` where neither tells.
-fn same_process(stacks: &[Stacks<'_>]) -> Option<bool> {
+fn same_process(snapshots: &[Snapshot<'_>]) -> Option<bool> {
     let mut told = None;
-    for pair in stacks.windows(2) {
-        let [(a, _), (b, _)] = pair else { continue };
+    for pair in snapshots.windows(2) {
+        let [Snapshot { profile: a, .. }, Snapshot { profile: b, .. }] = pair else { continue };
         if let (Some(x), Some(y)) = (&a.process, &b.process)
             && x != y
         {

@@ -6,11 +6,10 @@
 
 use super::Snapshot;
 use super::growth::{self, Judgement, Shape};
-use super::owners::{Owned, Owners, Parts};
+use super::owners::{self, Ends, Owned, Owners, Parts};
 use super::shapes;
-use super::sites::{Halves, Stacks};
-use crate::heap::sites::Filter;
-use crate::model::delta::{PathStep, Suspect};
+use super::sites::Halves;
+use crate::model::delta::{PathStep, Step, Suspect};
 use crate::model::quantity;
 
 /// Suspects named at most.
@@ -22,8 +21,8 @@ const LEAST_BYTES: f64 = 16_384.0;
 /// Nor is growth below this share of all growth.
 const OF_GROWTH: f64 = 0.02;
 
-/// Finds the suspects, best first, and adds to `limits` what could not be told.
-pub fn find(stacks: &[Stacks<'_>], snapshots: &[Snapshot<'_>], filter: &Filter, halves: &Halves, limits: &mut Vec<String>) -> Vec<Suspect> {
+/// Names the suspects among `owners`, best first, and adds to `limits` what could not be told.
+pub fn find(owners: &Owners, ends: Ends<'_>, snapshots: &[Snapshot<'_>], halves: &Halves, limits: &mut Vec<String>) -> Vec<Suspect> {
     if halves.measure.starts_with("alloc_") {
         limits.push(format!("{} counts what was ever allocated; what is kept shows in inuse_space", halves.measure));
         return Vec::new();
@@ -32,12 +31,11 @@ pub fn find(stacks: &[Stacks<'_>], snapshots: &[Snapshot<'_>], filter: &Filter, 
         limits.push(format!("{} does not count memory that is held; no suspects are named", halves.measure));
         return Vec::new();
     }
-    if stacks.len() == 2 {
+    if snapshots.len() == 2 {
         limits.push("two profiles cannot tell a leak from a warm-up; a third one taken later would".into());
     }
     let by_bytes = halves.bytes.is_some();
     let seconds = moments(snapshots);
-    let owners = Owners::sum(stacks, filter, halves);
     let final_total: f64 = owners.list.iter().filter_map(|b| b.steps.last()).map(|v| v.of(by_bytes).max(0) as f64).sum();
     let first_total: f64 = owners.list.iter().filter_map(|b| b.steps.first()).map(|v| v.of(by_bytes).max(0) as f64).sum();
     let judged: Vec<Judgement> = owners.list.iter().map(|b| growth::judge(&b.steps, by_bytes, seconds.as_deref())).collect();
@@ -48,12 +46,41 @@ pub fn find(stacks: &[Stacks<'_>], snapshots: &[Snapshot<'_>], filter: &Filter, 
         // Counts come and go by a few; a leak of goroutines does not stop at a handful.
         let many = (by_bytes && j.growth >= LEAST_BYTES) || (!by_bytes && j.growth >= 10.0 && j.growth >= 0.1 * first_total);
         if j.shape == Shape::Growing && enough && many && j.lower() > 0.0 {
-            found.push((j.lower(), i, b, j));
+            // What slows down is less of a leak than what goes on.
+            found.push((j.lower() * j.late_share.clamp(0.2, 1.0), i, b, j));
         }
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.2.blame.cmp(&b.2.blame)));
     found.truncate(MOST);
-    found.into_iter().map(|(_, i, b, j)| suspect(b, &owners.parts(i), &j, halves, stacks.len(), all_growth)).collect()
+    let scene = Scene { ends, halves, profiles: snapshots.len(), all_growth };
+    let mut named: Vec<Suspect> = found.into_iter().map(|(_, i, b, j)| scene.suspect(b, &owners.parts(ends, i), &j)).collect();
+    cause_first(&mut named);
+    named
+}
+
+/// Goroutines that came in equal numbers are one leak; the client that keeps a connection open is its cause, and the server
+/// at the other end, in the same process, only suffers it.
+fn cause_first(list: &mut Vec<Suspect>) {
+    let gain = |s: &Suspect| s.objects_added.unwrap_or(0) as f64;
+    let Some(first) = list.first().filter(|s| s.pattern == "idle-connections" || s.pattern == "blocked-io") else { return };
+    let most = gain(first);
+    let cause = list.iter().position(|s| s.pattern == shapes::UNCLOSED_BODY.id && gain(s) > 0.9 * most);
+    if let Some(i) = cause {
+        let s = list.remove(i);
+        list.insert(0, s);
+    }
+}
+
+/// What every call of Go's HTTP client passes through.
+pub const HTTP_CLIENT: &[&str] = &["net/http.(*Client)."];
+
+/// `; the only caller of an HTTP client in the profile is F`.
+pub fn callers_words(callers: &[String]) -> String {
+    match callers {
+        [] => String::new(),
+        [one] => format!("; the only caller of an HTTP client in the profile is {one}"),
+        [first, rest @ ..] => format!("; callers of an HTTP client in the profile are {first} and {} more", rest.len()),
+    }
 }
 
 /// Whether a measure counts things that are held (and not events or time spent).
@@ -69,67 +96,91 @@ fn moments(snapshots: &[Snapshot<'_>]) -> Option<Vec<f64>> {
     times.windows(2).all(|w| matches!(w, [a, b] if b > a)).then_some(times)
 }
 
-fn suspect(b: &Owned, parts: &Parts, j: &Judgement, halves: &Halves, profiles: usize, all_growth: f64) -> Suspect {
-    let by_bytes = halves.bytes.is_some();
-    let ends = (b.steps.first().copied().unwrap_or_default(), b.steps.last().copied().unwrap_or_default());
-    let objects = ends.1.count.saturating_sub(ends.0.count);
-    let (key, place) = (&b.blame, &parts.place);
-    let waits = parts.state.as_deref().and_then(shapes::waits_in);
-    let shape = shapes::recognise(&parts.example, !by_bytes).or(waits);
-    let amount = |v: f64| if by_bytes { quantity::human(v) } else { format!("{v:.0}") };
-    let mut why = format!("{} grew by {}", key.name, amount(j.growth));
-    if j.error > 0.0 {
-        why += &format!(" ± {}", amount(j.error));
-    }
-    let unit = if by_bytes { String::new() } else { format!(" {}", plural(&halves.measure)) };
-    why += &format!("{unit} to {} over {profiles} profiles", amount(ends.1.of(by_bytes) as f64));
-    if j.steps > 1 {
-        why += &format!(" (up in {} of {} steps)", j.ups, j.steps);
-    }
-    let made = ends.1.allocated_bytes.saturating_sub(ends.0.allocated_bytes);
-    if by_bytes && made > 0 && j.growth > 0.0 {
-        let kept = (j.growth / made as f64).min(1.0);
-        if kept > 0.995 {
-            why += "; nothing that it allocated in between was freed";
-        } else {
-            why += &format!("; {:.0} % of what it allocated in between was kept", kept * 100.0);
+/// What all suspects of one comparison have in common.
+struct Scene<'a> {
+    ends: Ends<'a>,
+    halves: &'a Halves,
+    profiles: usize,
+    all_growth: f64,
+}
+
+impl Scene<'_> {
+    fn suspect(&self, b: &Owned, parts: &Parts, j: &Judgement) -> Suspect {
+        let Scene { ends, halves, profiles, all_growth } = *self;
+        let by_bytes = halves.bytes.is_some();
+        let outer = (b.steps.first().copied().unwrap_or_default(), b.steps.last().copied().unwrap_or_default());
+        let objects = outer.1.count.saturating_sub(outer.0.count);
+        let (key, place) = (&b.blame, &parts.place);
+        let waits = parts.state.as_deref().and_then(shapes::waits_in);
+        let shape = shapes::recognise(&parts.example, !by_bytes).or(waits);
+        let amount = |v: f64| if by_bytes { quantity::human(v) } else { format!("{v:.0}") };
+        let mut why = format!("{} grew by {}", key.name, amount(j.growth));
+        if j.error > 0.0 {
+            why += &format!(" ± {}", amount(j.error));
         }
-    }
-    if all_growth > 0.0 {
-        why += &format!("; {:.0} % of all growth", (j.growth / all_growth * 100.0).min(100.0));
-    }
-    if let Some(s) = &shape {
-        why += &format!("; {}", s.says);
-    }
-    let mut culprits = vec![("function".to_owned(), key.name.clone())];
-    if *place != key.name {
-        culprits.push(("line".to_owned(), place.clone()));
-    } else if key.name.contains(':') {
-        culprits = vec![("line".to_owned(), key.name.clone())];
-    }
-    if let Some(entry) = parts.creator.as_ref().or(key.entry.as_ref()) {
-        culprits.push(("goroutine".to_owned(), entry.clone()));
-    }
-    let mut sites: Vec<String> = parts.leaves.iter().take(5).map(|(l, _)| l.clone()).collect();
-    if !sites.iter().any(|s| s.ends_with(place.as_str())) {
-        sites.insert(0, if *place == key.name { key.name.clone() } else { format!("{} {}", key.name, place) });
-    }
-    Suspect {
-        name: key.name.clone(),
-        pattern: shape.map_or(if by_bytes { "site-growth" } else { "goroutine-growth" }, |s| s.id).into(),
-        why,
-        retained_bytes: None,
-        growth_bytes: by_bytes.then_some(j.growth as i64),
-        objects_added: halves.count.as_ref().map(|_| objects),
-        // Outermost first, as retaining paths run from the root.
-        path: parts
-            .example
-            .iter()
-            .rev()
-            .map(|f| PathStep { edge: "calls".into(), node: f.clone(), class: String::new(), retained_bytes: None })
-            .collect(),
-        sites,
-        culprits,
+        let unit = if by_bytes { String::new() } else { format!(" {}", plural(&halves.measure)) };
+        why += &format!("{unit} to {} over {profiles} profiles", amount(outer.1.of(by_bytes) as f64));
+        if j.steps > 1 {
+            why += &format!(" (up in {} of {} steps)", j.ups, j.steps);
+        }
+        let made = outer.1.allocated_bytes.saturating_sub(outer.0.allocated_bytes);
+        if by_bytes && made > 0 && j.growth > 0.0 {
+            let kept = (j.growth / made as f64).min(1.0);
+            if kept > 0.995 {
+                why += "; nothing that it allocated in between was freed";
+            } else {
+                why += &format!("; {:.0} % of what it allocated in between was kept", kept * 100.0);
+            }
+        }
+        if all_growth > 0.0 {
+            why += &format!("; {:.0} % of all growth", (j.growth / all_growth * 100.0).min(100.0));
+        }
+        if let Some(s) = &shape {
+            why += &format!("; {}", s.says);
+        }
+        // The transport's goroutines do not know who asked; who calls the client does show where it allocates.
+        let callers =
+            if shape.is_some_and(|s| s.id == shapes::UNCLOSED_BODY.id) { owners::callers(ends.last, HTTP_CLIENT) } else { Vec::new() };
+        why += &callers_words(&callers);
+        let mut culprits = vec![("function".to_owned(), key.name.clone())];
+        if *place != key.name {
+            culprits.push(("line".to_owned(), place.clone()));
+        } else if key.name.contains(':') {
+            culprits = vec![("line".to_owned(), key.name.clone())];
+        }
+        if let Some(entry) = parts.creator.as_ref().or(key.entry.as_ref()) {
+            culprits.push(("goroutine".to_owned(), entry.clone()));
+        }
+        culprits.extend(callers.iter().take(1).map(|c| ("function".to_owned(), c.clone())));
+        let mut sites: Vec<String> = parts.leaves.iter().take(5).map(|(l, _)| l.clone()).collect();
+        if !sites.iter().any(|s| s.ends_with(place.as_str())) {
+            sites.insert(0, if *place == key.name { key.name.clone() } else { format!("{} {}", key.name, place) });
+        }
+        sites.extend(callers.into_iter().take(5));
+        Suspect {
+            advice: shape.map(|s| s.advice.to_owned()),
+            steps: b
+                .steps
+                .iter()
+                .map(|v| Step { count: halves.count.as_ref().map(|_| v.count), bytes: by_bytes.then_some(v.bytes) })
+                .collect(),
+            per_event: None,
+            name: key.name.clone(),
+            pattern: shape.map_or(if by_bytes { "site-growth" } else { "goroutine-growth" }, |s| s.id).into(),
+            why,
+            retained_bytes: None,
+            growth_bytes: by_bytes.then_some(j.growth as i64),
+            objects_added: halves.count.as_ref().map(|_| objects),
+            // Outermost first, as retaining paths run from the root.
+            path: parts
+                .example
+                .iter()
+                .rev()
+                .map(|f| PathStep { edge: "calls".into(), node: f.clone(), class: String::new(), retained_bytes: None })
+                .collect(),
+            sites,
+            culprits,
+        }
     }
 }
 

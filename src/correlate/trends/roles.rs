@@ -72,6 +72,8 @@ pub(super) fn is_companion(s: &Series, m: &str) -> bool {
         m,
         "go_goroutines"
             | "go_threads"
+            | "go_gc_heap_live_bytes"
+            | "go_gc_heap_goal_bytes"
             | "go_memstats_heap_inuse_bytes"
             | "go_memstats_heap_alloc_bytes"
             | "go_memstats_alloc_bytes"
@@ -106,7 +108,8 @@ pub(super) fn is_companion(s: &Series, m: &str) -> bool {
             | "container_threads"
             | "container_file_descriptors"
     );
-    heap && s.kind != SeriesKind::Unknown
+    // Uptimes do not lie beside anything.
+    heap && s.kind != SeriesKind::Unknown && s.label("clock") != Some("uptime")
 }
 
 /// Series of one owner by role, in the incident's order.

@@ -18,6 +18,7 @@ const USED_GAUGES: &[&str] = &[
     "jvm_memory_used_bytes{area=\"heap\"}",
     "jvm_memory_bytes_used{area=\"heap\"}",
     "nodejs_heap_size_used_bytes",
+    "go_gc_heap_live_bytes",
     "go_memstats_heap_inuse_bytes",
     "go_memstats_heap_alloc_bytes",
     "go_memstats_alloc_bytes",

@@ -24,6 +24,7 @@ mod page_cache;
 mod profile_growth;
 mod reconciliation;
 mod regular_lives;
+mod rss_bridge;
 mod runtime_cap;
 mod startup_peak;
 mod tmpfs_charge;
@@ -36,6 +37,7 @@ pub static RULES: &[&dyn Rule] = &[
     &profile_growth::ProfileGrowth,
     &reconciliation::Reconciliation,
     &regular_lives::RegularLives,
+    &rss_bridge::RssBridge,
     &limit_below_need::LimitBelowNeed,
     &load::Load,
     &runtime_cap::RuntimeCapAboveLimit,

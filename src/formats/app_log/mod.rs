@@ -2,10 +2,11 @@
 //! runtimes' own files (CRI and Docker JSON) and the sections of `kubectl cluster-info dump`.
 //!
 //! Only words about memory and about being told to stop become facts: a runtime that gave up (V8, JVM, Go, Python,
-//! .NET, Ruby, PHP, Rust, C++), a child that was killed, SIGTERM. Everything else in a log is the application's own
+//! .NET, Ruby, PHP, Rust, C++), a child that was killed, SIGTERM; and what collectors and Go's MemStats say of the heap. Everything else in a log is the application's own
 //! business. A word without a time of its own has the time of the last line before it that had one.
 
 mod gc;
+mod go_runtime;
 mod v8_gc;
 mod words;
 
@@ -53,6 +54,7 @@ impl Format for AppLog {
             [".log", ".out", "stdout", "stderr", "logs.txt", "stdout.txt", "stderr.txt"].iter().any(|e| head.file_name().ends_with(e));
         match stamped * 2 > seen || named || words::any(b) {
             true => Match::Weak,
+            false if head.lines().take(400).any(|l| go_runtime::is_trace(stamp::Prefixed::of(l).text)) => Match::Weak,
             false => Match::No,
         }
     }
@@ -106,6 +108,7 @@ fn read(input: &Input<'_>, out: &mut Facts) {
     }
     log.collections.into_facts(out);
     log.marked.into_facts(out);
+    log.go.into_facts(out);
 }
 
 struct Log {
@@ -116,6 +119,7 @@ struct Log {
     breakdown: Option<(LogPattern, u32)>,
     collections: gc::Collections,
     marked: v8_gc::Marked,
+    go: go_runtime::GoRuntime,
 }
 
 /// Lines after a runtime's first word about running out of memory that belong to the same breakdown.
@@ -130,6 +134,7 @@ impl Log {
             breakdown: None,
             collections: gc::Collections::new(input.who.clone()),
             marked: v8_gc::Marked::new(input.who.clone()),
+            go: go_runtime::GoRuntime::new(input.who.clone()),
         }
     }
 
@@ -151,7 +156,7 @@ impl Log {
         if self.marked.line(p.text, &own, line, out) {
             return;
         }
-        if self.collections.line(p.text, &own, line, out) {
+        if self.collections.line(p.text, &own, line, out) || self.go.line(p.text, &own, line, out) {
             return;
         }
         let Some(word) = words::classify(p.text) else { return };

@@ -37,7 +37,7 @@ impl Format for HeapText {
             })
         });
         if let Err(e) = read {
-            text.cut = true;
+            (text.cut, text.damaged) = (true, true);
             out.error("truncated", None, || format!("the stream is damaged or cut: {e}; what came before is kept"));
         }
         text.emit(input, out);
@@ -123,7 +123,13 @@ struct Text {
     extra: BTreeMap<String, i64>,
     last_gc: i64,
     trailer: bool,
+    /// A last row without its line feed: whole if the first line's totals say so.
+    unended: Option<Row>,
+    /// The last line has no end; or the stream itself is damaged.
     cut: bool,
+    damaged: bool,
+    /// The last line is one that a MemStats trailer ends with.
+    at_end: bool,
 }
 
 /// Undoes the bias of sampling by bytes, as pprof's `scaleHeapSample`: each block of mean size `s` was seen with
@@ -171,7 +177,7 @@ impl Text {
             self.close_row();
             match row_of(line) {
                 // A last line without its end may lack digits.
-                Some(_) if !l.ended => {}
+                Some(row) if !l.ended => self.unended = Some(row),
                 Some(row) => {
                     for (sum, v) in self.sums.iter_mut().zip(row.figures) {
                         *sum = sum.saturating_add(v);
@@ -221,6 +227,7 @@ impl Text {
 
     /// `# HeapInuse = 24559616`, `# Stack = 1638400 / 1638400`; lists are left out.
     fn memstats(&mut self, line: &str) {
+        self.at_end = line.starts_with("# MaxRSS = ") || line.starts_with("# DebugGC = ");
         let Some((name, value)) = line.strip_prefix("# ").and_then(|l| l.split_once(" = ")) else { return };
         let mut put = |name: String, v: &str| {
             if let Ok(v) = v.trim().parse::<i64>() {
@@ -265,7 +272,27 @@ impl Text {
         b.sample(stack, size, Vec::new(), &[allocated.0, allocated.1, live.0, live.1]);
     }
 
+    /// Takes in a last row that the first line's totals vouch for, and tells whether the text is whole without its last line feed.
+    fn whole(&mut self) -> bool {
+        let Some(Header { totals: Some(want), producer, .. }) = self.header else { return false };
+        if let Some(row) = self.unended.take() {
+            let with: [i64; 4] =
+                std::array::from_fn(|i| self.sums.get(i).copied().unwrap_or(0).saturating_add(row.figures.get(i).copied().unwrap_or(0)));
+            if with == want {
+                self.sums = with;
+                self.row = Some(row);
+            }
+        }
+        match self.part {
+            Part::Maps => true,
+            Part::MemStats => self.at_end,
+            Part::Rows => producer != Producer::Growth && self.sums.get(..2) == want.get(..2),
+        }
+    }
+
     fn emit(mut self, input: &Input<'_>, out: &mut Facts) {
+        self.close_row();
+        self.cut &= self.damaged || !self.whole();
         self.close_row();
         let (Some(header), Some(builder)) = (self.header, self.builder.take()) else { return };
         if let Some(want) = header.totals

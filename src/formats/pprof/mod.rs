@@ -1,8 +1,8 @@
 //! pprof profiles: profile.proto as written by Go, google/pprof, pprof-rs, jemalloc tools and many agents.
 //!
 //! Spec: `proto/profile.proto` of this repository (field numbers) and google/pprof's README and reader for semantics.
-//! Reads front to back with one block in memory, keeps what is whole of a damaged file and says what was lost. Labels
-//! other than text ones and Go's block size are not kept. Does not symbolize, does not merge, does not scale.
+//! Reads front to back with one block in memory, keeps what is whole of a damaged file and says what was lost. Numeric
+//! labels other than Go's block size are kept as text with their unit. Does not symbolize, does not merge, does not scale.
 
 #[allow(clippy::all, missing_docs)]
 #[rustfmt::skip]

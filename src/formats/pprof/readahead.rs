@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
 
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 256 << 10;
 
 /// Calls `f` with a reader of the same bytes. `None` when the reading thread panicked.
 pub fn run<T>(mut reader: Box<dyn Read + Send + '_>, f: impl FnOnce(&mut dyn Read) -> T) -> Option<T> {

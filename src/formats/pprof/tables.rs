@@ -8,6 +8,15 @@ use super::wire::{Message, Value, each_number};
 use crate::model::profile::{Frame, Function, Mapping, Measure, StackTable};
 use std::collections::HashMap;
 
+/// Makes room for one more in a way that does not litter: the allocator keeps what a growing vector leaves behind of sizes
+/// below 32 MiB, and gives back at once what lies above. Room that is not written to costs nothing.
+fn room<T>(v: &mut Vec<T>) {
+    const AT_ONCE: usize = 33 << 20;
+    if v.len() == v.capacity() && v.len() >= 1 << 15 {
+        v.reserve((AT_ONCE / size_of::<T>().max(1)).max(v.len()));
+    }
+}
+
 /// Ids from here up stand for wire ids that do not fit; see [`Tables::narrow`].
 const WIDE: u32 = 1 << 31;
 
@@ -44,8 +53,11 @@ pub struct Tables {
     columns: Vec<Vec<i64>>,
     /// Numeric label of every sample under the first numeric key seen (Go: `bytes`), 0 where a sample has none.
     numbers: Vec<i64>,
-    number_key: Option<u64>,
+    /// That key and its unit.
+    number_key: Option<(u64, u64)>,
     labels: Vec<(u32, u64, u64)>,
+    /// Numeric labels: sample, key, number, unit.
+    number_labels: Vec<(u32, u64, i64, u64)>,
     locations: Vec<(u64, u64, u64)>,
     loc_start: Vec<u32>,
     loc_lines: Vec<(u64, u32)>,
@@ -73,7 +85,7 @@ impl Tables {
     pub fn sample(&mut self, bytes: &[u8]) {
         let at = self.samples() as u32;
         let locs = self.stack_locs.len();
-        let marks = self.labels.len();
+        let marks = (self.labels.len(), self.number_labels.len());
         if u32::try_from(locs + bytes.len()).is_err() {
             self.trouble.overflow += 1;
             return;
@@ -86,7 +98,10 @@ impl Tables {
             match field {
                 1 => {
                     let (out, wide) = (&mut self.stack_locs, &mut self.wide);
-                    ok &= each_number(value, |id| out.push(Self::narrow(wide, id)));
+                    ok &= each_number(value, |id| {
+                        room(out);
+                        out.push(Self::narrow(wide, id));
+                    });
                 }
                 2 => ok &= each_number(value, |v| self.row.push(v as i64)),
                 3 => {
@@ -95,8 +110,10 @@ impl Tables {
                         self.labels.push((at, key, text));
                     } else if num != 0 || unit != 0 {
                         // pprof reads a numeric label of 0 without unit as none at all.
-                        if *self.number_key.get_or_insert(key) == key {
+                        if self.number_key.get_or_insert((key, unit)).0 == key {
                             number = num as i64;
+                        } else {
+                            self.number_labels.push((at, key, num as i64, unit));
                         }
                     }
                 }
@@ -114,16 +131,20 @@ impl Tables {
                 self.trouble.bad_messages += 1;
             }
             self.stack_locs.truncate(locs);
-            self.labels.truncate(marks);
+            self.labels.truncate(marks.0);
+            self.number_labels.truncate(marks.1);
             return;
         }
         for (c, v) in self.columns.iter_mut().zip(&self.row) {
+            room(c);
             c.push(*v);
         }
         if number != 0 || !self.numbers.is_empty() {
+            room(&mut self.numbers);
             self.numbers.resize(at as usize, 0);
             self.numbers.push(number);
         }
+        room(&mut self.stack_start);
         self.stack_start.push(locs as u32);
     }
 
@@ -207,6 +228,7 @@ impl Tables {
             self.stack_start.clear();
             self.stack_locs = Vec::new();
             self.labels.clear();
+            self.number_labels.clear();
             self.numbers.clear();
         }
         let samples = self.samples();
@@ -276,14 +298,7 @@ impl Tables {
             let (key, value) = (self.checked_string(key), self.checked_string(value));
             t.labels.push((s, key, value));
         }
-        if let Some(key) = self.number_key.take()
-            && self.text(key) == "bytes"
-        {
-            t.block_size = std::mem::take(&mut self.numbers);
-            if !t.block_size.is_empty() {
-                t.block_size.resize(samples, 0);
-            }
-        }
+        self.numeric_labels(&mut t, samples);
         let mut columns = std::mem::take(&mut self.columns).into_iter();
         t.values = columns.next().unwrap_or_default();
         for c in columns {
@@ -294,6 +309,46 @@ impl Tables {
         }
         t.strings = std::mem::take(&mut self.strings);
         (t, self.trouble)
+    }
+}
+
+impl Tables {
+    /// Go's `bytes` is the block size, a column of its own; other numeric labels become text with their unit, as `pprof
+    /// -tags` prints them.
+    fn numeric_labels(&mut self, t: &mut StackTable, samples: usize) {
+        let mut list = std::mem::take(&mut self.number_labels);
+        let column = std::mem::take(&mut self.numbers);
+        match self.number_key.take() {
+            Some((key, _)) if self.text(key) == "bytes" => t.block_size = column,
+            Some((key, unit)) => list.extend(column.iter().enumerate().filter(|x| *x.1 != 0).map(|(s, n)| (s as u32, key, *n, unit))),
+            None => {}
+        }
+        let mut made: HashMap<(i64, u32), u32> = HashMap::new();
+        let before = t.labels.len();
+        for (s, key, number, unit) in list {
+            let (key, unit) = (self.checked_string(key), self.checked_string(unit));
+            if self.strings.get(key as usize).is_some_and(|n| &**n == "bytes") {
+                t.block_size.resize(samples, 0);
+                if let Some(slot) = t.block_size.get_mut(s as usize) {
+                    *slot = number;
+                }
+                continue;
+            }
+            let strings = &mut self.strings;
+            let value = *made.entry((number, unit)).or_insert_with(|| {
+                let unit = strings.get(unit as usize).map_or("", |s| s);
+                let text = if unit.is_empty() { number.to_string() } else { format!("{number} {unit}") };
+                strings.push(text.into());
+                strings.len() as u32 - 1
+            });
+            t.labels.push((s, key, value));
+        }
+        if t.labels.len() > before {
+            t.labels.sort_by_key(|l| l.0);
+        }
+        if !t.block_size.is_empty() {
+            t.block_size.resize(samples, 0);
+        }
     }
 }
 

@@ -25,6 +25,23 @@ pub fn growth_bars(values: &[f64]) -> String {
     out
 }
 
+/// A bar from one amount to another on a scale that ends at `whole`: a level begins at 0 and is dark, what lies between two
+/// levels is light, what has to be taken off again is orange.
+pub fn step_bar(from: f64, to: f64, whole: f64, level: bool) -> String {
+    let at = |v: f64| (v / whole.max(1.0)).clamp(0.0, 1.0) * 258.0;
+    let (a, b) = (at(from.min(to)), at(from.max(to)));
+    let (class, fill) = match (level, to < from) {
+        (true, _) => ("b4", "#0067a3"),
+        (false, false) => ("b1", "#93b6cd"),
+        (false, true) => ("s1", "#e0a36f"),
+    };
+    format!(
+        r#"<svg class="mb" width="260" height="16" viewBox="0 0 260 16" aria-hidden="true" focusable="false"><rect class="{class}" x="{}" y="2" width="{}" height="12" fill="{fill}"/></svg>"#,
+        n(a),
+        n((b - a).max(1.0))
+    )
+}
+
 /// A stacked bar of named parts with its description; names belong into a legend beside it.
 pub fn stacked(parts: &[(String, u64)], title: &str) -> String {
     let total = parts.iter().map(|p| p.1).fold(0u64, u64::saturating_add).max(1) as f64;

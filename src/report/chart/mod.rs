@@ -7,7 +7,7 @@ mod bars;
 mod memory;
 mod small;
 
-pub use bars::{growth_bars, legend_swatch, stacked};
+pub use bars::{growth_bars, legend_swatch, stacked, step_bar};
 pub use memory::{Drawn, Size, memory};
 pub use small::small;
 

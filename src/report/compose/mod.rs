@@ -8,6 +8,7 @@ mod trends;
 
 use super::document::*;
 use super::{flamegraph, inspect};
+use crate::model::bridge::{Bridge, Rung};
 use crate::model::finding::{Evidence, Finding, Stance, Verdict};
 use crate::model::incident::{AgentCycle, AgentStage, Kill, PlacedTree};
 use crate::model::{Incident, Timestamp, When};
@@ -78,6 +79,7 @@ pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
         contradictions: incident.contradictions.iter().map(|(says, cite)| numbering.unnumbered(cite, says)).collect(),
         charts: charts::charts(incident, verdict.findings.first()),
         flames: flames(incident, verdict.findings.first()),
+        bridges: incident.bridges.iter().map(|b| bridge(b, &numbering)).collect(),
         excerpts: Vec::new(),
         redactions: 0,
     };
@@ -183,6 +185,18 @@ fn cycle(c: &AgentCycle, numbering: &Numbering<'_>) -> CycleDoc {
     CycleDoc { owner: c.owner.clone(), service: c.service.clone(), outcome: c.outcome.into(), stages: c.stages.iter().map(stage).collect() }
 }
 
+fn bridge(b: &Bridge, numbering: &Numbering<'_>) -> BridgeDoc {
+    let rung = |r: &Rung| RungDoc {
+        id: r.id.into(),
+        name: r.name.into(),
+        bytes: r.bytes as i64,
+        level: r.level,
+        says: r.says.clone(),
+        evidence: r.cites.iter().map(|c| numbering.unnumbered(c, &r.says)).collect(),
+    };
+    BridgeDoc { owner: b.owner.clone(), time: span(b.at), rungs: b.rungs.iter().map(rung).collect() }
+}
+
 /// Flame graphs of the main finding's profiles, growth before state; others only where there are none.
 fn flames(incident: &Incident, first: Option<&Finding>) -> Vec<Flame> {
     const MOST: usize = 4;
@@ -202,19 +216,14 @@ fn flames(incident: &Incident, first: Option<&Finding>) -> Vec<Flame> {
             id: format!("flame-{}", i + 1),
             title: t.title.clone(),
             kind: if t.tree.compared { "diff" } else { "plain" }.into(),
-            unit: t.tree.unit.clone(),
-            nodes: t
-                .tree
-                .nodes
-                .iter()
-                .map(|n| FlameNode { depth: n.depth, name: n.name.clone(), before: n.before, after: n.after })
-                .collect(),
-            svg: if t.tree.compared { Some(flamegraph::differential(&t.tree)) } else { flamegraph::plain(&t.tree, &t.title) },
+            // Growth is drawn from the frames wherever it is shown.
+            svg: if t.tree.compared { None } else { flamegraph::plain(&t.tree, &t.title) },
             dropped: if t.tree.pruned == 0 {
                 String::new()
             } else {
                 format!("{} frames left out, each below {}", t.tree.pruned, amount(t.tree.pruned_below, &t.tree.unit))
             },
+            ..Flame::of(&t.tree)
         })
         .collect()
 }

@@ -31,9 +31,18 @@ pub fn terminal(delta: &Delta, rows: usize) -> String {
             for site in s.sites.iter().take(2) {
                 let _ = writeln!(out, "      at {}", escape::middle(&escape::line(site), WIDTH - 9));
             }
+            if let Some(a) = s.advice.as_ref().filter(|_| i == 0) {
+                wrap(&mut out, "      fix: ", &escape::line(a));
+            }
         }
     }
     table(&mut out, delta, rows);
+    for other in &delta.also {
+        let _ = writeln!(out, "\nalso {}: {}", other.measure, headline(other));
+        for s in other.suspects.iter().take(SUSPECTS) {
+            wrap(&mut out, "      ", &escape::line(&s.why));
+        }
+    }
     for l in &delta.limits {
         wrap(&mut out, "note: ", &escape::line(l));
     }
@@ -106,13 +115,14 @@ fn row(out: &mut String, r: &DeltaRow, bytes: bool, errors: bool) {
         let _ = write!(line, " {objects:>10}");
     }
     let _ = write!(line, "  {:<10}  ", r.trend);
-    let room = WIDTH.saturating_sub(line.chars().count());
+    let renamed = r.matched.as_ref().map_or(String::new(), |m| format!("  (matched by {m})"));
+    let room = WIDTH.saturating_sub(line.chars().count() + renamed.chars().count());
     // Where the name alone is ambiguous the place tells more: by line and file the key is the place.
     let name = match (&r.location, r.kind.as_str()) {
         (Some(place), "line" | "address") if *place != r.name => format!("{} {place}", r.name),
         _ => r.name.clone(),
     };
-    let _ = writeln!(out, "{line}{}", escape::middle(&escape::line(&name), room));
+    let _ = writeln!(out, "{line}{}{renamed}", escape::middle(&escape::line(&name), room));
 }
 
 #[cfg(test)]

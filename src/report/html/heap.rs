@@ -1,11 +1,11 @@
 //! For the developer: what filled the memory, who grew, what keeps it alive, where it was allocated.
 
-use super::flame as flame_svg;
 use super::{View, more, row, scroll};
+use crate::model::calltree::CallTree;
 use crate::model::delta::{Delta, Suspect};
 use crate::model::quantity::{human, human_bytes};
 use crate::report::document::{Flame, KillDoc, ReportDoc};
-use crate::report::{chart, escape, outline, when};
+use crate::report::{chart, escape, flamegraph, outline, when};
 use maud::{Markup, PreEscaped, html};
 
 pub fn is_present(doc: &ReportDoc) -> bool {
@@ -109,13 +109,16 @@ fn table(v: &View<'_>, delta: &Delta) -> Markup {
 
 fn suspects(v: &View<'_>, delta: &Delta) -> Markup {
     let all = &delta.suspects;
+    // Profiles of stacks know who allocated, not who holds.
+    let stacks = all.iter().any(|s| !s.steps.is_empty());
     html! {
         @if !all.is_empty() {
-            h3 class="sub" { "What keeps it alive" }
+            h3 class="sub" { (if stacks { "What leaks, and how" } else { "What keeps it alive" }) }
             @for (i, s) in all.iter().take(4).enumerate() {
                 div class="sus" {
                     p { b class="mono" { (escape::middle(&s.name, 90)) } " " @if !s.pattern.is_empty() { span class="tag" { (v.text(&s.pattern)) } } br; (v.prose(&s.why)) }
                     @if !s.sites.is_empty() { p class="dim src" { "at " (escape::clip(&s.sites.iter().take(4).map(String::as_str).collect::<Vec<_>>().join(", "), 300)) } }
+                    @if let Some(a) = &s.advice { p { b { "Fix: " } (v.prose(a)) } }
                     @if !s.path.is_empty() { (path(v, s, i)) }
                 }
             }
@@ -125,15 +128,17 @@ fn suspects(v: &View<'_>, delta: &Delta) -> Markup {
 }
 
 fn path(v: &View<'_>, s: &Suspect, i: usize) -> Markup {
+    let calls = s.path.iter().all(|p| p.edge == "calls");
+    let title = if calls { "Calls, outermost first" } else { "Retaining path, from the root" };
     scroll(
-        &format!("Retaining path {}", i + 1),
+        &format!("{} {}", if calls { "Call stack" } else { "Retaining path" }, i + 1),
         &html! {
             table class="tree" {
-                thead { tr { th scope="col" { "Retaining path, from the root" } th scope="col" { "Retained" } } }
+                thead { tr { th scope="col" { (title) } @if !calls { th scope="col" { "Retained" } } } }
                 tbody { @for (depth, step) in s.path.iter().take(20).enumerate() { tr {
-                    th scope="row" { span class={ "tw d" (depth.min(9)) } { @if !step.edge.is_empty() { span class="edge" { (v.text(&step.edge)) } " " } span class="mono" { (escape::clip(if step.node.is_empty() { &step.class } else { &step.node }, 160)) }
+                    th scope="row" { span class={ "tw d" (depth.min(9)) } { @if !step.edge.is_empty() && !calls { span class="edge" { (v.text(&step.edge)) } " " } span class="mono" { (escape::clip(if step.node.is_empty() { &step.class } else { &step.node }, 160)) }
                         @if !step.class.is_empty() && !step.node.is_empty() && !step.node.contains(step.class.as_str()) { " " span class="dim mono" { (escape::clip(&step.class, 80)) } } } }
-                    td { @match step.retained_bytes { Some(b) => (human(b as f64)), None => "" } }
+                    @if !calls { td { @match step.retained_bytes { Some(b) => (human(b as f64)), None => "" } } }
                 } }
                 @if s.path.len() > 20 { tr { th scope="row" { (outline::more(s.path.len() - 20, "step")) } td {} } } }
             }
@@ -154,26 +159,46 @@ fn flames(v: &View<'_>) -> Markup {
 }
 
 fn flame(v: &View<'_>, f: &Flame, i: usize) -> Markup {
-    // State is drawn by inferno; growth needs inclusive changes and vanished frames, which only our own drawing has.
-    let inferno = f.svg.as_deref().filter(|s| f.kind != "diff" && s.len() < 600_000);
-    let ready = inferno.and_then(|s| flame_svg::harmless(s, v.caps.flame_elements));
-    let drawn = if ready.is_none() { flame_svg::svg(f, &format!("fl{i}"), v.caps.flame_elements / 4) } else { None };
+    let diff = f.kind == "diff";
+    // Growth needs inclusive changes and vanished frames, which only our own drawing has; state is drawn by inferno.
+    let drawn = if diff { flamegraph::frames(&flamegraph::tree_of(f), &format!("fl{i}"), v.caps.flame_elements / 4) } else { None };
+    let given = || f.svg.as_deref().filter(|s| s.len() < 600_000).and_then(|s| flamegraph::harmless(s, v.caps.flame_elements));
+    let again = || flamegraph::plain(&flamegraph::tree_of(f), &f.title).and_then(|s| flamegraph::harmless(&s, v.caps.flame_elements));
+    let plain = if diff { None } else { given().or_else(again) };
     html! {
         figure class="chart" {
             p class="ct" { (v.text(&f.title)) }
-            @match (&drawn, &ready) {
-                (Some(d), _) => (scroll(&format!("Flame graph {}", i + 1), &PreEscaped(d.svg.clone()))),
-                (None, Some(s)) => (scroll(&format!("Flame graph {}", i + 1), &PreEscaped(s.clone()))),
-                _ => p class="dim" { "Too large to draw here." },
+            @match drawn.as_ref().map(|d| &d.svg).or(plain.as_ref()) {
+                Some(s) => (scroll(&format!("Flame graph {}", i + 1), &PreEscaped(s.clone()))),
+                None => p class="dim" { "Too large to draw here." },
             }
             figcaption {
-                @if f.kind == "diff" { span { "Width is what is held now; colour is how much of the growth lies below a frame." } span class="lg" { (PreEscaped(GROWTH_SCALE)) "shrank to grew" } }
+                @if diff { span { "Width is the larger of before and after; every frame says how much grew below it; dashed frames are gone. Colour is the share of all growth." } span class="lg" { (PreEscaped(GROWTH_SCALE)) "shrank to grew" } }
                 @else { span { "Width is what is held below a frame." } }
                 @if let Some(d) = drawn.as_ref().filter(|d| !d.left_out.is_empty()) { span class="dim" { (d.left_out) } }
                 @if !f.dropped.is_empty() { span class="dim" { (v.text(&f.dropped)) } }
             }
         }
     }
+}
+
+/// The differential flame graph of a comparison.
+pub fn growth_graph(v: &View<'_>, tree: &CallTree) -> Markup {
+    let flame = Flame {
+        title: format!("Growth of {} by call stack", tree.measure),
+        kind: "diff".into(),
+        dropped: if tree.pruned == 0 {
+            String::new()
+        } else {
+            format!("{} frames left out, each below {}", when::grouped(tree.pruned as i64), amount(tree))
+        },
+        ..Flame::of(tree)
+    };
+    self::flame(v, &flame, 0)
+}
+
+fn amount(tree: &CallTree) -> String {
+    if tree.unit == "bytes" { human(tree.pruned_below as f64) } else { when::grouped(tree.pruned_below) }
 }
 
 const GROWTH_SCALE: &str = r##"<svg class="sw" width="72" height="12" viewBox="0 0 72 12" aria-hidden="true" focusable="false"><rect x="0" width="11" height="12" fill="#4f97c4"/><rect x="12" width="11" height="12" fill="#a9cfe8"/><rect x="24" width="11" height="12" fill="#e4e3db"/><rect x="36" width="11" height="12" fill="#f4c9a8"/><rect x="48" width="11" height="12" fill="#e08a4f"/><rect x="60" width="11" height="12" fill="#c2410c"/></svg>"##;

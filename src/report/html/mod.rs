@@ -3,10 +3,10 @@
 //! Sections are one file each; every cap on rows is in [`Caps`], and whatever a cap cuts is named where it was cut.
 
 mod actions;
+mod bridge;
 mod coverage;
 mod evidence;
 mod excerpts;
-mod flame;
 pub(super) mod heap;
 mod links;
 mod style;
@@ -148,6 +148,7 @@ fn render(doc: &ReportDoc, caps: Caps) -> (String, String) {
         (timeline::section(&view))
         (actions::section(&view))
         (evidence::section(&view))
+        (bridge::section(&view))
         (heap::section(&view))
         (coverage::section(&view))
         (excerpts::section(&view))
@@ -162,6 +163,9 @@ fn sections(doc: &ReportDoc) -> Vec<(&'static str, &'static str)> {
     }
     out.push(("next", "Do next"));
     out.push(("evidence", "Evidence"));
+    if !doc.bridges.is_empty() {
+        out.push(("bridge", "RSS"));
+    }
     if heap::is_present(doc) {
         out.push(("heap", "Heap"));
     }

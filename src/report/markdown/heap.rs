@@ -101,12 +101,18 @@ pub fn suspects(delta: &Delta) -> String {
     let mut out = String::new();
     for s in delta.suspects.iter().take(SUSPECTS) {
         let _ = writeln!(out, "- {} {}: {}", code(&s.name).replace("\\|", "|"), escape::code_span(&s.pattern, false), prose(&s.why, false));
+        if let Some(a) = &s.advice {
+            let _ = writeln!(out, "  **Fix:** {}", prose(a, false));
+        }
     }
     if delta.suspects.len() > SUSPECTS {
         let _ = writeln!(out, "- {} not shown", outline::more(delta.suspects.len() - SUSPECTS, "suspect"));
     }
     for s in delta.suspects.iter().take(2).filter(|s| !s.path.is_empty()) {
-        out.push_str("\n<details><summary>What keeps it alive</summary>\n\n");
+        let calls = s.path.iter().all(|p| p.edge == "calls");
+        let title = if calls { "Calls, outermost first" } else { "What keeps it alive" };
+        let _ =
+            write!(out, "\n<details><summary>{title}: {}</summary>\n\n", escape::markdown(&escape::clip(&s.name, 80)).replace('\\', ""));
         out.push_str(&escape::code_block("text", &path(s)));
         out.push_str("\n</details>\n");
     }

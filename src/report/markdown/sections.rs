@@ -21,6 +21,7 @@ pub fn all(doc: &ReportDoc) -> Vec<Section> {
         Section { name: "timeline", text: timeline(doc) },
         Section { name: "do next", text: actions(doc) },
         Section { name: "evidence chain", text: evidence(doc) },
+        Section { name: "bridge", text: bridges(doc) },
         Section { name: "heap", text: heap::section(doc) },
         Section { name: "coverage", text: coverage(doc) },
         Section { name: "other findings", text: others(doc) },
@@ -469,4 +470,28 @@ pub fn footer(doc: &ReportDoc) -> String {
         doc.redactions,
         if doc.redactions == 1 { "" } else { "s" }
     )
+}
+
+/// From the live heap to the limit: levels bold, what lies between them with its sign.
+fn bridges(doc: &ReportDoc) -> String {
+    let mut out = String::new();
+    for b in doc.bridges.iter().take(4) {
+        let _ = writeln!(out, "**From live heap to limit** in {}\n\n{}\n", code(&b.owner.label()), prose(&outline::bridge(b), false));
+        out.push_str(&heading(&["Level, and what lies between", ">Size", "From"]));
+        for r in &b.rungs {
+            let size = human(r.bytes as f64);
+            let (name, size) = match (r.level, r.bytes < 0) {
+                (true, _) => (format!("**{}**", r.name), format!("**{size}**")),
+                (false, false) => (format!("+ {}", r.name), size),
+                (false, true) => (format!("− {}", r.name), size),
+            };
+            let place = r.evidence.first().map_or(String::new(), |e| {
+                let line = e.line.map(|l| format!(":{l}")).unwrap_or_default();
+                format!(" {}", code(&format!("{}{line}", escape::middle(&e.artifact, 50))))
+            });
+            out.push_str(&row(&[name, size, format!("{}{place}", prose(&r.says, true))]));
+        }
+        out.push('\n');
+    }
+    if out.is_empty() { out } else { format!("## RSS\n\n{out}") }
 }

@@ -3,7 +3,7 @@
 
 use super::{MARK, Redactor, patterns};
 use crate::model::Owner;
-use crate::model::delta::{Delta, DeltaRow, PathStep, SnapshotInfo, Suspect};
+use crate::model::delta::{Delta, DeltaRow, PathStep, PerEvent, SnapshotInfo, Suspect};
 use crate::model::finding::{Advice, Culprit, NotEvaluated, Trigger};
 use crate::report::document::*;
 use serde_json::Value;
@@ -74,7 +74,15 @@ fn advice(r: &mut Redactor, all: &mut [Advice]) {
 }
 
 pub fn delta(r: &mut Redactor, d: &mut Delta) {
-    let Delta { schema: _, format: _, same_process: _, measures: _, measure: _, snapshots, rows, suspects, limits } = d;
+    let mut open = vec![d];
+    while let Some(d) = open.pop() {
+        one_delta(r, d);
+        open.extend(d.also.iter_mut());
+    }
+}
+
+fn one_delta(r: &mut Redactor, d: &mut Delta) {
+    let Delta { schema: _, format: _, same_process: _, measures: _, measure: _, snapshots, rows, suspects, limits, also: _ } = d;
     for SnapshotInfo { path, time: _, total_bytes: _, objects: _, truncated: _ } in snapshots {
         r.string(path);
     }
@@ -82,7 +90,21 @@ pub fn delta(r: &mut Redactor, d: &mut Delta) {
         let DeltaRow { kind: _, key, name, location, .. } = row;
         strings(r, [key, name].into_iter().chain(location));
     }
-    for Suspect { name, pattern: _, why, retained_bytes: _, growth_bytes: _, objects_added: _, path, sites, culprits } in suspects {
+    for Suspect {
+        name,
+        pattern: _,
+        why,
+        advice: _,
+        retained_bytes: _,
+        growth_bytes: _,
+        objects_added: _,
+        path,
+        sites,
+        steps: _,
+        per_event,
+        culprits,
+    } in suspects
+    {
         strings(r, [name, why]);
         for PathStep { edge, node, class, retained_bytes: _ } in path {
             // A heap string's node is named by its contents.
@@ -93,6 +115,9 @@ pub fn delta(r: &mut Redactor, d: &mut Delta) {
             strings(r, [edge, node, class]);
         }
         strings(r, sites.iter_mut());
+        if let Some(PerEvent { events: _, goroutines: _, bytes: _, entries, created_by }) = per_event {
+            strings(r, entries.iter_mut().chain(created_by));
+        }
         culprits.iter_mut().for_each(|(_, name)| r.string(name));
     }
     strings(r, limits.iter_mut());
@@ -149,6 +174,7 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
         contradictions,
         charts,
         flames,
+        bridges,
         excerpts,
         redactions: _,
     } = doc;
@@ -195,6 +221,13 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
     for DeltaDoc { owner: who, time: _, total_growth_bytes: _, body } in deltas {
         owner(r, who);
         delta(r, body);
+    }
+    for BridgeDoc { owner: who, time: _, rungs } in bridges {
+        owner(r, who);
+        for RungDoc { id: _, name: _, bytes: _, level: _, says, evidence: cites } in rungs {
+            r.string(says);
+            evidence(r, cites);
+        }
     }
     for TimelineDoc { time: _, basis: _, kind: _, owner: who, text, evidence: cite } in timeline {
         owner(r, who);
