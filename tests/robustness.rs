@@ -8,8 +8,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Folders whose files one program made in several formats.
-const FAMILIES: &[(&str, &[&str])] =
-    &[("kube", &["kube-describe", "kube-objects", "kube-table", "transcript"]), ("pprof", &["pprof", "go-goroutine-text", "heap-text"])];
+const FAMILIES: &[(&str, &[&str])] = &[
+    ("kube", &["kube-describe", "kube-objects", "kube-table", "transcript"]),
+    ("pprof", &["pprof", "go-goroutine-text", "heap-text"]),
+    ("prometheus", &["prometheus-api", "promtool-text", "tsdb-dump", "openmetrics", "alerts"]),
+];
 
 /// Whether a folder's files may be of this format: its own, or one of its family.
 fn at_home(folder: &str, format: &str) -> bool {

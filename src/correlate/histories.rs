@@ -33,6 +33,11 @@ impl Joined {
         d.get(d.len() / 2).copied().unwrap_or(0)
     }
 
+    /// Times in seconds after `origin` (Unix ms).
+    pub fn seconds(&self, origin: i64) -> Vec<f64> {
+        self.times.iter().map(|&t| (t - origin) as f64 / 1000.0).collect()
+    }
+
     /// Samples `from..to` in seconds after `origin` (Unix ms).
     pub fn samples(&self, from: usize, to: usize, origin: i64) -> Samples {
         Samples {

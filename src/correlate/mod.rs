@@ -15,6 +15,7 @@ pub mod objections;
 pub mod pods;
 pub mod profiles;
 mod rhythm;
+pub mod series_kills;
 pub mod timeline;
 pub mod trends;
 pub mod window;
@@ -122,6 +123,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     kills::endings(&mut incident);
     limits::settle(&mut incident);
     trends::compute(&mut incident, options.sizing);
+    series_kills::add(&mut incident);
     kills::from_restart_counters(&mut incident);
     objections::hear(&mut incident);
     adopt::orphans(&mut incident);

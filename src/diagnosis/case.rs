@@ -153,6 +153,10 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
         match (&t.owner.pod, &t.owner.container) {
             (Some(_), Some(_)) => drop(containers.insert(t.owner.clone())),
             (None, _) => drop(t.owner.node.as_deref().map(|n| nodes.insert(n.to_owned()))),
+            // A pod whose containers nothing shows is a case of its own.
+            (Some(_), None) if !incident.trends.iter().any(|o| o.owner.same_pod(&t.owner) && o.owner.container.is_some()) => {
+                containers.insert(t.owner.clone());
+            }
             _ => {}
         }
     }

@@ -88,6 +88,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &transcript::Transcript,
     &collector_errors::CollectorErrors,
     &collection_stamp::CollectionStamp,
+    // Its rows begin with times as log lines do; the header decides.
+    &grafana::GrafanaCsv,
     &kernel_log::KernelLog,
     &kernel_log::ServiceLog,
     &cgroup_files::CgroupFiles,
@@ -96,7 +98,6 @@ pub static FORMATS: &[&dyn Format] = &[
     &crictl_tables::CrictlTables,
     &alerts::Alerts,
     &grafana::GrafanaFrames,
-    &grafana::GrafanaCsv,
     &promtool_text::PromtoolText,
     &prometheus_api::VictoriaExport,
     &prometheus_api::PrometheusApi,

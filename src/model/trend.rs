@@ -149,6 +149,8 @@ pub struct Trend {
     pub runs: Vec<Run>,
     pub restarts: Vec<Timestamp>,
     pub oom_times: Vec<Timestamp>,
+    /// Metric that states the kills; `None` where they are read from runs that ended at the limit, or seen elsewhere.
+    pub oom_from: Option<&'static str>,
     pub limit_bytes: Option<f64>,
     pub request_bytes: Option<f64>,
     /// Seconds from the last sample.
@@ -179,6 +181,10 @@ pub struct Trend {
     /// How much better growth explains the series than the best bounded curve (BIC units; 10 is needed).
     pub margin: Option<f64>,
     pub companions: Vec<Companion>,
+    /// Companions that grow with a leak, in words with numbers.
+    pub corroborated_by: Vec<String>,
+    /// Spread of the growing runs' slopes as a part of their median: near 0, one defect repeats itself.
+    pub slope_spread: Option<f64>,
     pub what_if: Vec<WhatIf>,
     pub replay: Option<Replay>,
     /// Recommended sizes by the default policy.

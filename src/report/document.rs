@@ -298,6 +298,9 @@ pub struct Chart {
     pub marks: Vec<Mark>,
     /// Forecast band: (time, low, mid, high).
     pub forecast: Vec<[f64; 4]>,
+    /// Seconds from the last sample to the limit: earliest, likeliest, latest of an 80 % interval.
+    #[serde(default)]
+    pub eta_seconds: Option<[f64; 3]>,
     /// Lives between restarts: (start, end, first bytes, peak bytes, slope bytes per hour or NaN).
     pub runs: Vec<ChartRun>,
     /// Where the points come from.

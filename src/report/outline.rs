@@ -5,6 +5,7 @@ use crate::model::delta::{Delta, DeltaRow};
 use crate::model::finding::Advice;
 use crate::model::quantity::human;
 use crate::report::document::{BridgeDoc, Chart, ReportDoc};
+use serde_json::Value;
 
 /// Charts drawn large; the first chart if none says that it is.
 pub fn main_charts(doc: &ReportDoc) -> Vec<&Chart> {
@@ -75,6 +76,76 @@ pub fn headroom(doc: &ReportDoc) -> Vec<Headroom> {
             Headroom { limit_bytes: limit * factor, today: factor == 1.0, lasts_seconds: lasts, kills_per_day: 86_400.0 / lasts.max(1.0) }
         })
         .collect()
+}
+
+/// One policy's sizes, as a row.
+pub struct SizeRow {
+    pub policy: String,
+    pub words: String,
+    pub chosen: bool,
+    pub limit_bytes: f64,
+    pub request_bytes: f64,
+    /// `0 of 12 kills remain`, or how much of the record lies above the limit.
+    pub outcome: String,
+}
+
+/// The recommended size of the first finding's container in its context.
+pub struct Sizes {
+    /// What kind of workload it was taken for, what the size means for QoS and cost; one sentence each.
+    pub remarks: Vec<String>,
+    pub rows: Vec<SizeRow>,
+    pub command: Option<String>,
+}
+
+/// `None` for a leak, which has no right size, and where nothing was sized.
+pub fn sizes(doc: &ReportDoc) -> Option<Sizes> {
+    let owner = &doc.findings.first()?.owner;
+    let trend = doc.trends.iter().find(|t| {
+        let has = |key: &str, own: &Option<String>| t.get("owner").and_then(|o| o.get(key)).and_then(Value::as_str) == own.as_deref();
+        has("namespace", &owner.namespace) && has("pod", &owner.pod) && has("container", &owner.container)
+    })?;
+    let s = trend.get("sizing").filter(|s| !s.is_null())?;
+    let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+    let number = |v: &Value, key: &str| v.get(key).and_then(Value::as_f64);
+    let chosen = text(s, "policy");
+    let rows = s.get("policies").and_then(Value::as_array).into_iter().flatten().filter_map(|p| {
+        let (kills, left) = (number(p, "kills")?, number(p, "kills_remaining")?);
+        let above = number(p, "share_above")? * 100.0;
+        let outcome = match (kills > 0.0, above > 0.0) {
+            (true, _) => format!("{left:.0} of {kills:.0} kills remain"),
+            (false, true) => format!("{above:.2} % of the record lies above"),
+            (false, false) => "holds the whole record".to_owned(),
+        };
+        Some(SizeRow {
+            chosen: text(p, "policy") == chosen,
+            policy: text(p, "policy"),
+            words: text(p, "words"),
+            limit_bytes: number(p, "limit_bytes")?,
+            request_bytes: number(p, "request_bytes")?,
+            outcome,
+        })
+    });
+    let mut remarks = vec![format!("Sized as a {} workload, by {}.", text(s, "kind"), text(s, "kind_from"))];
+    let (now, then) = (text(s, "qos_now"), text(s, "qos_then"));
+    if !then.is_empty() {
+        let what = match then.as_str() {
+            "Guaranteed" => "evicted last when the node runs short",
+            "BestEffort" => "evicted first when the node runs short",
+            _ => "evicted before Guaranteed pods, and first where it exceeds its request",
+        };
+        let from = if now.is_empty() || now == then { String::new() } else { format!(" instead of {now}") };
+        remarks.push(format!("QoS class {then}{from}: {what}."));
+    }
+    if let (Some(price), Some(cost)) = (number(s, "price_per_gib_month"), number(s, "month_then")) {
+        let replicas = number(s, "replicas").unwrap_or(1.0);
+        let before = number(s, "month_now").map_or(String::new(), |b| format!(" instead of {b:.2}"));
+        remarks.push(format!(
+            "At {price} a GiB and month each pod's request costs {cost:.2} a month{before}; {replicas:.0} known here: {:.2}.",
+            cost * replicas
+        ));
+    }
+    let command = s.get("command").and_then(Value::as_str).map(str::to_owned);
+    Some(Sizes { remarks, rows: rows.collect(), command })
 }
 
 /// `●` read, `◐` partial, `○` missing.

@@ -63,6 +63,32 @@ impl Design {
         Some((cy * cy / cc, cy / cc))
     }
 
+    /// Where among `range` a step (0 before, 1 from there on) would explain most: its index and the drop of the sum of squares.
+    /// A step's dot products are sums over the tail, so all places together cost one pass over the columns.
+    pub fn best_step(&self, range: std::ops::Range<usize>) -> Option<(usize, f64)> {
+        let n = self.residual.len();
+        let (mut whole, mut with_residual) = (0.0, 0.0);
+        let mut with_columns = vec![0.0; self.columns.len()];
+        let mut best: Option<(usize, f64)> = None;
+        for i in (range.start..n).rev() {
+            let w = self.weights.get(i).copied().unwrap_or(0.0);
+            whole += w * w;
+            with_residual += w * self.residual.get(i).copied().unwrap_or(0.0);
+            for (sum, q) in with_columns.iter_mut().zip(&self.columns) {
+                *sum += w * q.get(i).copied().unwrap_or(0.0);
+            }
+            let rest = whole - dot(&with_columns, &with_columns);
+            if i < range.end && rest > COLLINEAR * whole && rest > 0.0 {
+                let drop = with_residual * with_residual / rest;
+                // Of equal places the earliest.
+                if best.is_none_or(|b| drop >= b.1) {
+                    best = Some((i, drop));
+                }
+            }
+        }
+        best
+    }
+
     /// Weighted sum of squared residuals.
     pub fn sse(&self) -> f64 {
         dot(&self.residual, &self.residual)
@@ -138,6 +164,12 @@ mod tests {
         let mut d = Design::new(&y, &w);
         assert!(d.push(&z) && !d.push(&z));
         let (drop, slope) = d.gain(&t).unwrap_or_default();
+        let steps = Design::new(&y, &w);
+        let slow = (2..48)
+            .filter_map(|a| Some((a, steps.gain(&(0..50).map(|i| f64::from(u8::from(i >= a))).collect::<Vec<_>>())?.0)))
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        let fast = steps.best_step(2..48);
+        assert!(slow.zip(fast).is_some_and(|(s, f)| s.0 == f.0 && (s.1 - f.1).abs() < 1e-6 * s.1), "{slow:?} {fast:?}");
         assert!((slope - 2.0).abs() < 1e-9 && (d.sse() - drop).abs() < 1e-6 * drop);
     }
 }

@@ -258,17 +258,8 @@ impl Context {
         let mut at: Vec<f64> = Vec::new();
         let mut out = Vec::new();
         for _ in 0..4 {
-            let mut best: Option<(f64, f64)> = None;
-            for i in 2..self.u.len().saturating_sub(2) {
-                let Some(&a) = self.u.get(i) else { break };
-                let column = Curve::Steps(vec![a]).column(0, &self.u);
-                if let Some((drop, _)) = design.gain(&column)
-                    && best.is_none_or(|b| drop > b.0)
-                {
-                    best = Some((drop, a));
-                }
-            }
-            let Some((_, a)) = best else { break };
+            let place = design.best_step(2..self.u.len().saturating_sub(2));
+            let Some(a) = place.and_then(|(i, _)| self.u.get(i).copied()) else { break };
             at.push(a);
             design.push(&Curve::Steps(vec![a]).column(0, &self.u));
             // One or two changes of level are deployments or configuration; three and more, up to the end, are growth in

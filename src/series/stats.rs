@@ -34,11 +34,13 @@ pub fn mean(v: &[f64]) -> f64 {
 /// Median absolute deviation from the median, scaled to the standard deviation of a normal distribution.
 pub fn spread(v: &[f64]) -> f64 {
     let mut w = v.to_vec();
-    let m = median(&mut w);
+    // Of many values the middle one is found without sorting them all.
+    let middle = |w: &mut [f64]| if w.len() > 1000 { select(w, 0.5) } else { median(w) };
+    let m = middle(&mut w);
     for x in &mut w {
         *x = (*x - m).abs();
     }
-    1.4826 * median(&mut w)
+    1.4826 * middle(&mut w)
 }
 
 /// Median of all pair slopes; for more than 300 points every k-th pair distance is used.

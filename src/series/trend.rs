@@ -67,6 +67,8 @@ pub struct Found {
     pub judged: Vec<Judged>,
     /// Per run, Theil–Sen slope in bytes per second.
     pub run_slopes: Vec<Option<f64>>,
+    /// Spread of the growing runs' slopes as a part of their median.
+    pub slope_spread: Option<f64>,
     pub load_correlation: Option<f64>,
     pub load_factor: Option<f64>,
     /// Only reclaimable memory grew.
@@ -225,8 +227,8 @@ fn turned(judged: &[Judged]) -> Option<usize> {
 
 fn run_slope(s: &Samples) -> Option<f64> {
     (s.len() >= 10).then(|| {
-        let b = Blocks::cut(s, (s.span() / 60.0).max(2.0 * s.step()));
-        theil_sen(&b.t, &b.mid)
+        let (t, mid) = Blocks::middles(s, (s.span() / 60.0).max(2.0 * s.step()));
+        theil_sen(&t, &mid)
     })?
 }
 
@@ -268,6 +270,11 @@ fn leaking(h: &History, found: &mut Found, turned: bool) {
     let ooms = h.runs.iter().filter(|r| r.ended == Ended::Oom).count();
     // Runs that repeat each other are each measured whole: a quarter of a short life is a poor sample of it.
     let repeated: Vec<f64> = growing.iter().filter_map(|j| found.run_slopes.get(j.run).copied().flatten()).filter(|s| *s > 0.0).collect();
+    if repeated.len() >= 2 {
+        let usual = median(&mut repeated.clone());
+        let apart = repeated.iter().map(|s| (s - usual).abs()).fold(0.0, f64::max);
+        found.slope_spread = (usual > 0.0).then_some(apart / usual);
+    }
     let bent = growing.iter().filter(|j| matches!(working_fit(j).curve, Curve::Accelerating { .. })).count();
     if repeated.len() >= 3 && repeated.len() == growing.len() && bent * 2 < growing.len() {
         slopes = repeated;
@@ -310,8 +317,12 @@ fn leaking(h: &History, found: &mut Found, turned: bool) {
     });
     let hour = 3600.0;
     let rate = found.slope.map_or(0.0, |s| s.mid * hour);
+    let alike = match found.slope_spread {
+        Some(s) if s <= 0.25 => format!("; the runs' own slopes differ by {:.0} % at most", s * 100.0),
+        _ => String::new(),
+    };
     found.why = format!(
-        "grows by {}/h; {} of {} runs keep growing to their end, better than any bounded curve by {:.0} (10 needed)",
+        "grows by {}/h; {} of {} runs keep growing to their end, better than any bounded curve by {:.0} (10 needed){alike}",
         crate::model::quantity::human(rate),
         growing.len(),
         found.judged.len(),

@@ -103,6 +103,7 @@ pub fn chart(pod: &str, node: &str, main: bool, life: f64) -> Chart {
             ChartLine { name: "rss".into(), segments: if main { rss } else { Vec::new() } },
         ],
         marks,
+        eta_seconds: main.then_some([900.0, 1_500.0, 2_400.0]),
         forecast: if main {
             (0..=8)
                 .map(|i| {

@@ -11,10 +11,12 @@ mod sizes;
 
 use super::histories::join;
 use crate::model::cgroup_path;
+use crate::model::series::Series;
 use crate::model::trend::{Run as RunFact, Trend, TrendVerdict, WhatIf};
 use crate::model::{Incident, Owner, Timestamp};
 use crate::series::shape::Curve;
 use crate::series::sizing::Choice;
+use crate::series::sizing::policies::Record;
 use crate::series::trend::{Ended, Found, History, Run, analyse, working_fit};
 use crate::series::{projection, sizing};
 use nodes::{nodes, single};
@@ -43,17 +45,24 @@ pub fn compute(incident: &mut Incident, choice: Choice) {
     let trends = {
         let incident: &Incident = incident;
         let (containers, pods, agents) = gather(incident);
+        let mut members: BTreeMap<(Option<String>, Option<String>), usize> = BTreeMap::new();
+        for key in containers.keys() {
+            *members.entry((key.0.clone(), key.1.clone())).or_default() += 1;
+        }
         let mut trends: Vec<Trend> = containers
             .into_par_iter()
             .filter_map(|(key, mut group)| {
                 if let Some(shared) = pods.get(&(key.0.clone(), key.1.clone())) {
-                    for (role, list) in &shared.roles {
+                    for (role, list) in shared.roles.iter().filter(|(role, _)| !role.is_memory()) {
                         group.roles.entry(*role).or_insert_with(|| list.clone());
                     }
                 }
                 container(incident, &group, choice)
             })
             .collect();
+        // The pod as a whole says more than its only container does where there are several, or none that is known.
+        let whole: Vec<&Group> = pods.iter().filter(|(k, _)| members.get(*k) != Some(&1)).map(|(_, g)| g).collect();
+        trends.extend(whole.into_par_iter().filter_map(|g| container(incident, g, choice)).collect::<Vec<_>>());
         trends.extend(agents.into_par_iter().filter_map(|(_, list)| single(incident, &list, choice)).collect::<Vec<_>>());
         trends.extend(nodes(incident));
         trends
@@ -91,13 +100,20 @@ fn gather(incident: &Incident) -> Gathered {
                 let key = (o.namespace.clone(), o.pod.clone(), o.container.clone());
                 containers.entry(key).or_default().roles.entry(role).or_default().push(i);
             }
-            None if matches!(role, Role::Load | Role::Companion) => {
+            None if matches!(role, Role::Load | Role::Companion) || (role.is_memory() && of_pod(&p.what)) => {
                 pods.entry((o.namespace.clone(), o.pod.clone())).or_default().roles.entry(role).or_default().push(i);
             }
             None => {}
         }
     }
     (containers, pods, agents)
+}
+
+/// A series without a container's name is the pod's own when its cgroup is the pod's (a sandbox's path ends in an id), or when a
+/// query left the container out.
+fn of_pod(s: &Series) -> bool {
+    let who = s.claim();
+    s.label("id").is_none_or(|_| who.pod_uid.is_some() && who.container_id.is_none())
 }
 
 fn stamp(ms: i64) -> Timestamp {
@@ -154,25 +170,28 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choic
     let load = load(incident, group, start, step);
     let history = History { runs, load, limit };
     let found = analyse(&history);
+    let record = Record::new(joined.seconds(start), joined.values.clone());
 
     let mut trend = Trend {
         owner,
-        metric: first.what.metric.clone(),
+        metric: main.metric_of(&first.what).to_owned(),
         verdict: found.verdict,
         form: found.form,
         slope: found.slope.map(per_hour),
         onset: found.onset.map(|s| stamp(start + (s * 1000.0) as i64)),
         restarts: boundaries.iter().map(|b| boundary_time(b, step)).collect(),
         oom_times: boundaries.iter().zip(&ooms).filter(|(_, oom)| **oom).map(|(b, _)| boundary_time(b, step)).collect(),
+        oom_from: runs::stated_by(incident, group),
         limit_bytes: limit,
         request_bytes: request,
-        percentiles: percentiles(&joined.values),
+        percentiles: percentiles(&record),
         window: (stamp(start), stamp(end)),
         samples: joined.times.len(),
         why: found.why.clone(),
         load_correlation: found.load_correlation,
         load_factor: found.load_factor,
         cache_growth: found.cache_growth,
+        slope_spread: found.slope_spread,
         margin: found.judged.iter().map(|j| j.verdict.margin).max_by(f64::total_cmp).filter(|m| m.is_finite()),
         collection_period_seconds: found.judged.iter().rev().find_map(|j| j.saw.as_ref().map(|s| s.period)),
         cite: first.cite.clone(),
@@ -206,11 +225,12 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choic
     trend.change_points.sort_unstable();
     decompose(incident, group, &history, start, end, &mut trend);
     if found.verdict == TrendVerdict::Leak {
+        parts::corroborate(&mut trend);
         project(&history, &found, &mut trend);
     }
     let batches = found.judged.iter().any(|j| j.batches > 0.0);
     let kind = sizes::kind(incident, &trend.owner, batches);
-    sizing::recommend(&history, &found.run_slopes, kind, choice, &mut trend);
+    sizing::recommend(&history, &record, &found.run_slopes, kind, choice, &mut trend);
     sizes::consequences(incident, group, &mut trend);
     Some(trend)
 }

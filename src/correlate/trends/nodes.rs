@@ -9,6 +9,7 @@ use crate::model::incident::PlacedSeries;
 use crate::model::trend::{Trend, TrendVerdict};
 use crate::model::{Incident, Owner};
 use crate::series::sizing::Choice;
+use crate::series::sizing::policies::Record;
 use crate::series::trend::{Ended, History, Run, analyse};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ pub(super) fn plain(joined: Joined, owner: Owner, first: &PlacedSeries, series: 
         slope: found.slope.map(per_hour),
         onset: found.onset.map(|s| stamp(start + (s * 1000.0) as i64)),
         limit_bytes: limit,
-        percentiles: percentiles(&joined.values),
+        percentiles: percentiles(&Record::new(joined.seconds(start), joined.values.clone())),
         window: (stamp(start), stamp(end)),
         samples: joined.times.len(),
         why: found.why.clone(),

@@ -3,11 +3,13 @@
 use super::roles::{Group, Role};
 use super::runs::ended_here;
 use crate::correlate::histories::{Joined, join, rate};
+use crate::model::quantity::human;
 use crate::model::series::{NO_TIME, Series, SeriesKind};
 use crate::model::trend::{Companion, Percentiles, Trend};
 use crate::model::{Incident, Owner};
 use crate::series::blocks::{Blocks, Samples};
-use crate::series::stats::{median, quantile_sorted, theil_sen};
+use crate::series::sizing::policies::Record;
+use crate::series::stats::{median, theil_sen};
 use crate::series::trend::{History, Run};
 use std::collections::BTreeMap;
 
@@ -84,17 +86,9 @@ pub(super) fn load(incident: &Incident, group: &Group, origin: i64, step: i64) -
     rate(&best, step.max(15_000), origin)
 }
 
-pub(super) fn percentiles(values: &[f64]) -> Percentiles {
-    let mut v = values.to_vec();
-    v.sort_unstable_by(f64::total_cmp);
-    let q = |q| quantile_sorted(&v, q);
-    Percentiles {
-        p50_bytes: q(0.5),
-        p90_bytes: q(0.9),
-        p95_bytes: q(0.95),
-        p99_bytes: q(0.99),
-        max_bytes: v.last().copied().unwrap_or(f64::NAN),
-    }
+pub(super) fn percentiles(record: &Record) -> Percentiles {
+    let q = |q| record.quantile(q);
+    Percentiles { p50_bytes: q(0.5), p90_bytes: q(0.9), p95_bytes: q(0.95), p99_bytes: q(0.99), max_bytes: q(1.0) }
 }
 
 /// Level of the last twentieth, and the median over the runs of the lower envelope's slope per hour.
@@ -159,6 +153,22 @@ pub(super) fn decompose(incident: &Incident, group: &Group, h: &History, start: 
         let unit = list.first().map_or("", |s| s.unit);
         let max = joined.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         trend.companions.push(Companion { metric, unit, first, last, slope_per_hour: slope, max });
+    }
+}
+
+/// Which companions grow with a leak: what rises by a tenth over the window has moved past its noise.
+pub(super) fn corroborate(trend: &mut Trend) {
+    let Some(memory) = trend.slope.map(|s| s.mid).filter(|s| *s > 0.0) else { return };
+    let hours = (trend.window.1.seconds_f64() - trend.window.0.seconds_f64()) / 3600.0;
+    // Restarted series are compared within a run.
+    let longest = trend.runs.iter().map(|r| r.end.seconds_f64() - r.start.seconds_f64()).fold(0.0, f64::max) / 3600.0;
+    for c in &trend.companions {
+        let Some(slope) = c.slope_per_hour.filter(|s| *s > 0.0 && s * hours.min(longest) > 0.1 * c.first.max(1.0)) else { continue };
+        trend.corroborated_by.push(if c.unit == "bytes" {
+            format!("{} grows {}/h, {:.0} % of the growth", c.metric, human(slope), 100.0 * slope / memory)
+        } else {
+            format!("{} rises by {slope:.1} an hour to {:.0}", c.metric, c.last)
+        });
     }
 }
 

@@ -23,10 +23,46 @@ pub(super) enum Role {
     Companion,
 }
 
+impl Role {
+    /// Bytes in use, or a bound on them.
+    pub(super) fn is_memory(self) -> bool {
+        matches!(self, Role::WorkingSet | Role::Usage | Role::Rss | Role::Cache | Role::Limit | Role::Request)
+    }
+
+    /// The metric of a series of this role; the results of queries have none and get the one that the role stands for.
+    pub(super) fn metric_of(self, s: &Series) -> &str {
+        match self {
+            _ if !s.metric.is_empty() => &s.metric,
+            Role::Usage => "container_memory_usage_bytes",
+            Role::Rss => "container_memory_rss",
+            _ => "container_memory_working_set_bytes",
+        }
+    }
+}
+
+/// What an unnamed series of bytes is, by the name under which its query's result was saved.
+fn named_by_file(path: &str) -> Option<Role> {
+    let name = path.rsplit(['/', '!']).next().unwrap_or(path).to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| name.contains(w));
+    if has(&["limit"]) {
+        Some(Role::Limit)
+    } else if has(&["working_set", "working-set", "workingset", "memory usage (w", "memory usage _w", "wss"]) {
+        Some(Role::WorkingSet)
+    } else if has(&["rss", "resident"]) {
+        Some(Role::Rss)
+    } else if has(&["cache"]) && has(&["mem"]) {
+        Some(Role::Cache)
+    } else if has(&["memory", "mem_usage", "mem-usage"]) && !has(&["request", "quota", "%", "percent"]) {
+        Some(Role::WorkingSet)
+    } else {
+        None
+    }
+}
+
 pub(super) fn role(s: &Series, path: &str) -> Option<Role> {
     let memory = s.label("resource").is_none_or(|r| r == "memory");
     Some(match s.metric.as_str() {
-        "container_memory_working_set_bytes" => Role::WorkingSet,
+        "container_memory_working_set_bytes" | "pod_memory_working_set_bytes" => Role::WorkingSet,
         "container_memory_usage_bytes" => Role::Usage,
         "container_memory_rss" => Role::Rss,
         "container_memory_cache" => Role::Cache,
@@ -41,6 +77,8 @@ pub(super) fn role(s: &Series, path: &str) -> Option<Role> {
         m if is_load(m, s.kind) => Role::Load,
         // A rate that a query computed has no name; the file it was saved as may say what it is.
         "" if s.label("resource").is_none() && is_rate_file(path) => Role::Load,
+        // Counts and rates are far below any memory.
+        "" if s.label("resource").is_none() && s.unit != "seconds" && s.values.iter().any(|v| *v >= 1e6) => named_by_file(path)?,
         m if is_companion(s, m) => Role::Companion,
         _ => return None,
     })

@@ -5,7 +5,7 @@ use super::stamp;
 use crate::correlate::histories::{Boundary, Joined, increases};
 use crate::model::incident::Kill;
 use crate::model::oom::KillKind;
-use crate::model::series::{NO_TIME, SeriesKind};
+use crate::model::series::{NO_TIME, Series, SeriesKind};
 use crate::model::{Incident, Owner, Timestamp};
 
 /// A run ended after its last sample, at latest when the next began: half a step after the last sample is the best guess,
@@ -112,6 +112,19 @@ pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, st
 pub(super) fn ended_here(k: &Kill, owner: &Owner) -> bool {
     let service = || owner.pod.is_none() && k.kind == KillKind::MemcgService && k.owner.node == owner.node;
     k.owner.same_container(owner) || (service() && k.victims.iter().any(|v| v.comm == owner.container))
+}
+
+/// The metric that states out-of-memory kills of this container, if one does.
+pub(super) fn stated_by(incident: &Incident, group: &Group) -> Option<&'static str> {
+    let rose = |s: &&Series| !increases(s).is_empty();
+    let oom = |s: &&Series| s.label("reason") == Some("OOMKilled") && s.finite().any(|(_, v)| v > 0.0);
+    if group.series(incident, Role::OomEvents).iter().any(rose) {
+        Some("container_oom_events_total")
+    } else if group.series(incident, Role::Reason).iter().any(oom) {
+        Some("kube_pod_container_status_last_terminated_reason")
+    } else {
+        None
+    }
 }
 
 /// Which boundaries were out-of-memory kills: by the recorded reason, the OOM counter, a kill that other evidence saw, or

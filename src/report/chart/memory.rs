@@ -25,7 +25,7 @@ pub struct Drawn {
     pub forecast: bool,
 }
 
-const KINDS: [&str; 5] = ["kill", "restart", "rollout", "snapshot", "event"];
+pub(super) const KINDS: [&str; 5] = ["kill", "restart", "rollout", "snapshot", "event"];
 
 /// `None` when the chart has neither points nor marks.
 /// At most `max_marks` of each kind are drawn, and of lives.
@@ -52,13 +52,13 @@ pub fn memory(chart: &Chart, id: &str, size: Size, max_marks: usize) -> Option<D
     Some(Drawn { svg: d.out, kinds, notes, forecast: !chart.forecast.is_empty() })
 }
 
-struct Drawing<'a> {
-    f: &'a Frame,
-    out: String,
-    wide: bool,
-    max_marks: usize,
+pub(super) struct Drawing<'a> {
+    pub(super) f: &'a Frame,
+    pub(super) out: String,
+    pub(super) wide: bool,
+    pub(super) max_marks: usize,
     /// Horizontal extents of labels above the plot, so that none is written over another.
-    labelled: Vec<(f64, f64, u8)>,
+    pub(super) labelled: Vec<(f64, f64, u8)>,
 }
 
 impl Drawing<'_> {
@@ -184,233 +184,6 @@ impl Drawing<'_> {
         }
     }
 
-    fn forecast(&mut self, chart: &Chart) {
-        let f = self.f;
-        let points: Vec<&[f64; 4]> = chart.forecast.iter().filter(|p| p.iter().all(|v| v.is_finite()) && f.holds(p[0])).take(200).collect();
-        if points.len() < 2 {
-            return;
-        }
-        let mut band = String::new();
-        for (i, [t, low, ..]) in points.iter().enumerate() {
-            let _ = write!(band, "{}{} {}", if i == 0 { 'M' } else { 'L' }, n(f.x(*t)), n(f.y(*low)));
-        }
-        for [t, _, _, high] in points.iter().rev() {
-            let _ = write!(band, "L{} {}", n(f.x(*t)), n(f.y(*high)));
-        }
-        let mut middle = String::new();
-        // The line ends where it leaves the plot: running along its upper edge would look like a plateau.
-        for (i, [t, _, mid, _]) in points.iter().enumerate() {
-            let _ = write!(middle, "{}{} {}", if i == 0 { 'M' } else { 'L' }, n(f.x(*t)), n(f.y(*mid)));
-            if *mid > f.top {
-                break;
-            }
-        }
-        let _ = write!(
-            self.out,
-            r##"<path class="fcb" d="{band}Z" fill="#b33a00" fill-opacity=".13"/><path class="fcl" d="{middle}" fill="none" stroke="#b33a00" stroke-width="1.4" stroke-dasharray="2 4"><title>forecast</title></path>"##
-        );
-    }
-
-    fn limits(&mut self, chart: &Chart, notes: &mut Vec<String>) {
-        let f = self.f;
-        if let Some(r) = chart.request_bytes.filter(|r| r.is_finite() && *r > 0.0) {
-            if r <= f.top {
-                let near = chart.limit_bytes.is_some_and(|l| (f.y(l) - f.y(r)).abs() < 16.0);
-                let y = f.y(r);
-                let _ = write!(
-                    self.out,
-                    r##"<line class="req" x1="{}" x2="{}" y1="{y}" y2="{y}" stroke="#6b6d64" stroke-width="1.3" stroke-dasharray="2 4"/>"##,
-                    n(f.left),
-                    n(f.right),
-                    y = n(y)
-                );
-                if self.wide && !near {
-                    let _ = write!(
-                        self.out,
-                        r##"<text class="ax halo" x="{}" y="{}" fill="#55574f" paint-order="stroke" stroke="#fff" stroke-width="3">request {}</text>"##,
-                        n(f.left + 8.0),
-                        n(y - 5.0),
-                        human(r)
-                    );
-                }
-            } else {
-                notes.push(format!("the request of {} lies above the chart", human(r)));
-            }
-        }
-        if let Some(l) = chart.limit_bytes.filter(|l| l.is_finite() && *l > 0.0) {
-            if f.limit_above {
-                notes.push(format!("the limit of {} lies far above the chart", human(l)));
-                return;
-            }
-            let y = f.y(l);
-            // Kill marks have their times where this label would be: it goes to the side that is free.
-            let kills = |low: f64, high: f64| marks(chart, "kill").any(|m| f.holds(m.time) && (low..high).contains(&f.x(m.time)));
-            let room = if self.wide { 190.0 } else { 100.0 };
-            let right = kills(f.left, f.left + room) && !kills(f.right - room, f.right + 1.0);
-            let (x, anchor) = if right { (f.right - 8.0, "end") } else { (f.left + 8.0, "start") };
-            let _ = write!(
-                self.out,
-                r##"<line class="lim" x1="{}" x2="{}" y1="{y}" y2="{y}" stroke="#b33a00" stroke-width="1.6" stroke-dasharray="7 4"/><text class="limt halo" x="{}" y="{}" text-anchor="{anchor}" fill="#9c2f00" font-weight="600" paint-order="stroke" stroke="#fff" stroke-width="3">{}limit {}</text>"##,
-                n(f.left),
-                n(f.right),
-                n(x),
-                n(y - 7.0),
-                if self.wide { "memory " } else { "" },
-                human(l),
-                y = n(y)
-            );
-            let at = if right { f.right - room * 0.8 } else { f.left };
-            self.labelled.push((at, at + room * 0.8, 1));
-        }
-    }
-
-    /// Whether a label of this width fits here without covering another; takes the place if so.
-    fn claim(&mut self, x: f64, width: f64, level: u8) -> bool {
-        let (a, b) = (x - width / 2.0, x + width / 2.0);
-        let free = self.labelled.iter().all(|(c, d, l)| *l != level || b < *c || a > *d);
-        if free {
-            self.labelled.push((a, b, level));
-        }
-        free
-    }
-
-    fn marks(&mut self, chart: &Chart, notes: &mut Vec<String>) -> Vec<&'static str> {
-        let f = self.f;
-        let mut kinds = Vec::new();
-        let (mut outside, mut over) = (0usize, 0usize);
-        for kind in KINDS.into_iter().rev() {
-            let mut drawn = 0;
-            for m in marks(chart, kind) {
-                if !f.holds(m.time) {
-                    outside += 1;
-                } else if drawn >= self.max_marks {
-                    over += 1;
-                } else {
-                    drawn += 1;
-                    self.mark(chart, kind, m);
-                }
-            }
-            if drawn > 0 {
-                kinds.push(kind);
-            }
-        }
-        let plural = |k: usize, verb: &str| if k == 1 { format!("one mark {verb}s") } else { format!("{k} marks {verb}") };
-        if outside > 0 {
-            notes.push(format!("{} outside the measured window", plural(outside, "lie")));
-        }
-        if over > 0 {
-            notes.push(format!("{over} marks beyond the first {} of a kind are not drawn", self.max_marks));
-        }
-        kinds.reverse();
-        kinds
-    }
-
-    fn mark(&mut self, chart: &Chart, kind: &str, m: &Mark) {
-        let f = self.f;
-        let x = f.x(m.time);
-        let title = xml(&format!("{} at {} UTC", if m.label.is_empty() { kind } else { &m.label }, when::stamp(at(m.time))));
-        let (up, down) = (f.up, f.down);
-        match kind {
-            "kill" => {
-                let y = f.y(height_at_kill(chart, m.time));
-                let r = if self.wide { 8.5 } else { 6.5 };
-                let arm = r * 0.36;
-                let _ = write!(
-                    self.out,
-                    r##"<g class="oom"><title>{title}</title><circle cx="{x}" cy="{y}" r="{}" fill="#b33a00" stroke="#fff" stroke-width="2"/><path d="M{} {}L{} {}M{} {}L{} {}" stroke="#fff" stroke-width="2" stroke-linecap="round"/>"##,
-                    n(r),
-                    n(x - arm),
-                    n(y - arm),
-                    n(x + arm),
-                    n(y + arm),
-                    n(x - arm),
-                    n(y + arm),
-                    n(x + arm),
-                    n(y - arm),
-                    x = n(x),
-                    y = n(y)
-                );
-                let long = f.to - f.from > 36.0 * 3600.0;
-                if self.wide && self.claim(x, if long { 74.0 } else { 38.0 }, 1) {
-                    let text = if long { when::short(at(m.time)) } else { when::minute(at(m.time)) };
-                    let _ = write!(
-                        self.out,
-                        r##"<text class="oomt halo" x="{}" y="{}" text-anchor="middle" fill="#9c2f00" font-size="11" font-weight="600" paint-order="stroke" stroke="#fff" stroke-width="3">{text}</text>"##,
-                        n(x.clamp(f.left + 18.0, f.right - 18.0)),
-                        n(y - r - 5.0)
-                    );
-                }
-                self.out.push_str("</g>");
-            }
-            "rollout" => {
-                let _ = write!(
-                    self.out,
-                    r##"<g class="rog"><title>{title}</title><line class="ro" x1="{x}" x2="{x}" y1="{}" y2="{}" stroke="#5b3a86" stroke-width="1.5"/>"##,
-                    n(up - 28.0),
-                    n(down),
-                    x = n(x)
-                );
-                let text = crate::report::escape::middle(&m.label, if self.wide { 60 } else { 32 }).into_owned();
-                let text = format!("{} {}", when::minute(at(m.time)), if text.is_empty() { "rollout" } else { &text });
-                let width = text.chars().count() as f64 * if self.wide { 6.6 } else { 6.0 } + 12.0;
-                // To the right of the line, or to its left where the plot ends.
-                let right = x + width < f.right;
-                let centre = if right { x + width / 2.0 } else { x - width / 2.0 };
-                let row = (2u8..=if self.wide { 3 } else { 2 }).find(|row| self.claim(centre, width, *row));
-                if let Some(row) = row {
-                    let _ = write!(
-                        self.out,
-                        r##"<text class="rot" x="{}" y="{}" text-anchor="{}" fill="#5b3a86" font-weight="600">{}</text>"##,
-                        n(if right { x + 6.0 } else { x - 6.0 }),
-                        n(up - 18.0 + f64::from(row - 2) * 13.0),
-                        if right { "start" } else { "end" },
-                        xml(&text)
-                    );
-                }
-                self.out.push_str("</g>");
-            }
-            "snapshot" => {
-                let y = f.y(value_at(chart, m.time).unwrap_or(f.top * 0.5));
-                let _ = write!(
-                    self.out,
-                    r##"<g class="snap"><title>{title}</title><path d="M{} {}l6 6l-6 6l-6-6z" fill="#fff" stroke="#5b3a86" stroke-width="2"/>"##,
-                    n(x),
-                    n(y - 6.0)
-                );
-                let label = crate::report::escape::clip(&m.label, 12);
-                if self.wide && !m.label.is_empty() && m.label.chars().count() <= 12 && self.claim(x + 18.0, 30.0, 4) {
-                    let _ = write!(
-                        self.out,
-                        r##"<text class="rot halo" x="{}" y="{}" fill="#5b3a86" font-size="11" font-weight="600" paint-order="stroke" stroke="#fff" stroke-width="3">{}</text>"##,
-                        n(x + 9.0),
-                        n(y + 14.0),
-                        xml(&label)
-                    );
-                }
-                self.out.push_str("</g>");
-            }
-            "restart" => {
-                let _ = write!(
-                    self.out,
-                    r##"<g class="rst"><title>{title}</title><line x1="{x}" x2="{x}" y1="{}" y2="{}" stroke="#6b6d64" stroke-width="1" stroke-dasharray="1 3"/><path d="M{} {}l5 8h-10z" fill="#6b6d64"/></g>"##,
-                    n(up),
-                    n(down),
-                    n(x),
-                    n(down - 8.0),
-                    x = n(x)
-                );
-            }
-            _ => {
-                let _ = write!(
-                    self.out,
-                    r##"<g class="evt"><title>{title}</title><rect x="{}" y="{}" width="3" height="9" fill="#6b6d64"/></g>"##,
-                    n(x - 1.5),
-                    n(down - 9.0)
-                );
-            }
-        }
-    }
-
     /// Lives of the container below the axis.
     fn runs(&mut self, chart: &Chart, h: f64) {
         let f = self.f;
@@ -451,11 +224,11 @@ impl Drawing<'_> {
     }
 }
 
-fn at(t: f64) -> Timestamp {
+pub(super) fn at(t: f64) -> Timestamp {
     Timestamp::from_seconds_f64(t)
 }
 
-fn marks<'a>(chart: &'a Chart, kind: &'a str) -> impl Iterator<Item = &'a Mark> {
+pub(super) fn marks<'a>(chart: &'a Chart, kind: &'a str) -> impl Iterator<Item = &'a Mark> {
     let known = move |k: &str| if kind == "event" { !KINDS.iter().take(4).any(|o| *o == k) } else { k == kind };
     chart.marks.iter().filter(move |m| m.time.is_finite() && known(&m.kind))
 }

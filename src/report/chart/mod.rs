@@ -4,6 +4,8 @@
 
 mod axes;
 mod bars;
+mod bounds;
+mod marks;
 mod memory;
 mod small;
 

@@ -73,6 +73,7 @@ fn chart(incident: &Incident, t: &Trend, main: bool, columns: usize) -> Chart {
         lines,
         marks: marks(incident, t),
         forecast: forecast(t),
+        eta_seconds: t.time_to_oom.map(|e| [e.low, e.mid, e.high]),
         runs: t
             .runs
             .iter()
@@ -169,10 +170,12 @@ fn marks(incident: &Incident, t: &Trend) -> Vec<Mark> {
 fn forecast(t: &Trend) -> Vec<[f64; 4]> {
     let (Some(slope), Some(eta)) = (t.slope, t.time_to_oom) else { return Vec::new() };
     let (now, last) = (t.window.1.seconds_f64(), t.runs.last().map_or(t.percentiles.max_bytes, |r| r.last_bytes));
-    // Drawn no further than half the window: the chart is about what happened.
-    let reach = eta.mid.min((t.window.1.seconds_f64() - t.window.0.seconds_f64()) * 0.5);
-    [0.0, reach]
-        .into_iter()
+    // Drawn no further than a third of the window: the chart is about what happened. Past the latest moment in the interval
+    // there is nothing more to say.
+    let reach = (1.05 * eta.high).min((t.window.1.seconds_f64() - t.window.0.seconds_f64()) / 3.0);
+    const POINTS: u32 = 12;
+    (0..=POINTS)
+        .map(|i| reach * f64::from(i) / f64::from(POINTS))
         .map(|dt| [now + dt, last + slope.low * dt / 3600.0, last + slope.mid * dt / 3600.0, last + slope.high * dt / 3600.0])
         .collect()
 }

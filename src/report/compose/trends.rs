@@ -41,6 +41,8 @@ fn trend(t: &Trend) -> Value {
         "collection_period_seconds": t.collection_period_seconds,
         "margin": t.margin,
         "companions": t.companions,
+        "corroborated_by": t.corroborated_by,
+        "slope_spread": t.slope_spread,
         "what_if": t.what_if,
         "replay": t.replay,
         "recommended_limit_bytes": t.recommended_limit_bytes,

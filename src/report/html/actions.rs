@@ -25,8 +25,31 @@ pub fn section(v: &View<'_>) -> Markup {
             (more(steps.len().saturating_sub(CARDS), "step"))
         }
         (higher_limit(v))
+        (sizes(v))
     };
     row("next", "Do next", "In order of how soon it helps.", &body)
+}
+
+fn sizes(v: &View<'_>) -> Markup {
+    let Some(s) = outline::sizes(v.doc) else { return html! {} };
+    html! {
+        details {
+            summary { "What size, by which rule" }
+            @for r in &s.remarks { p { (v.prose(r)) } }
+            (scroll("Table of sizes", &html! {
+                table {
+                    thead { tr { th scope="col" { "Policy" } th scope="col" { "Limit" } th scope="col" { "Request" } th scope="col" { "On this record" } } }
+                    tbody { @for r in &s.rows { tr {
+                        th scope="row" { (r.policy) @if r.chosen { " (chosen)" } span class="src" { (r.words) } }
+                        td class="r" { (human(r.limit_bytes)) }
+                        td class="r" { (human(r.request_bytes)) }
+                        td { (r.outcome) }
+                    } } }
+                }
+            }))
+            @if let Some(c) = &s.command { (command(c)) }
+        }
+    }
 }
 
 fn higher_limit(v: &View<'_>) -> Markup {

@@ -118,7 +118,7 @@ fn trends(v: &View<'_>) -> Markup {
                         @let p = t.get("percentiles");
                         tr {
                             th scope="row" class="mono" { (escape::middle(&owner_of(t), 60)) }
-                            td class="mono" { (v.text(str_of(t, "metric"))) }
+                            td class="mono" { (v.text(str_of(t, "metric"))) @if !str_of(t, "why").is_empty() { span class="src" { (v.text(str_of(t, "why"))) @for c in t.get("corroborated_by").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) { "; " (v.text(c)) } } } }
                             td { (v.text(str_of(t, "verdict"))) @if !str_of(t, "form").is_empty() { span class="dim" { " · " (v.text(str_of(t, "form"))) } } }
                             td class="r" { @if let Some(s) = slope { (bytes(s, "mid").unwrap_or_default()) @if let (Some(l), Some(h)) = (bytes(s, "low"), bytes(s, "high")) { span class="src" { (l) " to " (h) } } } }
                             td class="r" { (p.and_then(|p| bytes(p, "p95_bytes")).unwrap_or_default()) }

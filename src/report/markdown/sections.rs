@@ -178,6 +178,20 @@ fn actions(doc: &ReportDoc) -> String {
         }
         out.push_str("\n</details>\n");
     }
+    if let Some(s) = outline::sizes(doc) {
+        out.push_str("\n<details><summary>What size, by which rule</summary>\n\n");
+        let _ = writeln!(out, "{}\n", s.remarks.iter().map(|r| prose(r, false)).collect::<Vec<_>>().join(" "));
+        out.push_str(&heading(&["Policy", ">Limit", ">Request", "On this record"]));
+        for r in s.rows {
+            let name = format!("{}{}: {}", r.policy, if r.chosen { " (chosen)" } else { "" }, r.words);
+            out.push_str(&row(&[name, human(r.limit_bytes), human(r.request_bytes), r.outcome]));
+        }
+        if let Some(c) = s.command {
+            out.push('\n');
+            out.push_str(&escape::code_block("sh", &c));
+        }
+        out.push_str("\n</details>\n");
+    }
     out
 }
 

@@ -265,7 +265,20 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
     }
     evidence(r, contradictions);
     for c in charts {
-        let Chart { id, owner: who, title, main: _, limit_bytes: _, request_bytes: _, lines, marks, forecast: _, runs, source } = c;
+        let Chart {
+            id,
+            owner: who,
+            title,
+            main: _,
+            limit_bytes: _,
+            request_bytes: _,
+            lines,
+            marks,
+            forecast: _,
+            eta_seconds: _,
+            runs,
+            source,
+        } = c;
         owner(r, who);
         strings(r, [id, title]);
         lines.iter_mut().for_each(|ChartLine { name, segments: _ }| r.string(name));

@@ -8,7 +8,7 @@ pub mod policies;
 
 use super::trend::{Ended, History};
 use crate::model::trend::{PolicySize, Replay, Sizing, Trend, TrendVerdict, WorkloadKind};
-use policies::{Policy, size};
+use policies::{Policy, Record, size};
 
 /// What the user chose.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -47,8 +47,15 @@ fn tidy(bytes: f64) -> f64 {
     (bytes / step).ceil() * step
 }
 
-/// Fills in the recommendations of a trend by the chosen policy, and what the others would say.
-pub fn recommend(h: &History, slopes: &[Option<f64>], kind: (WorkloadKind, &'static str), choice: Choice, trend: &mut Trend) {
+/// Fills in the recommendations of a trend by the chosen policy, and what the others would say; `record` is all its samples.
+pub fn recommend(
+    h: &History,
+    record: &Record,
+    slopes: &[Option<f64>],
+    kind: (WorkloadKind, &'static str),
+    choice: Choice,
+    trend: &mut Trend,
+) {
     let leak = trend.verdict == TrendVerdict::Leak;
     if leak {
         trend.replay = h.limit.filter(|_| !trend.oom_times.is_empty()).map(|l| replay(h, slopes, true, 2.0 * l));
@@ -61,20 +68,17 @@ pub fn recommend(h: &History, slopes: &[Option<f64>], kind: (WorkloadKind, &'sta
             t.extend_from_slice(&s.t);
             v.extend_from_slice(&s.v);
         }
-        (t, v)
+        Record::new(t, v)
     };
-    let (t, v) = kept(|r| Some(&r.memory));
-    let anonymous = kept(|r| r.anonymous.as_ref());
-    let cached = trend.cache_growth && anonymous.1.len() * 2 > v.len();
+    let anonymous = trend.cache_growth.then(|| kept(|r| r.anonymous.as_ref())).filter(|a| a.len() * 2 > record.len());
     let killed_at = h.limit.filter(|_| !trend.oom_times.is_empty());
     let sized = |policy: Policy| -> Option<PolicySize> {
-        let mut s = size(policy, kind.0, &t, &v, killed_at)?;
-        if cached && let Some(own) = size(policy, kind.0, &anonymous.0, &anonymous.1, killed_at) {
+        let mut s = size(policy, kind.0, record, killed_at)?;
+        if let Some(own) = anonymous.as_ref().and_then(|a| size(policy, kind.0, a, killed_at)) {
             s.request = own.request;
         }
         let limit = tidy(s.limit);
         let replay = replay(h, slopes, false, limit);
-        let above = v.iter().filter(|v| **v > limit).count();
         Some(PolicySize {
             policy: policy.name(),
             words: policy.words(),
@@ -82,7 +86,7 @@ pub fn recommend(h: &History, slopes: &[Option<f64>], kind: (WorkloadKind, &'sta
             request_bytes: tidy(s.request).min(limit),
             kills: replay.kills,
             kills_remaining: replay.kills_remaining,
-            share_above: above as f64 / v.len().max(1) as f64,
+            share_above: record.above(limit),
         })
     };
     let Some(own) = sized(choice.policy) else { return };

@@ -70,13 +70,45 @@ pub struct Size {
 const MARGIN_LEAST: f64 = 0.12;
 const MARGIN_MOST: f64 = 0.6;
 
-/// Sizes by `policy`; `t` are seconds, `v` bytes, `killed_at` the limit of a kill that cut the series off. `None` for an empty
-/// series.
-pub fn size(policy: Policy, kind: WorkloadKind, t: &[f64], v: &[f64], killed_at: Option<f64>) -> Option<Size> {
-    let mut sorted = v.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
+/// A series to size: seconds and bytes, and the bytes sorted once for all policies.
+pub struct Record {
+    t: Vec<f64>,
+    v: Vec<f64>,
+    sorted: Vec<f64>,
+}
+
+impl Record {
+    pub fn new(t: Vec<f64>, v: Vec<f64>) -> Self {
+        let mut sorted = v.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        Record { t, v, sorted }
+    }
+
+    pub fn len(&self) -> usize {
+        self.v.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.v.is_empty()
+    }
+
+    /// Quantile of the bytes, `NaN` when empty.
+    pub fn quantile(&self, q: f64) -> f64 {
+        quantile_sorted(&self.sorted, q)
+    }
+
+    /// Share of the samples above a limit.
+    pub fn above(&self, limit: f64) -> f64 {
+        let within = self.sorted.partition_point(|v| *v <= limit);
+        (self.len() - within) as f64 / self.len().max(1) as f64
+    }
+}
+
+/// Sizes by `policy`; `killed_at` is the limit of a kill that cut the series off. `None` for an empty series.
+pub fn size(policy: Policy, kind: WorkloadKind, record: &Record, killed_at: Option<f64>) -> Option<Size> {
+    let Record { t, v, sorted } = record;
     let max = *sorted.last()?;
-    let q = |q| quantile_sorted(&sorted, q);
+    let q = |q| quantile_sorted(sorted, q);
     // p50 and 10 to 15 % is the common rule for requests.
     let usual = q(0.5) * 1.15;
     let advised = |kind: WorkloadKind| match kind {
@@ -99,7 +131,7 @@ pub fn size(policy: Policy, kind: WorkloadKind, t: &[f64], v: &[f64], killed_at:
         }
         // The peaks were cut off at the limit: what was needed is unknown, and at least a quarter more.
         Policy::Behaviour => {
-            let limit = (max * (1.0 + margin(t, v, &sorted))).max(killed_at.unwrap_or(0.0) * 1.25);
+            let limit = (max * (1.0 + margin(t, v, sorted))).max(killed_at.unwrap_or(0.0) * 1.25);
             let request = match kind {
                 // A node is planned for more than nights; a replica that is evicted is replaced.
                 WorkloadKind::Stateless => usual.max(q(0.9)),
@@ -180,15 +212,16 @@ mod tests {
         let t: Vec<f64> = (0..1000).map(f64::from).collect();
         let steady = vec![1e9; 1000];
         let bursty: Vec<f64> = (0..1000).map(|i| if i % 100 == 99 { 2e9 } else { 1e9 }).collect();
-        let of = |p, v: &[f64]| size(p, WorkloadKind::Stateless, &t, v, None).map(|s| (s.limit / 1e6, s.request / 1e6));
+        let record = |v: &[f64]| Record::new(t.clone(), v.to_vec());
+        let of = |p, v: &[f64]| size(p, WorkloadKind::Stateless, &record(v), None).map(|s| (s.limit / 1e6, s.request / 1e6));
         assert!(of(Policy::Behaviour, &steady).is_some_and(|(l, r)| (l - 1120.0).abs() < 1e-6 && r <= l));
         assert!(of(Policy::Behaviour, &bursty).is_some_and(|(l, _)| l > 2500.0 && l < 3000.0));
         assert_eq!(of(Policy::Krr, &steady), Some((1150.0, 1150.0)));
         assert_eq!(of(Policy::ByKind, &steady), Some((1200.0, 1150.0)));
-        assert_eq!(size(Policy::Krr, WorkloadKind::Batch, &[], &[], None), None);
+        assert_eq!(size(Policy::Krr, WorkloadKind::Batch, &Record::new(Vec::new(), Vec::new()), None), None);
         // After a kill at 1 GB every rule that knows kills goes past it.
         for p in [Policy::Behaviour, Policy::Krr, Policy::Vpa] {
-            assert!(size(p, WorkloadKind::Stateless, &t, &steady, Some(1e9)).is_some_and(|s| s.limit >= 1.25e9), "{p:?}");
+            assert!(size(p, WorkloadKind::Stateless, &record(&steady), Some(1e9)).is_some_and(|s| s.limit >= 1.25e9), "{p:?}");
         }
     }
 }
