@@ -16,13 +16,7 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
     match f.cause {
         Cause::HeapLeak | Cause::NativeGrowth => {
             out.extend(stop_leak(case, f));
-            out.push(advise(
-                "fix",
-                culprit.map_or("Find what grows: take two profiles an hour apart and compare them.".into(), |c| {
-                    format!("Bound or release what grows: {c}.")
-                }),
-                None,
-            ));
+            out.push(fix_leak(case, f));
             out.push(band_aid(f));
             out.extend(profile(case));
         }
@@ -175,6 +169,24 @@ fn stop_leak(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         )],
         _ => Vec::new(),
     }
+}
+
+/// What to change, at the place that holds what grows; what the shape of the growth asks for, where it has one.
+fn fix_leak(case: &Case<'_>, f: &Finding) -> Advice {
+    // A process names no place in a program.
+    let Some(first) = f.culprits.first().filter(|c| c.kind != "process") else {
+        return advise("fix", "Find what grows: take two profiles an hour apart and compare them.".into(), None);
+    };
+    let holder = f.culprits.iter().find(|c| c.kind == "retainer" && c.growth_bytes == first.growth_bytes);
+    let place = holder.map_or_else(|| format!("{} {}", first.kind, first.name), |h| h.name.clone());
+    let suspects = || case.deltas.iter().flat_map(|d| &d.what.suspects);
+    let own =
+        suspects().find(|s| s.culprits.iter().any(|(_, name)| *name == first.name)).or_else(|| suspects().find(|s| s.name == first.name));
+    let text = match own.and_then(|s| s.advice.as_deref()) {
+        Some(a) => format!("{place}: {a}"),
+        None => format!("Bound or release what grows: {place}."),
+    };
+    advise("fix", text, None)
 }
 
 /// What a higher limit would buy: time, computed from the slope.
