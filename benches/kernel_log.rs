@@ -1,5 +1,5 @@
-//! Kernel logs at the size of real ones: a journal in which reports are rare, and nothing but reports. The inputs are
-//! generated; throughput is printed in bytes per second.
+//! Node logs at the size of real ones: a journal in which reports are rare, nothing but reports, and a kubelet's log of a
+//! gigabyte. The inputs are generated, every victim with a pid of its own; throughput is printed in bytes per second.
 //!
 //! To measure a whole run's memory instead, write the same inputs to disk: `cargo bench --bench kernel_log -- --write DIR`.
 
@@ -82,6 +82,38 @@ fn journal(size: usize) -> Vec<u8> {
     out
 }
 
+/// A kubelet's own log of `size` bytes: the reconciler's chatter, a container death and an eviction now and then. Written as
+/// it is made, for it may be larger than memory.
+fn kubelet(out: &mut impl Write, size: u64) -> io::Result<()> {
+    let (mut written, mut n) = (0u64, 0u64);
+    while written < size {
+        n += 1;
+        let stamp = format!(
+            "I{:02}{:02} {:02}:{:02}:{:02}.{:06}    1234",
+            1 + n / 2_592_000 % 12,
+            1 + n / 86_400 % 28,
+            n / 3600 % 24,
+            n / 60 % 60,
+            n % 60,
+            n % 1_000_000
+        );
+        let line = match n % 5_000 {
+            17 => format!(
+                "{stamp} kubelet.go:2453] \"SyncLoop (PLEG): event for pod\" pod=\"shop/cart-{}\" event={{\"Type\":\"ContainerDied\",\"Data\":\"{n:064x}\"}}\n",
+                n % 97
+            ),
+            99 => format!("{stamp} eviction_manager.go:366] \"Eviction manager: must evict pod(s) to reclaim\" resourceName=\"memory\"\n"),
+            _ => format!(
+                "{stamp} reconciler.go:224] \"operationExecutor.VerifyControllerAttachedVolume started for volume\" pod=\"shop/cart-{}\"\n",
+                n % 997
+            ),
+        };
+        written += line.len() as u64;
+        out.write_all(line.as_bytes())?;
+    }
+    Ok(())
+}
+
 /// Nothing but reports.
 fn dense(size: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(size + 8192);
@@ -109,6 +141,17 @@ fn main() {
         for (name, bytes) in [("journal.log", journal(200_000_000)), ("dense.log", dense(200_000_000))] {
             let path = std::path::Path::new(&dir).join(name);
             if let Err(e) = std::fs::write(&path, bytes) {
+                eprintln!("{}: {e}", path.display());
+            }
+        }
+        for (name, size) in [("kubelet-small.log", 10_000_000), ("kubelet-1gb.log", 1_000_000_000)] {
+            let path = std::path::Path::new(&dir).join(name);
+            let written = std::fs::File::create(&path).and_then(|f| {
+                let mut out = io::BufWriter::with_capacity(1 << 20, f);
+                kubelet(&mut out, size)?;
+                out.flush()
+            });
+            if let Err(e) = written {
                 eprintln!("{}: {e}", path.display());
             }
         }

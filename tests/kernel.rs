@@ -381,3 +381,45 @@ fn kernel_memory_of_cgroup_v1_is_part_of_the_budget() {
     let budget = read(log.as_bytes()).kills[0].what.budget().unwrap();
     assert_eq!((budget.other_kernel_bytes, budget.residual_bytes), (70 << 20, 0));
 }
+
+/// Carriers beyond the samples: a language that is not listed, a terminal's colours, a hypervisor's console, collectors.
+#[test]
+fn less_common_carriers_give_the_same_kills() {
+    let all = carriers();
+    let text = String::from_utf8(all.iter().find(|c| c.0 == "dmesg.txt").unwrap().1.clone()).unwrap();
+    let want: Vec<OomKill> = read(text.as_bytes()).kills.iter().map(essence).collect();
+    // Stamp and message, continuation lines joined to their head.
+    let mut records: Vec<(String, String)> = Vec::new();
+    for l in text.lines() {
+        match l.strip_prefix('[').and_then(|r| r.split_once("] ")) {
+            Some((stamp, message)) => records.push((stamp.to_owned(), message.to_owned())),
+            None => records.last_mut().unwrap().1.extend(["\n", l.trim()]),
+        }
+    }
+    let indented = |m: &str| m.replace('\n', "\n               ");
+    type Render<'a> = Box<dyn Fn(&str, &str) -> String + 'a>;
+    let renderings: [(&str, Render<'_>); 7] = [
+        ("greek", Box::new(|_, m| format!("[Κυρ Νοε 21 00:43:48 2027] {}", indented(m)))),
+        ("colours", Box::new(|t, m| format!("\x1b[32m[{t}] \x1b[0m\x1b[1m{}\x1b[0m", indented(m)))),
+        ("guest", Box::new(|t, m| format!("2027-03-05T04:00:01.123Z| vcpu-1| I005: Guest: <6>[{t}] {}", indented(m)))),
+        ("talos", Box::new(|_, m| format!("10.5.0.2: kern: warning: [2027-03-05T04:00:01.123456789Z]: {}", indented(m)))),
+        (
+            "docker",
+            Box::new(|t, m| {
+                serde_json::json!({"log": format!("[{t}] {m}\n"), "stream": "stderr", "time": "2027-03-05T04:00:01.1Z"}).to_string()
+            }),
+        ),
+        (
+            "cloudwatch",
+            Box::new(|t, m| serde_json::json!({"timestamp": 1_804_219_201_123u64, "message": format!("[{t}] {m}")}).to_string()),
+        ),
+        ("cri", Box::new(|t, m| format!("2027-03-05T04:00:01.123456789+01:00 stderr F [{t}] {}", indented(m)))),
+    ];
+    for (name, render) in renderings {
+        let log: String = records.iter().map(|(t, m)| render(t, m) + "\n").collect();
+        let head = Head { path: name, bytes: log.get(..Head::LEN).unwrap_or(&log).as_bytes(), complete: log.len() < Head::LEN };
+        assert!(kernel_log().sniff(&head) >= Match::Likely, "{name}");
+        let kills: Vec<OomKill> = read(log.as_bytes()).kills.iter().map(essence).collect();
+        assert_eq!(kills, want, "{name}");
+    }
+}

@@ -303,6 +303,15 @@ fn pastes_are_undone() {
         })
         .collect();
     assert_eq!(keep(&told(&parse_bytes("a.txt", tabs.as_bytes()).1)), keep(&want), "tabs");
+    // What `unexpand` makes of it: every eight blanks at the start a tab, the rest blanks.
+    let stops: String = one
+        .lines()
+        .map(|l| {
+            let indent = l.len() - l.trim_start().len();
+            format!("{}{}{}\n", "\t".repeat(indent / 8), " ".repeat(indent % 8), l.trim_start())
+        })
+        .collect();
+    assert_eq!(keep(&told(&parse_bytes("a.txt", stops.as_bytes()).1)), keep(&want), "tab stops");
     let flat: String = one.lines().map(|l| format!("{}\n", l.trim())).collect();
     assert_eq!(keep(&told(&parse_bytes("a.txt", flat.as_bytes()).1)), keep(&want), "no indentation");
     let shifted: String = one.lines().map(|l| format!("    {l}\n")).collect();
@@ -353,4 +362,29 @@ fn manifests_that_bound_sizes_are_read() {
     assert_eq!(facts.policies[0].what.values["limits.Container.default.memory"], "512Mi");
     assert_eq!(facts.policies[1].what.values["maxReplicas"], "9");
     assert_eq!(facts.policies[1].cite.span.line, Some(15));
+}
+
+#[test]
+fn a_flat_text_with_an_argument_that_imitates_events_keeps_its_containers() {
+    let text = "Name: a-0\nNamespace: shop\nNode: n1/10.0.0.1\nStatus: Running\nContainers:\napp:\nContainer ID: containerd://1\nImage: x\nArgs:\n-c\nEvents:\nType Reason Age From Message\nWarning OOMKilled 2m kubelet fake\nState: Running\nLast State: Terminated\nReason: OOMKilled\nExit Code: 137\nReady: True\nRestart Count: 3\nLimits:\nmemory: 64Mi\nQoS Class: Burstable\nEvents: <none>\n";
+    let facts = parse_as("kube-describe", "flat.txt", text.as_bytes()).unwrap();
+    assert!(facts.events.is_empty(), "{:?}", facts.events);
+    let c = &facts.pods[0].what.containers[0];
+    assert_eq!((c.name.as_str(), c.restart_count, c.last.as_ref().and_then(|l| l.exit_code)), ("app", Some(3), Some(137)));
+    assert_eq!(c.limits.memory_bytes, Some(64 << 20));
+}
+
+#[test]
+fn a_printed_status_is_a_kill_of_unknown_time_also_in_a_watch_and_in_own_columns() {
+    for text in [
+        "q-1   0/1   Init:OOMKilled   5 (67s ago)   9m31s\nq-2   1/1   Running   0   9d\n",
+        "NAME   READY   STATUS      RESTARTS     AGE\nq-1    1/1     Running     0            3m\nq-1    0/1     OOMKilled   0            3m10s\nq-1    1/1     Running     1 (2s ago)   3m12s\n",
+        "NAME   NS     REASON             CODE    RESTARTS\nq-1    shop   OOMKilled,<none>   137,0   3,0\nq-2    shop   <none>             0       0\n",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("get-pods.txt"), text).unwrap();
+        let incident = pipeline::read(&[dir.path().to_path_buf()], &pipeline::Options::default()).unwrap();
+        let kills: Vec<_> = incident.kills.iter().map(|k| (k.kind.word(), k.owner.pod.as_deref(), k.at, k.against.len())).collect();
+        assert_eq!(kills, [("memcg-container", Some("q-1"), None, 1)], "{text}");
+    }
 }

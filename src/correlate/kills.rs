@@ -25,6 +25,7 @@ pub fn endings(incident: &mut Incident) {
     rhythm::anchor(incident, &mut kills);
     container_endings(incident, &mut kills);
     evictions(incident, &mut kills);
+    printed_status(incident, &mut kills);
     container_deaths(incident, &mut kills);
     runtime_aborts(incident, &mut kills);
     userspace_kills(incident, &mut kills);
@@ -358,6 +359,26 @@ fn witness(k: &mut Kill, who: &'static str, cite: Cite, says: String) {
     if !k.witnesses.contains(&who) {
         k.witnesses.push(who);
         k.evidence.push((cite, says));
+    }
+}
+
+/// The STATUS column of `get pods` is all that a table tells of a kill: which pod, neither which container nor when.
+fn printed_status(incident: &Incident, kills: &mut Vec<Kill>) {
+    for p in &incident.pods {
+        let now = p.what.status.as_ref().map(|s| (s, &p.cite));
+        let killed = now.into_iter().chain(p.what.past_status.iter().map(|(s, c)| (s, c))).find(|(s, _)| s.ends_with("OOMKilled"));
+        let Some((status, cite)) = killed.filter(|_| !kills.iter().any(|k| k.owner.same_pod(&p.owner))) else { continue };
+        let whose = if status.starts_with("Init:") { "an init container" } else { "a container" };
+        kills.push(Kill {
+            kind: KillKind::MemcgContainer,
+            owner: Owner { container: only_container(incident, &p.owner), ..p.owner.clone() },
+            limit_level: Some(LimitLevel::Container),
+            count: 1,
+            witnesses: vec!["pod status"],
+            evidence: vec![(cite.clone(), format!("kubectl prints the status {status}: {whose} of the pod was killed for memory"))],
+            against: vec![(cite.clone(), "the column shows neither container, time nor exit code; an evicted pod may show it, too".into())],
+            ..Kill::default()
+        });
     }
 }
 

@@ -84,6 +84,10 @@ fn absorb(have: &mut Placed<PodState>, mut other: Placed<PodState>) {
         std::mem::swap(have, &mut other);
     }
     have.who = merged_claim(&have.who, &other.who);
+    if let Some(status) = other.what.status.clone().filter(|s| have.what.status.as_ref().is_some_and(|h| h != s)) {
+        have.what.past_status.push((status, other.cite.clone()));
+    }
+    have.what.past_status.extend(std::mem::take(&mut other.what.past_status));
     let (a, b) = (&mut have.what, other.what);
     for (to, from) in [
         (&mut a.namespace, b.namespace),

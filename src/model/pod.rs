@@ -1,6 +1,7 @@
 //! Pods, containers, workloads and events as Kubernetes states them.
 
 use super::quantity::Bytes;
+use super::source::Cite;
 use super::time::{RawTime, Timestamp, When, parse_age, parse_rfc3339};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -87,6 +88,8 @@ pub struct PodState {
     pub phase: Option<String>,
     /// STATUS column as printed by `get pods`.
     pub status: Option<String>,
+    /// Other values of that column which further rows about this pod show (a watch, a second table), with their places.
+    pub past_status: Vec<(String, Cite)>,
     pub reason: Option<String>,
     pub message: Option<String>,
     pub qos: Option<String>,

@@ -45,9 +45,33 @@ pub fn parse(line: &[u8]) -> Option<Parsed<'_>> {
     if line.starts_with(b"[pod/") {
         pos = memchr::memchr(b']', line.get(..line.len().min(400))?)? + 2;
     }
-    let mut out = prefixed(line.get(pos..)?)?;
+    let rest = line.get(pos..)?;
+    let mut out = prefixed(rest).or_else(|| console(rest)).or_else(|| talos(rest))?;
     out.text += pos;
     Some(out)
+}
+
+/// A hypervisor's log of a guest's serial console: `2026-03-05T04:00:01.123Z| vcpu-1| I005: Guest: <6>[ 2.846732] text`.
+fn console(line: &[u8]) -> Option<Parsed<'_>> {
+    let at = memchr::memmem::find(line.get(..line.len().min(120))?, b" Guest: <")?;
+    let rest = line.get(at + 8..)?;
+    let close = rest.get(..rest.len().min(6))?.iter().position(|&b| b == b'>')?;
+    let (ns, n) = stamp::uptime(rest.get(close + 1..)?)?;
+    let mut text = at + 8 + close + 1 + n;
+    text += usize::from(line.get(text) == Some(&b' '));
+    let stamp = Stamp { uptime_ns: Some(ns), ..Stamp::default() };
+    Some(Parsed { stamp, host: None, source: Source::Kernel, text, escape: Escape::Hex, receipt: false })
+}
+
+/// `talosctl dmesg`: `10.5.0.2: kern: warning: [2026-03-05T04:00:01.123456789Z]: text`.
+fn talos(line: &[u8]) -> Option<Parsed<'_>> {
+    let at = memchr::memmem::find(line.get(..line.len().min(100))?, b": kern")?;
+    let open = at + memchr::memchr(b'[', line.get(at..line.len().min(at + 40))?)?;
+    let (stamp, _, _) = stamp::iso(line.get(open + 1..)?.split(|&b| b == b']').next()?)?;
+    let close = open + memchr::memchr(b']', line.get(open..line.len().min(open + 48))?)?;
+    let text = close + 1 + usize::from(line.get(close + 1) == Some(&b':'));
+    let text = text + usize::from(line.get(text) == Some(&b' '));
+    Some(Parsed { stamp, host: line.get(..at), source: Source::Kernel, text, escape: Escape::Hex, receipt: false })
 }
 
 fn prefixed(line: &[u8]) -> Option<Parsed<'_>> {

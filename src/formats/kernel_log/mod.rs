@@ -71,6 +71,8 @@ struct Survey {
     klog: u32,
     /// Unmistakable beginnings of a report without a carrier.
     report: u32,
+    /// The same behind a prefix of the kernel's own.
+    kernel_report: u32,
     form: Option<Form>,
 }
 
@@ -87,6 +89,8 @@ fn survey(head: &Head<'_>) -> Survey {
         return s;
     }
     for line in head.lines().take(400) {
+        let bare = session::uncoloured(line);
+        let line = bare.as_deref().unwrap_or(line);
         if line.trim_ascii().is_empty() || line.starts_with(b" ") || line.starts_with(b"\t") || line.starts_with(b"-- ") {
             continue;
         }
@@ -100,7 +104,8 @@ fn survey(head: &Head<'_>) -> Survey {
                 b"invoked oom-killer: gfp_mask=",
             ]
             .iter()
-            .any(|m| memmem::find(line, m).is_some());
+            .any(|m| memmem::find(line, m).is_some())
+                || stamp::find_uptime(line, 400).is_some();
             if kernel {
                 s.kernel += 1;
             } else if record::is_journal(line) {
@@ -114,7 +119,11 @@ fn survey(head: &Head<'_>) -> Survey {
         }
         match carrier::parse(line) {
             Some(p) => match p.source {
-                Source::Kernel => s.kernel += 1,
+                Source::Kernel => {
+                    s.kernel += 1;
+                    let text = line.get(p.text..).unwrap_or(&[]);
+                    s.kernel_report += u32::from(grammar::trigger(text).is_some() || grammar::killed(text).is_some_and(|k| k.complete));
+                }
                 // `name[pid]:` is syslog's; a bare `name:` may be any program's own form.
                 Source::Service(_) if line.get(p.text.saturating_sub(3)..p.text) == Some(&b"]: "[..]) => s.service += 1,
                 // Syslog's own stamp, without a year, settles it.
@@ -145,6 +154,10 @@ impl Survey {
         let prefixed = self.kernel + self.service;
         if self.kernel > 0 && prefixed * 2 >= self.lines {
             return Match::Certain;
+        }
+        // A console or a mixed capture: few lines are the kernel's, but those tell of a kill.
+        if self.kernel_report > 0 && self.kernel >= 3 {
+            return Match::Likely;
         }
         // One shape may be quoted in any text; a report has several.
         if self.report >= 2 || (self.report == 1 && self.lines < 200 && memmem::find(head.bytes, b"Call Trace:").is_some()) {
@@ -185,12 +198,14 @@ fn form(bytes: &[u8]) -> Option<Form> {
                 b"\"CODE_",
                 b"\"JOB_",
                 b"\"UNIT\"",
+                b"\"insertId\"",
+                b"\"jsonPayload\"",
             ];
             if key.iter().any(|k| t.starts_with(k)) {
                 return Some(Form::Pretty);
             }
         }
-        opened = l == b"{";
+        opened = l.trim_ascii() == b"{";
         if l.starts_with(b"__CURSOR=") {
             return Some(Form::Export);
         }

@@ -99,7 +99,8 @@ pub fn json(bytes: &[u8]) -> Option<Fields> {
     }
     let text = |k: &str| map.get(k).and_then(Value::as_str);
     if out.message.is_empty()
-        && let Some(m) = text("textPayload").or_else(|| text("log")).or_else(|| text("message")).or_else(|| text("msg"))
+        && let Some(m) =
+            text("textPayload").or_else(|| text("log")).or_else(|| text("message")).or_else(|| text("@message")).or_else(|| text("msg"))
     {
         out.message = m.trim_end_matches('\n').as_bytes().to_vec();
     }

@@ -101,6 +101,13 @@ impl<'a> Session<'a> {
 
     /// Takes one line of a line-based carrier.
     pub fn line(&mut self, line: Line<'_>) -> Want {
+        if let Some(bare) = uncoloured(line.text) {
+            return self.plain_line(Line { text: &bare, ..line });
+        }
+        self.plain_line(line)
+    }
+
+    fn plain_line(&mut self, line: Line<'_>) -> Want {
         self.opening = self.opening.saturating_sub(1);
         if !line.ended {
             self.flush();
@@ -517,6 +524,28 @@ impl<'a> Session<'a> {
         self.facts.kills.sort_by_key(|k| k.cite.span.offset);
         self.facts.logs.sort_by_key(|l| l.cite.span.offset);
     }
+}
+
+/// The line without the colours that a terminal's copy has (`ESC [ 1 ; 31 m`); `None` when it has none.
+pub fn uncoloured(text: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(0x1b, text)?;
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(i) = memchr::memchr(0x1b, rest) {
+        out.extend_from_slice(rest.get(..i).unwrap_or(&[]));
+        rest = rest.get(i..).unwrap_or(&[]);
+        let colour = rest.strip_prefix(b"\x1b[").and_then(|r| {
+            let n = r.iter().take(24).position(|b| !b.is_ascii_digit() && *b != b';')?;
+            matches!(r.get(n), Some(b'm' | b'K')).then_some(2 + n + 1)
+        });
+        let skip = colour.unwrap_or(1);
+        if colour.is_none() {
+            out.push(0x1b);
+        }
+        rest = rest.get(skip..).unwrap_or(&[]);
+    }
+    out.extend_from_slice(rest);
+    Some(out)
 }
 
 fn set(slot: &mut Option<Vec<u8>>, value: Option<&[u8]>) {

@@ -212,8 +212,12 @@ pub fn ctime(s: &[u8]) -> Option<(Stamp, usize)> {
         }
     }
     let (ns, precision) = time?;
-    let civil = civil(year?, month_no?, day?, 0, 0, 0, 0)?.saturating_add(ns);
     let pos = 1 + close + 1;
+    // A month in a language that is not listed: the line is dmesg's all the same, and its order is known.
+    let (Some(month_no), false) = (month_no, year.is_none() || day.is_none()) else {
+        return (year.is_some() && day.is_some()).then(|| (Stamp::default(), blank_after(s, pos).unwrap_or(pos)));
+    };
+    let civil = civil(year?, month_no, day?, 0, 0, 0, 0)?.saturating_add(ns);
     Some((Stamp { wall: RawTime::NoZone { civil, precision }, uptime_ns: None }, blank_after(s, pos).unwrap_or(pos)))
 }
 
@@ -345,6 +349,10 @@ mod tests {
             let got = ctime(s.as_bytes()).map(|(t, _)| wall(&t.wall));
             assert_eq!(got.as_deref(), Some("2026-11-21T00:43:48.000000"), "{s}");
         }
+        // Greek is not listed: no date, but a stamp.
+        let greek = "[Κυρ Νοε 21 00:43:48 2026] x";
+        assert_eq!(ctime(greek.as_bytes()).map(|(t, n)| (t.wall, &greek[n..])), Some((RawTime::Absent, "x")));
+        assert_eq!(ctime(b"[some text 00:43:48 of a program] x"), None);
         assert_eq!(ctime(b"[mar mar  3 10:00:00 2026]").map(|(t, _)| wall(&t.wall)).as_deref(), Some("2026-03-03T10:00:00.000000"));
         assert_eq!(month("juil.".as_bytes()), Some(7));
         assert_eq!(month("juin".as_bytes()), Some(6));

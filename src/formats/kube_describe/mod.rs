@@ -22,7 +22,8 @@ impl Format for KubeDescribe {
     }
 
     fn sniff(&self, head: &Head<'_>) -> Match {
-        let rows: Vec<Row<'_>> = lines(head.bytes).map(|l| paste::row(&l)).collect();
+        let tab = paste::tab_width(head.bytes);
+        let rows: Vec<Row<'_>> = lines(head.bytes).map(|l| paste::row(&l, tab)).collect();
         let Some(first) = (0..rows.len()).find(|&n| object::begins(&rows, n)) else { return Match::No };
         // Words that only describe prints, in the first object's part of the text.
         let told = rows
@@ -45,12 +46,13 @@ impl Format for KubeDescribe {
             Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
         };
         let mut rows: Vec<Row<'_>> = Vec::new();
+        let tab = paste::tab_width(&bytes);
         for l in lines(&bytes) {
             if l.ended {
-                rows.push(paste::row(&l));
+                rows.push(paste::row(&l, tab));
             } else {
                 // Its value may go on; only a line that says there is nothing more is whole as it stands.
-                let r = paste::row(&l);
+                let r = paste::row(&l, tab);
                 if r.key().is_some_and(|(k, v)| k == "Events" && v == "<none>") {
                     rows.push(r);
                 } else if !r.is_blank() {

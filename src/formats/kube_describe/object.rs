@@ -262,6 +262,19 @@ pub fn reindent(rows: &mut [Row<'_>]) {
     let mut in_containers = false;
     let mut in_template = false;
     let mut in_table = false;
+    // Events stand last: a heading after which fields of a container or a pod still follow is a value that imitates it.
+    let mut closing = vec![true; rows.len()];
+    let mut last = true;
+    for n in (0..rows.len()).rev() {
+        if let Some(slot) = closing.get_mut(n) {
+            *slot = last;
+        }
+        let key = rows.get(n).and_then(|r| key_of(r.text())).map(|(k, _)| k);
+        if key.is_some_and(|k| matches!(k, "Container ID" | "Restart Count" | "QoS Class" | "Tolerations" | "Allocated resources")) {
+            last = false;
+        }
+        last |= begins(rows, n);
+    }
     for n in 0..rows.len() {
         let next_is_field = rows.get(n + 1).and_then(Row::key).is_some_and(|(k, _)| matches!(k, "Container ID" | "Image" | "Port"));
         let Some(r) = rows.get(n) else { return };
@@ -272,6 +285,7 @@ pub fn reindent(rows: &mut [Row<'_>]) {
         let Some(r) = rows.get(n) else { return };
         let key = key_of(r.text()).map(|(k, v)| (k.to_owned(), v.is_empty()));
         let shift = usize::from(in_template) * 2;
+        let closes = closing.get(n).copied().unwrap_or(true);
         let indent = match key {
             _ if starts => {
                 (in_containers, in_template, in_table) = (false, false, false);
@@ -288,7 +302,12 @@ pub fn reindent(rows: &mut [Row<'_>]) {
             {
                 2
             }
-            Some((k, empty)) if is_top(&k) && !(in_containers && matches!(k.as_str(), "Reason" | "Message" | "Name")) && !in_table => {
+            Some((k, empty))
+                if is_top(&k)
+                    && !(in_containers && matches!(k.as_str(), "Reason" | "Message" | "Name"))
+                    && !in_table
+                    && (k != "Events" || closes) =>
+            {
                 in_containers = false;
                 in_template = k == "Pod Template";
                 in_table = k == "Events" && empty;

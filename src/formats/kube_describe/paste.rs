@@ -46,8 +46,24 @@ pub fn key_of(text: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// Columns that a leading tab stands for: a level of two where a paste has nothing but tabs, a stop of eight where blanks
+/// stand beside them (an editor or `unexpand` put tabs for runs of blanks).
+pub fn tab_width(bytes: &[u8]) -> usize {
+    let (mut blanks, mut tabs) = (false, false);
+    for l in crate::formats::lines::lines(bytes).take(4_000) {
+        let lead = l.text.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        let (lead, rest) = l.text.split_at_checked(lead).unwrap_or((&[], &[]));
+        tabs |= lead.contains(&b'\t') && !rest.is_empty();
+        blanks |= lead.first() == Some(&b' ') && !lead.contains(&b'\t') && !rest.is_empty();
+        if tabs && blanks {
+            return 8;
+        }
+    }
+    2
+}
+
 /// Prepares one line.
-pub fn row<'a>(l: &Line<'a>) -> Row<'a> {
+pub fn row<'a>(l: &Line<'a>, tab: usize) -> Row<'a> {
     let text = String::from_utf8_lossy(l.text);
     let text = match text {
         Cow::Borrowed(t) => Cow::Borrowed(t.trim_end()),
@@ -55,7 +71,7 @@ pub fn row<'a>(l: &Line<'a>) -> Row<'a> {
     };
     let text = if l.number == 1 { without_mark(text) } else { text };
     let raw = if text.contains(['\u{1b}', '\u{a0}']) || text.starts_with('\t') || text.trim_start_matches(' ').starts_with('\t') {
-        Cow::Owned(plain(&text))
+        Cow::Owned(plain(&text, tab))
     } else {
         text
     };
@@ -71,7 +87,7 @@ fn without_mark(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// Without colour codes; hard spaces and leading tabs become blanks.
-fn plain(text: &str) -> String {
+fn plain(text: &str, tab: usize) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     let mut leading = true;
@@ -87,7 +103,10 @@ fn plain(text: &str) -> String {
                     }
                 }
             }
-            '\t' if leading => out.push_str("  "),
+            '\t' if leading => {
+                let to = (out.len() / tab.max(1) + 1) * tab.max(1);
+                out.extend(std::iter::repeat_n(' ', to - out.len()));
+            }
             '\u{a0}' => out.push(' '),
             c => {
                 leading &= c == ' ';

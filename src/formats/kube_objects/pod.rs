@@ -39,6 +39,7 @@ pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>) {
         resource_version: meta.get("resourceVersion").owned(),
         node: spec.get("nodeName").owned(),
         phase: status.get("phase").owned(),
+        past_status: Vec::new(),
         status: None,
         reason: status.get("reason").owned(),
         message: status.get("message").owned(),

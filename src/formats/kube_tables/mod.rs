@@ -2,7 +2,7 @@
 //! headers, several kinds after one another), `kubectl events` and `top` (server-side printers in
 //! kubernetes/pkg/printers/internalversion; kubectl's `pkg/cmd/events` and `pkg/cmd/top`).
 //! With a header the columns say what a cell is; without one only shapes that nothing else has are read.
-//! Custom columns are claimed only as far as their names are kubectl's own.
+//! Custom columns are claimed where their names leave no doubt that pods and their restarts or ends are listed.
 
 mod rows;
 mod shapes;
@@ -22,6 +22,8 @@ enum Kind {
     Events,
     Top,
     Workload(&'static str),
+    /// Pods in columns of the user's choice.
+    PodColumns,
     /// A header of kubectl's whose rows hold nothing that bears on memory.
     Other,
 }
@@ -87,6 +89,8 @@ fn header(line: &str) -> Option<(Kind, Columns<'_>)> {
         Kind::Workload("Job")
     } else if has("NAME") && has("READY") && has("AGE") && columns.len() <= 6 {
         Kind::Workload("StatefulSet")
+    } else if rows::RESTARTS.iter().any(|n| has(n)) || has("REASON") && rows::CODES.iter().any(|n| has(n)) {
+        Kind::PodColumns
     } else if has("AGE") {
         Kind::Other
     } else {

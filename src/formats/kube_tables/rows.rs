@@ -67,6 +67,10 @@ fn bare(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, n)| n)
 }
 
+/// Names that users give to columns of restarts and exit codes.
+pub const RESTARTS: [&str; 5] = ["RESTARTS", "RESTART", "RESTART_COUNT", "RESTARTCOUNT", "RESTART COUNT"];
+pub const CODES: [&str; 6] = ["CODE", "EXIT", "EXITCODE", "EXIT_CODE", "EXIT-CODE", "EXIT CODE"];
+
 pub fn read(kind: Kind, columns: &Columns<'_>, raw: &str) -> Option<Found> {
     if raw.trim_start().starts_with("____") {
         return Some(Found::Nothing);
@@ -83,6 +87,25 @@ pub fn read(kind: Kind, columns: &Columns<'_>, raw: &str) -> Option<Found> {
             p.node = cell("NODE").and_then(owned);
             if let Some(labels) = cell("LABELS").and_then(owned) {
                 p.labels = labels.split(',').filter_map(|l| l.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+            }
+            Some(Found::Pod(p))
+        }
+        Kind::PodColumns => {
+            let any = |names: &[&str]| names.iter().find_map(|n| cell(n)).and_then(owned);
+            let mut p = PodState {
+                namespace: any(&["NAMESPACE", "NS"]),
+                name: any(&["NAME", "POD"]).map(|n| bare(&n).to_owned())?,
+                ..PodState::default()
+            };
+            p.node = any(&["NODE", "NODENAME", "NODE_NAME"]);
+            p.phase = any(&["PHASE"]);
+            p.status = any(&["STATUS"]);
+            p.qos = any(&["QOS", "QOSCLASS", "QOS_CLASS"]);
+            // Several containers stand in one cell: `3,0`, `OOMKilled,<none>`; their sum and the kill are what is sure.
+            p.restart_count = any(&RESTARTS).and_then(|r| r.split(',').map(|n| n.trim().parse::<u64>().ok()).sum());
+            let reason = any(&["REASON", "LAST_REASON", "LAST REASON", "LASTREASON", "TERMINATED", "LAST STATE", "LASTSTATE"]);
+            if p.status.is_none() && reason.is_some_and(|r| r.split(',').any(|r| r.trim() == "OOMKilled")) {
+                p.status = Some("OOMKilled".into());
             }
             Some(Found::Pod(p))
         }
