@@ -10,7 +10,7 @@ use crate::model::oom::{KillKind, NODE_AGENTS};
 use crate::model::quantity::{human, human_seconds};
 use crate::model::time::{HOUR, MINUTE, SECOND};
 use crate::model::trend::TrendVerdict;
-use crate::model::{Cite, Incident, Owner, Placed, When};
+use crate::model::{Cite, Incident, Owner, Placed, Timestamp, When};
 
 /// Signs of distress count this long before the kill.
 const BEFORE: i64 = 30 * MINUTE;
@@ -37,7 +37,9 @@ pub fn cycles(incident: &mut Incident) {
     for (n, (owner, service, at, kill)) in deaths.iter().enumerate() {
         let next = deaths.get(n + 1).filter(|d| d.0 == *owner && d.1 == *service).map(|d| d.2);
         let Some(k) = incident.kills.get(*kill) else { continue };
-        out.push(cycle(incident, owner, service, *at, k, next));
+        // What preceded an earlier death belongs to that one.
+        let since = n.checked_sub(1).and_then(|p| deaths.get(p)).filter(|d| d.0 == *owner && d.1 == *service).map(|d| d.2.latest);
+        out.push(cycle(incident, owner, service, (*at, since), k, next));
     }
     incident.agent_cycles = out;
 }
@@ -66,7 +68,15 @@ pub fn unit_of(hint: &str) -> Option<&str> {
     cgroup_path::parse(hint).container_id.is_none().then_some(stem)
 }
 
-fn cycle(incident: &Incident, owner: &Owner, service: &str, at: When, k: &Kill, next: Option<When>) -> AgentCycle {
+fn cycle(
+    incident: &Incident,
+    owner: &Owner,
+    service: &str,
+    (at, since): (When, Option<Timestamp>),
+    k: &Kill,
+    next: Option<When>,
+) -> AgentCycle {
+    let before = at.earliest.saturating_sub(BEFORE).max(since.unwrap_or(Timestamp::MIN));
     let here = |o: &Owner| o.node == owner.node;
     let mut stages = Vec::new();
     let mut stage = |kind: &'static str, at: When, says: Vec<String>, cites: Vec<Cite>| {
@@ -88,7 +98,7 @@ fn cycle(incident: &Incident, owner: &Owner, service: &str, at: When, k: &Kill, 
         cites.push(t.cite.clone());
         from = t.onset.map_or(from, |o| o.min(from));
     }
-    let pleg: Vec<_> = logs(incident, owner, at.earliest.saturating_sub(BEFORE), at.latest, &[LogPattern::PlegUnhealthy]);
+    let pleg: Vec<_> = logs(incident, owner, before, at.latest, &[LogPattern::PlegUnhealthy]);
     if let Some(first) = pleg.first() {
         says.push(format!("the pod lifecycle generator was reported unhealthy {} {}", pleg.len(), times(pleg.len())));
         cites.extend(pleg.iter().map(|l| l.cite.clone()).take(CITES));
@@ -173,8 +183,8 @@ fn names(owner: &Owner, service: &str) -> bool {
 fn logs<'a>(
     incident: &'a Incident,
     owner: &Owner,
-    from: crate::model::Timestamp,
-    to: crate::model::Timestamp,
+    from: Timestamp,
+    to: Timestamp,
     patterns: &[LogPattern],
 ) -> Vec<&'a Placed<crate::model::log::LogWord>> {
     incident
@@ -186,7 +196,7 @@ fn logs<'a>(
 }
 
 /// When the service came back: systemd's word, or the kubelet's event.
-fn started(incident: &Incident, owner: &Owner, service: &str, at: When, until: crate::model::Timestamp) -> Option<(When, Cite)> {
+fn started(incident: &Incident, owner: &Owner, service: &str, at: When, until: Timestamp) -> Option<(When, Cite)> {
     let words = logs(incident, owner, at.earliest, until, &[LogPattern::ServiceStarted]);
     let mine = |hint: Option<&str>| hint.is_none_or(|h| unit_of(h).is_none_or(|u| u == service || service.starts_with(u)));
     let word = words.iter().find(|l| mine(l.who.workload_hint.as_deref())).map(|l| (l.at, l.cite.clone()));
@@ -218,10 +228,10 @@ fn last_word(incident: &Incident, owner: &Owner) -> Option<(When, Cite)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Claim;
     use crate::model::log::LogWord;
     use crate::model::oom::{OomKill, Victim};
     use crate::model::time::Basis;
-    use crate::model::{Claim, Timestamp};
 
     fn at(s: i64) -> When {
         When { earliest: Timestamp(s * SECOND), latest: Timestamp(s * SECOND), basis: Basis::Stated }
