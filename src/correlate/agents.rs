@@ -272,7 +272,7 @@ mod tests {
         ];
         cycles(&mut incident);
         let kinds: Vec<Vec<&str>> = incident.agent_cycles.iter().map(|c| c.stages.iter().map(|s| s.kind).collect()).collect();
-        assert_eq!(kinds, [vec!["pre-oom", "active", "reconciliation", "re-oom"], vec!["pre-oom", "active", "reconciliation", "recovery"]]);
+        assert_eq!(kinds, [vec!["pre-oom", "active", "reconciliation", "re-oom"], vec!["active", "reconciliation", "recovery"]]);
         assert_eq!(incident.agent_cycles[0].outcome, "re-oom");
         let storm = &incident.agent_cycles[0].stages[2].says;
         assert!(storm.contains("40 pods listed anew") && storm.contains("1 container deaths seen"), "{storm}");
