@@ -105,7 +105,7 @@ fn once_each(incident: &Incident, groups: Groups) -> Groups {
     let beaten = |key: &Sameness, n: usize| {
         let found = kind(key).and_then(|k| best.get(&(key.0.clone(), key.1.clone(), k, n)));
         // Two processes' profiles of one form stay two.
-        found.is_some_and(|(_, b)| b != key && b.2 != key.2 || b != key && b.5 != key.5)
+        found.is_some_and(|(_, b)| b != key && (b.2 != key.2 || b.5 != key.5))
     };
     groups.into_iter().filter(|(key, members)| !beaten(key, members.len())).collect()
 }

@@ -63,7 +63,7 @@ struct Gathered {
     uptime: bool,
     lines: u64,
     series: BTreeMap<&'static str, (Vec<i64>, Vec<f64>)>,
-    last: Option<(RawTime, Cite, Vec<(&'static str, f64)>)>,
+    last: Option<Told>,
 }
 
 /// What one log tells of a Go runtime.
@@ -160,14 +160,7 @@ impl GoRuntime {
 }
 
 /// One fact: what the runtime said of its heap at the first or the last of its lines.
-fn tell(
-    source: Source,
-    which: &str,
-    lines: u64,
-    (at, cite, figures): (RawTime, Cite, Vec<(&'static str, f64)>),
-    who: &Claim,
-    out: &mut Facts,
-) {
+fn tell(source: Source, which: &str, lines: u64, (at, cite, figures): Told, who: &Claim, out: &mut Facts) {
     let of = |m: &str| figures.iter().find(|f| f.0 == m).map(|f| human(f.1));
     let words: Vec<String> = [
         ("live heap after GC", "go_gc_heap_live_bytes"),
@@ -194,6 +187,8 @@ pub fn is_trace(text: &[u8]) -> bool {
 }
 
 type Figures = Vec<(&'static str, f64)>;
+/// Time, place and figures of a line.
+type Told = (RawTime, Cite, Figures);
 
 /// Source, uptime in milliseconds where the line states it, figures.
 fn read(text: &[u8]) -> Option<(Source, Option<i64>, Figures)> {
@@ -268,7 +263,7 @@ fn memstats(line: &str) -> Option<Figures> {
         let end = i + bytes.get(i..)?.iter().take_while(|b| word(b)).count();
         if let Ok(f) = FIELDS.binary_search_by(|f| f.0.cmp(line.get(i..end).unwrap_or("")))
             && let Some((name, metric)) = FIELDS.get(f)
-            && let Some(v) = value(line.get(end..).unwrap_or(""), *name)
+            && let Some(v) = value(line.get(end..).unwrap_or(""), name)
             && !figures.iter().any(|(m, _)| m == metric)
         {
             figures.push((metric, v));
