@@ -108,6 +108,8 @@ pub fn subject(case: &Case<'_>) -> String {
         (Some(c), Some(w), _) => format!("{w} (container {c})"),
         (Some(c), None, Some(p)) => format!("{p} (container {c})"),
         (None, _, Some(p)) => p.clone(),
+        // Loose profiles are of some process, even where nothing says which.
+        _ if !case.is_node() && case.owner.node.is_none() => "the profiled process".into(),
         _ => case.owner.node.as_deref().map_or("something outside this bundle".into(), |n| format!("node {n}")),
     }
 }

@@ -354,13 +354,13 @@ pub fn bridge(b: &BridgeDoc) -> String {
     let of = |id: &str| b.rungs.iter().find(|r| r.id == id).map(|r| r.bytes as f64);
     let mut out = String::new();
     let (top, name) = match (of("working-set"), of("rss"), of("runtime")) {
-        (Some(w), ..) => (w, "the working set"),
+        (Some(w), ..) => (w, "in the working set"),
         (_, Some(r), _) => (r, "RSS"),
-        (_, _, Some(r)) => (r, "the Go runtime"),
+        (_, _, Some(r)) => (r, "held by the Go runtime"),
         _ => return out,
     };
     if let Some(live) = of("live-heap").or(of("heap-in-use")) {
-        out += &format!("Of {} {} the live heap is {} ({:.0} %)", human(top), name, human(live), live / top.max(1.0) * 100.0);
+        out += &format!("Of {} {}, {} ({:.0} %) is live heap", human(top), name, human(live), live / top.max(1.0) * 100.0);
     }
     if let Some(rest) = of("unexplained") {
         let size = human(rest.abs());

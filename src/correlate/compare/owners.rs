@@ -122,7 +122,9 @@ fn see(table: &StackTable, names: &mut Names) -> Vec<Seen> {
                 seen.profiler |= origin == Origin::Profiler;
                 if origin != Origin::Runtime {
                     seen.runtime = false;
-                    seen.wrapper = named.contains(".gowrap");
+                    // Nor does a closure that a library starts.
+                    let closure = named.rsplit('.').next().is_some_and(|p| p.starts_with("func"));
+                    seen.wrapper = named.contains(".gowrap") || (closure && matches!(origin, Origin::Standard | Origin::Helper));
                     seen.entry = name;
                     if seen.leaf == NONE {
                         seen.leaf = i as u32;

@@ -45,21 +45,26 @@ pub fn join(heap: &mut Delta, goroutines: &mut Delta, both: &Both<'_>) {
     let bytes: i64 = related.iter().filter_map(|i| heap.suspects.get(*i)?.growth_bytes).fold(0, i64::saturating_add);
     let per = PerEvent { events, goroutines: group.len() as i64, bytes: (bytes > 0).then_some(bytes / events), entries, created_by };
     let clients = if pattern == UNCLOSED_BODY.id { callers(both.heap.1, HTTP_CLIENT) } else { Vec::new() };
-    let says = sentence(&per, &pattern, &clients);
+    let says = sentence(&per, &pattern);
+    let asked = callers_words(&clients);
     if let (Some(caller), Some(s)) = (clients.first(), group.first().and_then(|i| goroutines.suspects.get_mut(*i))) {
         s.culprits.push(("function".to_owned(), caller.clone()));
     }
     for i in group {
-        tell(goroutines.suspects.get_mut(i), &says, &per);
+        tell(goroutines.suspects.get_mut(i), &says, &asked, &per);
     }
     for i in related {
-        tell(heap.suspects.get_mut(i), &says, &per);
+        tell(heap.suspects.get_mut(i), &says, &asked, &per);
     }
 }
 
-fn tell(s: Option<&mut Suspect>, says: &str, per: &PerEvent) {
+fn tell(s: Option<&mut Suspect>, says: &str, asked: &str, per: &PerEvent) {
     if let Some(s) = s {
         s.why += &format!("; {says}");
+        // The heap's own suspect may have named the callers already.
+        if !s.why.contains(asked) {
+            s.why += asked;
+        }
         s.per_event = Some(per.clone());
     }
 }
@@ -99,7 +104,7 @@ fn in_step(heap: &[Step], goroutines: &[Step]) -> bool {
     xx > 0.0 && yy > 0.0 && xy / (xx * yy).sqrt() > 0.8
 }
 
-fn sentence(per: &PerEvent, pattern: &str, clients: &[String]) -> String {
+fn sentence(per: &PerEvent, pattern: &str) -> String {
     let what = match pattern {
         p if p == UNCLOSED_BODY.id => "unclosed response body",
         "blocked-send" => "abandoned send",
@@ -121,7 +126,7 @@ fn sentence(per: &PerEvent, pattern: &str, clients: &[String]) -> String {
         [first, rest @ ..] => out += &format!(", created by {first} and {} more", rest.len()),
     }
     out.push(')');
-    out + &callers_words(clients)
+    out
 }
 
 /// A function that grows and that the same few goroutines stand in throughout holds what its loop defers or collects.

@@ -74,14 +74,20 @@ fn examine_delta(delta: &PlacedDelta, out: &mut Witness<'_>) {
         strength,
         "Heap",
         delta.cites.clone(),
-        format!("{} ({} profiles, total {} more)", first.why, d.snapshots.len(), human(growth as f64)),
+        match delta.total_growth_bytes {
+            Some(_) => format!("{} ({} profiles, total {} more)", first.why, d.snapshots.len(), human(growth as f64)),
+            None => format!("{} ({} profiles)", first.why, d.snapshots.len()),
+        },
     );
     out.contradicts(
         Cause::LimitBelowNeed,
         Strength::Moderate,
         "Heap",
         delta.cites.clone(),
-        format!("the live heap itself grows: {}", first.why),
+        match first.growth_bytes {
+            Some(_) => format!("the live heap itself grows: {}", first.why),
+            None => first.why.clone(),
+        },
     );
     for s in d.suspects.iter().take(3) {
         let share = s.growth_bytes.filter(|_| growth > 0).map(|g| (g as f64 / growth as f64).clamp(0.0, 1.0));
