@@ -66,7 +66,7 @@ fn benches(c: &mut Criterion) {
             black_box(measure::retained(&g, &tree))
         });
     });
-    group.bench_function("distances", |b| b.iter(|| black_box(measure::distances(&g, false))));
+    group.bench_function("distances", |b| b.iter(|| black_box(measure::distances(&g))));
     let text = snapshot(1_000_000);
     group.throughput(Throughput::Bytes(text.len() as u64));
     let content = postmem::bundle::Content::memory(text.clone());

@@ -1,10 +1,12 @@
 //! Correlation: facts get a time and an owner, duplicates merge, profiles are compared, and one incident comes out.
 
+pub mod accounts;
 pub mod adopt;
 pub mod agents;
 pub mod bridge;
 pub mod clock;
 pub mod compare;
+pub mod dumps;
 pub mod endings;
 pub mod histories;
 pub mod identity;
@@ -80,6 +82,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         boots,
         captures: _,
         missing,
+        source_maps,
         parts: _,
     } = all;
     incident.oom_reports = place.all(kills);
@@ -107,6 +110,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.logs = place.all(logs);
     incident.boots = place.all(boots);
     incident.missing = place.all(missing);
+    incident.source_maps = place.all(source_maps);
     incident.series = place
         .all(series)
         .into_iter()
@@ -131,6 +135,8 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         profiles::compare(&mut incident, &options.rows);
         incident.bridges = bridge::build(&incident);
     }
+    accounts::balance(&mut incident);
+    dumps::explain(&mut incident);
     ledger::balance(&mut incident);
     agents::cycles(&mut incident);
     timeline::assemble(&mut incident);

@@ -6,6 +6,8 @@ use super::compare::{self, Snapshot};
 use crate::model::delta::RowOptions;
 use crate::model::incident::{PlacedDelta, PlacedTree};
 use crate::model::profile::ProfileBody;
+use crate::model::source::natural;
+use crate::model::source_map::SourceMap;
 use crate::model::time::Basis;
 use crate::model::{Incident, Owner, When};
 use std::collections::BTreeMap;
@@ -18,7 +20,7 @@ type Sameness = (Owner, String, &'static str, Vec<String>, Option<String>, bool)
 pub fn compare(incident: &mut Incident, rows: &RowOptions) {
     // Profiles of one process usually share a folder; two processes of one container do not share a kind and a process name.
     let mut groups: BTreeMap<Sameness, Vec<usize>> = BTreeMap::new();
-    for (i, p) in incident.profiles.iter().enumerate() {
+    for (i, p) in incident.profiles.iter().enumerate().filter(|(_, p)| !matches!(p.what.body, ProfileBody::Empty)) {
         let path = incident.path(p.cite.span.artifact);
         let folder = path.rsplit_once(['/', '!']).map_or("", |(f, _)| f).to_owned();
         let measures = p.what.measures.iter().map(|m| m.name.clone()).collect();
@@ -28,11 +30,14 @@ pub fn compare(incident: &mut Incident, rows: &RowOptions) {
         };
         groups.entry((p.owner.clone(), folder, p.what.format, measures, p.what.process.clone(), created)).or_default().push(i);
     }
+    let maps: Vec<&SourceMap> = incident.source_maps.iter().map(|m| &m.what).collect();
     let (mut deltas, mut trees): (Vec<PlacedDelta>, Vec<PlacedTree>) = (Vec::new(), Vec::new());
     // Of each comparison its folder and its first and last profile.
     let mut of: Vec<(String, usize, usize)> = Vec::new();
-    for ((owner, folder, ..), mut members) in once_each(incident, groups) {
-        members.sort_by_key(|&i| incident.profiles.get(i).map(|p| (p.at.mid().unwrap_or_default(), p.cite.span.artifact)));
+    for (owner, folder, members) in once_each(incident, groups).into_iter().flat_map(|((owner, folder, ..), members)| {
+        let processes = by_process(incident, ordered(incident, members));
+        processes.into_iter().map(move |members| (owner.clone(), folder.clone(), members))
+    }) {
         let placed: Vec<_> = members.iter().filter_map(|&i| incident.profiles.get(i)).collect();
         let snapshots: Vec<Snapshot> =
             placed.iter().map(|p| Snapshot { path: incident.path(p.cite.span.artifact), time: p.at.mid(), profile: &p.what }).collect();
@@ -50,7 +55,8 @@ pub fn compare(incident: &mut Incident, rows: &RowOptions) {
                 tree,
             });
         }
-        let Ok(delta) = compare::diff(&snapshots, rows) else { continue };
+        let Ok(mut delta) = compare::diff(&snapshots, rows) else { continue };
+        compare::originals::apply(&mut delta, &maps);
         let total = |s: Option<&crate::model::delta::SnapshotInfo>| s.and_then(|s| s.total_bytes);
         let growth = total(delta.snapshots.last()).zip(total(delta.snapshots.first())).map(|(l, f)| l - f);
         let known: Vec<When> = placed.iter().map(|p| p.at).filter(When::is_known).collect();
@@ -140,4 +146,35 @@ fn read_together(incident: &Incident, deltas: &mut [PlacedDelta], of: &[(String,
             together::join(&mut heap.what, &mut goroutines.what, &Both { heap: (first, last), goroutines: (a, z) });
         }
     }
+}
+
+/// By time where it is known of all, else as people number their files.
+fn ordered(incident: &Incident, mut members: Vec<usize>) -> Vec<usize> {
+    let profile = |i: usize| incident.profiles.get(i);
+    let path = |i: usize| profile(i).map_or("", |p| incident.path(p.cite.span.artifact));
+    let timed = members.iter().all(|&i| profile(i).is_some_and(|p| p.at.is_known()));
+    let time = |i: usize| profile(i).filter(|_| timed).and_then(|p| p.at.mid());
+    members.sort_by(|&a, &b| time(a).cmp(&time(b)).then_with(|| natural(path(a), path(b))));
+    members
+}
+
+/// Heap graphs of several processes in one folder, apart; together where every file is of another process, for then only
+/// their classes compare.
+fn by_process(incident: &Incident, members: Vec<usize>) -> Vec<Vec<usize>> {
+    let fold = |i: usize| match incident.profiles.get(i).map(|p| &p.what.body) {
+        Some(ProfileBody::Graph(g)) => g.fold.as_deref(),
+        _ => None,
+    };
+    let mut processes: Vec<Vec<usize>> = Vec::new();
+    for &i in &members {
+        let other = |p: &Vec<usize>| {
+            let pair = p.last().and_then(|&l| fold(l)).zip(fold(i));
+            pair.is_some_and(|(a, b)| crate::heap::fold::same_process(a, b) == Some(false))
+        };
+        match processes.iter_mut().find(|p| !other(p)) {
+            Some(p) => p.push(i),
+            None => processes.push(vec![i]),
+        }
+    }
+    if processes.iter().all(|p| p.len() < 2) { vec![members] } else { processes }
 }

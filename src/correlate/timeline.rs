@@ -5,6 +5,7 @@ use crate::model::incident::TimelineEntry;
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
 use crate::model::pod::{KubeEvent, WorkloadState};
+use crate::model::profile::{HeapProfile, ProfileBody};
 use crate::model::quantity::human_bytes;
 use crate::model::time::MINUTE;
 use crate::model::{Incident, Placed, When};
@@ -67,7 +68,12 @@ pub fn assemble(incident: &mut Incident) {
     }
     for p in incident.profiles.iter().filter(|p| p.at.is_known()) {
         let total = p.what.totals.get(p.what.default_measure).copied().and_then(|t| u64::try_from(t).ok());
-        let text = format!("{} captured{}", p.what.format, total.map_or(String::new(), |t| format!(", {}", human_bytes(t))));
+        let word = match p.what.truncated {
+            true => "begun and not finished",
+            false => "captured",
+        };
+        let text = format!("{} {word}{}", p.what.format, total.map_or(String::new(), |t| format!(", {}", human_bytes(t))));
+        let text = text + &birth_words(&p.what);
         out.push(TimelineEntry { at: p.at, kind: "profile", owner: p.owner.clone(), text, cite: p.cite.clone() });
     }
     for l in incident.logs.iter().filter(|l| {
@@ -109,6 +115,20 @@ pub fn assemble(incident: &mut Incident) {
 /// The alert's name is the text's first word.
 fn same_alert(a: &str, b: &str) -> bool {
     a.split(' ').next() == b.split(' ').next()
+}
+
+/// When most of what an allocation timeline holds was allocated.
+fn birth_words(p: &HeapProfile) -> String {
+    let ProfileBody::Graph(g) = &p.body else { return String::new() };
+    let Some(most) = g.births.iter().rev().max_by_key(|b| b.bytes).filter(|b| b.bytes > 0) else { return String::new() };
+    let end = g.births.last().map_or(0, |b| b.to_us);
+    let before = |us: i64| end.saturating_sub(us) as f64 / 1e6;
+    format!(
+        "; {} of what is alive was allocated {:.1} to {:.1} s before the end",
+        human_bytes(most.bytes),
+        before(most.to_us),
+        before(most.from_us)
+    )
 }
 
 fn kill_text(k: &crate::model::incident::Kill) -> String {

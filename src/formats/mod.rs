@@ -42,6 +42,7 @@ pub mod prompts;
 pub mod promtool_text;
 pub mod ps_table;
 pub mod series_set;
+pub mod source_map;
 pub mod stack_builder;
 pub mod tracemalloc_pickle;
 pub mod tracemalloc_text;
@@ -92,6 +93,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &grafana::GrafanaCsv,
     &kernel_log::KernelLog,
     &kernel_log::ServiceLog,
+    &source_map::SourceMapFile,
     &cgroup_files::CgroupFiles,
     &proc_files::ProcFiles,
     &ps_table::PsTable,

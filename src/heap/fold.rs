@@ -52,7 +52,8 @@ pub fn elements(g: &GraphColumns, tree: &super::dominators::Tree) -> Vec<u32> {
         .kinds
         .iter()
         .map(|k| {
-            matches!(k, NodeKind::Object | NodeKind::Closure | NodeKind::String | NodeKind::RegExp | NodeKind::Number | NodeKind::Native)
+            use NodeKind::{Closure, Native, Number, Object, RegExp, Rope, String};
+            matches!(k, Object | Closure | String | Rope | RegExp | Number | Native)
         })
         .collect();
     let is = |set: &[bool], n: u32| g.kind.get(n as usize).and_then(|&k| set.get(usize::from(k))) == Some(&true);

@@ -31,28 +31,20 @@ pub fn by_node(tree: &Tree, values: &[u64]) -> WideColumn {
     column
 }
 
-/// Distances, and where asked the node from which each was first reached.
-pub struct Distances {
-    pub of: Vec<i32>,
-    /// Node from which each was first reached, `NONE` for starts; empty unless asked for.
-    pub from: Vec<u32>,
-}
-
 /// Breadth first from the start set (distance 1), then from the root for what is left (from 100,000,000 on).
-pub fn distances(g: &GraphColumns, want_paths: bool) -> Distances {
+pub fn distances(g: &GraphColumns) -> Vec<i32> {
     let n = g.nodes();
-    let paths = if want_paths { n } else { 0 };
-    let mut d = Distances { of: vec![NO_DISTANCE; n], from: vec![NONE; paths] };
+    let mut d = vec![NO_DISTANCE; n];
     let mut queue = Vec::with_capacity(n);
     for &s in &g.starts {
-        if let Some(slot) = d.of.get_mut(s as usize) {
+        if let Some(slot) = d.get_mut(s as usize) {
             *slot = 1;
             queue.push(s);
         }
     }
     let mut pending: HashSet<u32> = HashSet::new();
     spread(g, &mut d, &mut queue, &mut pending);
-    if let Some(root) = d.of.first_mut() {
+    if let Some(root) = d.first_mut() {
         *root = if g.starts.is_empty() { 0 } else { SYSTEM_DISTANCE };
         queue.clear();
         queue.push(0);
@@ -61,16 +53,16 @@ pub fn distances(g: &GraphColumns, want_paths: bool) -> Distances {
     d
 }
 
-fn spread(g: &GraphColumns, d: &mut Distances, queue: &mut Vec<u32>, pending: &mut HashSet<u32>) {
+fn spread(g: &GraphColumns, d: &mut [i32], queue: &mut Vec<u32>, pending: &mut HashSet<u32>) {
     let mut at = 0;
     while let Some(&v) = queue.get(at) {
         at += 1;
-        let next = d.of.get(v as usize).copied().unwrap_or(0).saturating_add(1);
+        let next = d.get(v as usize).copied().unwrap_or(0).saturating_add(1);
         let edges = g.edges(v);
         let base = edges.start;
         for (k, &to) in g.to.get(edges).unwrap_or(&[]).iter().enumerate() {
             let t = (to & NODE) as usize;
-            let Some(slot) = d.of.get_mut(t) else { continue };
+            let Some(slot) = d.get_mut(t) else { continue };
             if *slot != NO_DISTANCE {
                 continue;
             }
@@ -83,9 +75,6 @@ fn spread(g: &GraphColumns, d: &mut Distances, queue: &mut Vec<u32>, pending: &m
                 }
             }
             *slot = next;
-            if let Some(from) = d.from.get_mut(t) {
-                *from = v;
-            }
             queue.push(to & NODE);
         }
     }

@@ -1,6 +1,7 @@
 //! Heap graphs: dominators, retained sizes, distances, differences, growth; and sums over allocation sites. Plain functions
 //! over neutral columns; knows no format.
 
+pub mod births;
 pub mod borrow;
 pub mod calltree;
 pub mod dominators;
@@ -11,4 +12,6 @@ pub mod merge;
 pub mod settle;
 pub mod shapes;
 pub mod sites;
+pub mod strings;
 mod tally;
+pub mod ways;

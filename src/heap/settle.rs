@@ -1,7 +1,7 @@
 //! What happens to a graph between reading and comparing: figures are computed, asked-for objects answered, and the columns
 //! dropped, so that never more than one graph is held.
 
-use super::{borrow, dominators, fold, growth, measure, shapes};
+use super::{births, borrow, dominators, fold, growth, measure, shapes, strings, ways};
 use crate::model::graph::{Fold, GraphColumns, HeapGraph, NodeAnswer};
 
 /// What is wanted of a graph beside its totals.
@@ -11,6 +11,10 @@ pub struct Ask<'a> {
     pub ids: &'a [u64],
     /// The graph is one of several and will be compared.
     pub compare: bool,
+    /// Where it grew since those before is not wanted: a later one of the same process tells it.
+    pub skip_growth: bool,
+    /// Contents of strings are wanted.
+    pub show_strings: bool,
 }
 
 /// Computes the figures of a freshly read graph, with those settled before it at hand, and drops its columns.
@@ -20,12 +24,17 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
     if graph.names_lost {
         borrow::names(&mut g, earlier.iter().filter_map(|e| e.fold.as_deref()));
     }
+    graph.births = births::births(&g);
+    graph.scripts = g.scripts.clone();
     let plain = ask.compare.then(|| g.class.clone());
     let mut class = std::mem::take(&mut g.class);
     shapes::assign(&shapes, &shapes.interfaces, &mut class, &mut g.classes);
     g.class = class;
     if graph.edges_lost {
-        let (rows, hidden) = measure::by_class(&g, None, None);
+        let (mut rows, hidden) = measure::by_class(&g, None, None);
+        // Without references nobody is known to hold anything: what a class's own objects take is the least it retains.
+        rows.iter_mut().for_each(|r| r.retained_bytes = Some(r.bytes));
+        rows.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.class.key().cmp(&b.class.key())));
         graph.rows = rows;
         answer(graph, &g, ask.ids, None);
         if let Some(plain) = plain {
@@ -35,18 +44,29 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
         }
         return;
     }
-    let ((tree, retained), distances) = rayon::join(
+    // What edges are called is only needed for ways to what was gained.
+    if !ask.compare || ask.skip_growth {
+        g.label = Vec::new();
+    }
+    let comparable = ask.compare && !ask.skip_growth && earlier.iter().any(|e| e.fold.as_ref().is_some_and(|f| !f.retained.is_empty()));
+    let ((tree, retained), (distance, from, repeated)) = rayon::join(
         || {
             let tree = dominators::dominators(&g);
             let retained = measure::retained(&g, &tree);
             (tree, retained)
         },
-        || measure::distances(&g, ask.compare),
+        || {
+            let distance = measure::distances(&g);
+            let from = if comparable { ways::ways(&g) } else { Vec::new() };
+            let repeated = (!graph.names_lost).then(|| strings::repeated(&g, &from, ask.show_strings));
+            (distance, from, repeated)
+        },
     );
-    let (rows, hidden) = measure::by_class(&g, Some((&tree, &retained)), Some(&distances.of));
+    graph.repeated = repeated;
+    let (rows, hidden) = measure::by_class(&g, Some((&tree, &retained)), Some(&distance));
     graph.rows = rows;
     if !ask.ids.is_empty() {
-        answer(graph, &g, ask.ids, Some((&tree, &retained, &distances.of)));
+        answer(graph, &g, ask.ids, Some((&tree, &retained, &distance)));
     }
     let Some(plain) = plain else { return };
     let column = measure::by_node(&tree, &retained);
@@ -54,15 +74,20 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
     let order = fold::by_id(&g);
     let elements = fold::elements(&g, &tree);
     let interfaces = std::mem::take(&mut shapes.interfaces);
-    let marks = fold::marks(&g, &order);
-    let folds = earlier.iter().filter_map(|e| e.fold.as_deref()).filter(|f| !f.retained.is_empty());
-    let same: Vec<&Fold> = folds.filter(|f| fold::same_marks(&f.marks, &marks) == Some(true)).collect();
+    let same: Vec<&Fold> = if comparable {
+        let marks = fold::marks(&g, &order);
+        let folds = earlier.iter().filter_map(|e| e.fold.as_deref()).filter(|f| !f.retained.is_empty());
+        folds.filter(|f| fold::same_marks(&f.marks, &marks) == Some(true)).collect()
+    } else {
+        Vec::new()
+    };
     if !same.is_empty() {
         let now = growth::Now {
             g: &g,
             tree: &tree,
             retained: &column,
-            distances: &distances,
+            distance: &distance,
+            from: &from,
             order: &order,
             elements: &elements,
             interfaces: &interfaces,
@@ -70,7 +95,7 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
         graph.growth = growth::find(&now, &same);
     }
     // The fold is as big as half a graph: what it does not need goes first.
-    drop((tree, distances, marks));
+    drop((tree, distance, from));
     g.to = Vec::new();
     g.label = Vec::new();
     let mut own = fold::fold(&g, &plain, shapes, &order, Some(&column), &elements);

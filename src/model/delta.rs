@@ -1,5 +1,6 @@
 //! What comparing 2..N profiles of one process gives: the `postmem.diff/1` document, and the flags that shape its rows.
 
+use super::graph::RepeatedStrings;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,9 @@ pub struct Delta {
     pub snapshots: Vec<SnapshotInfo>,
     pub rows: Vec<DeltaRow>,
     pub suspects: Vec<Suspect>,
+    /// Strings that the last snapshot holds more than once.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub repeated_strings: Option<RepeatedStrings>,
     /// What was dropped or could not be known, in words.
     pub limits: Vec<String>,
     /// Comparisons of the other kinds of profiles that both inputs hold, where they are directories or archives.
@@ -131,6 +135,9 @@ pub struct PathStep {
     pub edge: String,
     pub node: String,
     pub class: String,
+    /// What an object of its kind is called: the file of a module, the function of a generator.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub title: Option<String>,
     pub retained_bytes: Option<i64>,
 }
 

@@ -11,6 +11,7 @@ use super::pod::{KubeEvent, PodState, SizingPolicy, UsageReading, WorkloadState}
 use super::profile::HeapProfile;
 use super::series::Series;
 use super::source::{ArtifactId, Cite};
+use super::source_map::SourceMap;
 
 /// A part of an artifact that is to be sniffed and parsed as an artifact of its own (`file!#1`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub struct Facts {
     pub boots: Vec<Observation<BootAnchor>>,
     pub captures: Vec<Observation<CaptureHint>>,
     pub missing: Vec<Observation<MissingEvidence>>,
+    pub source_maps: Vec<Observation<SourceMap>>,
     pub parts: Vec<SubArtifact>,
 }
 
@@ -74,6 +76,7 @@ impl Facts {
             boots: _,
             captures: _,
             missing: _,
+            source_maps,
             parts,
         } = self;
         kills.len()
@@ -90,6 +93,7 @@ impl Facts {
             + processes.len()
             + meminfo.len()
             + logs.len()
+            + source_maps.len()
             + parts.len()
     }
 
@@ -115,6 +119,7 @@ impl Facts {
             boots,
             captures,
             missing,
+            source_maps,
             parts,
         } = other;
         self.kills.extend(kills);
@@ -134,6 +139,7 @@ impl Facts {
         self.boots.extend(boots);
         self.captures.extend(captures);
         self.missing.extend(missing);
+        self.source_maps.extend(source_maps);
         self.parts.extend(parts);
     }
 

@@ -6,7 +6,7 @@
 //! and the answers that only the graph can give, and the columns are dropped before the next snapshot is read.
 
 use super::delta::PathStep;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Bit of [`GraphColumns::to`]: dominators and retained sizes ignore the edge.
 pub const LOOSE: u32 = 1 << 31;
@@ -27,7 +27,10 @@ pub enum NodeKind {
     /// A runtime's own bookkeeping.
     Hidden,
     Array,
+    /// Text; its name is its content.
     String,
+    /// Text put together from other strings; its name is not its content.
+    Rope,
     #[default]
     Object,
     Code,
@@ -226,6 +229,8 @@ pub enum ClassKind {
     /// Of the runtime, its library, or not an object: strings, arrays, code.
     #[default]
     Runtime,
+    /// A thing of the runtime's library with a class of its own: a socket, a module.
+    Library,
     /// Plain records told apart by their fields.
     Shape,
     /// Of the program.
@@ -310,6 +315,11 @@ pub struct GraphColumns {
     /// (node, place) of objects whose place of definition is known, sorted by node.
     pub places: Vec<(u32, Place)>,
     pub shapes: Shapes,
+    /// Edge names that lead to a node only as a last resort when a way to it is shown (a weak table's entries). Sorted.
+    pub detours: Vec<u32>,
+    /// (class, edge): objects of the class are best called by the name of what this edge leads to (a module by its file).
+    /// Sorted by class; of several the first that leads somewhere counts.
+    pub titles: Vec<(u32, u32)>,
     /// Classes whose own name was lost with the file's end; an earlier snapshot may know them.
     pub nameless: u32,
     /// Ids are addresses that change as objects move (HPROF): they say nothing across files.
@@ -329,7 +339,8 @@ impl GraphColumns {
     pub fn edges(&self, n: u32) -> std::ops::Range<usize> {
         let a = self.first_edge.get(n as usize).copied().unwrap_or(0) as usize;
         let b = self.first_edge.get(n as usize + 1).copied().unwrap_or(0) as usize;
-        a..b.min(self.label.len())
+        // Either column may be away for a while: targets lent for marking, labels dropped when no way is to be shown.
+        a..b.min(self.to.len().max(self.label.len()))
     }
 
     /// Target of edge `e`, without the bits.
@@ -427,6 +438,58 @@ pub struct Gain {
     pub bytes: i64,
     /// What the gained objects retain, bytes; what they retain of one another counts once.
     pub retained_bytes: u64,
+    /// New objects that hang right in the holder, what came in place of others included.
+    pub entries: u64,
+    /// What those retain, bytes, on balance.
+    pub entry_retained_bytes: u64,
+    /// What a typical one is called, where its class has titles.
+    pub title: Option<Box<str>>,
+}
+
+/// One text that several strings have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// Strings with this text and size.
+    pub count: u64,
+    /// Size of each, bytes.
+    pub each_bytes: u64,
+    /// What all but one take, bytes.
+    pub wasted_bytes: u64,
+    /// Length in UTF-16 units.
+    pub characters: u32,
+    /// The file may hold only the front of the text: equal size and front, perhaps not equal text.
+    pub cut: bool,
+    /// The field that holds a typical one, with its owner's class.
+    pub held_as: Option<String>,
+    /// The text, only where contents were asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub text: Option<String>,
+}
+
+/// What is alive of what was allocated in a span of time, in µs since recording began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Birth {
+    pub from_us: i64,
+    pub to_us: i64,
+    pub objects: u64,
+    pub bytes: u64,
+}
+
+/// Strings held more than once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepeatedStrings {
+    /// Texts that more than one string has.
+    pub texts: u64,
+    /// Strings that could be spared.
+    pub copies: u64,
+    /// What those take, bytes.
+    pub wasted_bytes: u64,
+    /// Further strings of one size that begin alike and are longer than the file keeps: perhaps copies, perhaps not.
+    pub perhaps_copies: u64,
+    /// What those take, bytes.
+    pub perhaps_bytes: u64,
+    /// The most wasteful texts, whole ones first.
+    pub top: Vec<Repeated>,
 }
 
 /// A surviving object whose retained size grew by objects of its own, not by those of another survivor beneath it.
@@ -435,9 +498,13 @@ pub struct GrowthPoint {
     /// Object id of the holder.
     pub id: u64,
     pub class: Class,
+    /// Holders alike that this point stands for; 0 where only the runtime itself holds what was gained.
+    pub holders: u32,
     pub retained_bytes: u64,
     /// Retained size gained since the first snapshot, bytes.
     pub growth_bytes: i64,
+    /// Of what was gained, strings whose text another string has too, bytes.
+    pub copied_bytes: u64,
     /// Elements now and in the earlier snapshots, earliest first; `None` where the holder did not exist.
     pub elements: Vec<Option<u64>>,
     /// Retained sizes in the earlier snapshots and now, earliest first.
@@ -465,6 +532,12 @@ pub struct HeapGraph {
     pub fold: Option<Box<Fold>>,
     /// Where the heap grew since the earlier snapshots of the same process.
     pub growth: Vec<GrowthPoint>,
+    /// (script number, path) of the scripts that classes' places refer to, sorted.
+    pub scripts: Vec<(u32, Box<str>)>,
+    /// When what is alive was allocated, for files that recorded it.
+    pub births: Vec<Birth>,
+    /// Strings held more than once; absent where names are lost.
+    pub repeated: Option<RepeatedStrings>,
     pub answers: Vec<NodeAnswer>,
     /// Ids asked for that the graph does not have.
     pub unknown_ids: Vec<u64>,

@@ -1,6 +1,7 @@
 //! One incident: every fact with its time and owner, what correlation derived, and the inventory. Rules and reports read this.
 
 use super::Owner;
+use super::account::{Account, CutDump};
 use super::alert::Alert;
 use super::calltree::CallTree;
 use super::cgroup::CgroupReading;
@@ -15,6 +16,7 @@ use super::profile::HeapProfile;
 use super::quantity::Bytes;
 use super::series::Series;
 use super::source::{ArtifactId, Cite};
+use super::source_map::SourceMap;
 use super::time::When;
 use super::trend::Trend;
 
@@ -205,8 +207,13 @@ pub struct Incident {
     pub logs: Vec<Placed<LogWord>>,
     pub boots: Vec<Placed<BootAnchor>>,
     pub missing: Vec<Placed<MissingEvidence>>,
+    pub source_maps: Vec<Placed<SourceMap>>,
     pub trends: Vec<Trend>,
     pub deltas: Vec<PlacedDelta>,
+    /// What processes' memory was made of, earliest first.
+    pub accounts: Vec<Account>,
+    /// Heap snapshots that were not finished.
+    pub dumps: Vec<CutDump>,
     pub trees: Vec<PlacedTree>,
     /// From the live heap to the limit, for each Go process that tells of itself.
     pub bridges: Vec<super::bridge::Bridge>,

@@ -3,6 +3,7 @@
 //! Facts are what an artifact says (`Observation<T>`: a noun with the time and the identity exactly as written);
 //! the incident is the same nouns after correlation gave them a real time and an owner (`Placed<T>`).
 
+pub mod account;
 pub mod alert;
 pub mod bridge;
 pub mod calltree;
@@ -24,6 +25,7 @@ pub mod profile;
 pub mod quantity;
 pub mod series;
 pub mod source;
+pub mod source_map;
 pub mod time;
 pub mod trend;
 

@@ -107,6 +107,22 @@ pub fn human_seconds(seconds: f64) -> String {
     format!("{}{v:.digits$} {unit}", if seconds < 0.0 { "-" } else { "" })
 }
 
+/// Whole numbers with thousands separators: `44,451`.
+pub fn grouped(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if n < 0 {
+        out.push('−');
+    }
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,3 +46,40 @@ impl Cite {
         Cite { span: Span { artifact, offset: 0, len: 0, line: None }, excerpt: says.into() }
     }
 }
+
+/// Order of paths as people number them: `t2` before `t10`, `Heap.20260101.…` by date; digits compare as numbers.
+pub fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+    let (mut x, mut y) = (a.as_bytes(), b.as_bytes());
+    let number = |s: &[u8]| s.iter().take_while(|c| c.is_ascii_digit()).count();
+    loop {
+        let (n, m) = (number(x), number(y));
+        if n > 0 && m > 0 {
+            let (p, q) = (x.get(..n).unwrap_or(x), y.get(..m).unwrap_or(y));
+            let plain = |d: &'_ [u8]| d.iter().position(|c| *c != b'0').unwrap_or(d.len());
+            let (p, q) = (p.get(plain(p)..).unwrap_or(&[]), q.get(plain(q)..).unwrap_or(&[]));
+            match p.len().cmp(&q.len()).then_with(|| p.cmp(q)) {
+                std::cmp::Ordering::Equal => (x, y) = (x.get(n..).unwrap_or(&[]), y.get(m..).unwrap_or(&[])),
+                other => return other,
+            }
+            continue;
+        }
+        match (x.split_first(), y.split_first()) {
+            (Some((p, xs)), Some((q, ys))) if p == q => (x, y) = (xs, ys),
+            (Some((p, _)), Some((q, _))) => return p.cmp(q),
+            // `t02` and `t2` are one number and still two files.
+            _ => return x.len().cmp(&y.len()).then_with(|| a.cmp(b)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_paths_count_as_numbers() {
+        let mut paths = ["d/t10.x", "d/t2.x", "d/t1.x", "d/t02.x", "d/a", "d/t10"];
+        paths.sort_by(|a, b| natural(a, b));
+        assert_eq!(paths, ["d/a", "d/t1.x", "d/t02.x", "d/t2.x", "d/t10", "d/t10.x"]);
+    }
+}

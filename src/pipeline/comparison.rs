@@ -3,7 +3,7 @@
 //!
 //! An input may be a loose profile, or a directory or archive with several: of these the latest of each kind counts.
 
-use super::{Options, graphs, in_pool, read_bundle, schedule};
+use super::{Options, graphs, in_pool, incident, read_bundle, schedule, wants};
 use crate::bundle::{self, Bundle};
 use crate::correlate::compare::sites::{self, Folding, Stacks};
 use crate::correlate::compare::together::{self, Both};
@@ -13,9 +13,10 @@ use crate::model::calltree::CallTree;
 use crate::model::delta::{Delta, RowOptions};
 use crate::model::graph::HeapGraph;
 use crate::model::profile::{HeapProfile, ProfileBody};
+use crate::model::source_map::SourceMap;
 use crate::model::{Incident, Timestamp};
 use rayon::prelude::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a comparison is to give beside its rows and suspects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,10 +54,23 @@ pub fn compare(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<Co
 }
 
 fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<Comparison, Error> {
+    // Source maps may be given beside the snapshots that they explain.
+    let (maps, inputs): (Vec<PathBuf>, Vec<PathBuf>) = inputs.iter().cloned().partition(|p| p.extension().is_some_and(|e| e == "map"));
+    let mut originals: Vec<SourceMap> = Vec::new();
+    if !maps.is_empty() {
+        let bundle = bundle::walk::open(&maps, &options.limits, &options.correlate.map)?;
+        originals.extend(read_bundle(bundle, options, None).source_maps.into_iter().map(|m| m.what));
+    }
+    let inputs = inputs.as_slice();
     let mut lines: Vec<Line<'_>> = Vec::new();
+    let ahead = graphs_ahead(inputs, options)?;
+    for (input, profiles) in inputs.iter().zip(ahead.into_iter().flatten()) {
+        line_up(&mut lines, profiles).map_err(|()| nothing_in(input))?;
+    }
+    let inputs_left = if lines.is_empty() { inputs } else { &[] };
     // A pair is read side by side; of a longer series only one is in memory beside the first.
     let at_once = if inputs.len() == 2 { 2 } else { 1 };
-    for (i, pair) in inputs.chunks(at_once).enumerate() {
+    for (i, pair) in inputs_left.chunks(at_once).enumerate() {
         let opened = pair
             .iter()
             .map(|i| bundle::walk::open(std::slice::from_ref(i), &options.limits, &options.correlate.map))
@@ -74,8 +88,7 @@ fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<C
             read
         };
         for (input, profiles) in pair.iter().zip(read) {
-            line_up(&mut lines, profiles)
-                .map_err(|()| Error::Unreadable(format!("{}: no heap profile or snapshot found in it", input.display())))?;
+            line_up(&mut lines, profiles).map_err(|()| nothing_in(input))?;
         }
         if inputs.len() > 2 {
             let more = i + 1 < inputs.len();
@@ -97,7 +110,45 @@ fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<C
         }
         out.delta.also.push(other);
     }
+    let originals: Vec<&SourceMap> = originals.iter().collect();
+    compare::originals::apply(&mut out.delta, &originals);
     Ok(out)
+}
+
+/// Loose heap snapshots, one per input: the next one is read while this one is measured, for measuring is one long chain
+/// of steps and reading fills the gaps. `None` where the inputs are anything else.
+fn graphs_ahead(inputs: &[PathBuf], options: &Options) -> Result<Option<Vec<Vec<Taken>>>, Error> {
+    let mut opened: Vec<Bundle> = Vec::new();
+    for input in inputs {
+        let bundle = bundle::walk::open(std::slice::from_ref(input), &options.limits, &options.correlate.map)?;
+        if bundle.entries.len() != 1 || schedule::all_serial(&bundle.entries) {
+            return Ok(None);
+        }
+        opened.push(bundle);
+    }
+    let unmeasured = |b: &Bundle| schedule::parse(&b.entries, &schedule::Wants { settle: false, ..wants(options, Some(&[])) });
+    let mut out: Vec<Vec<Taken>> = Vec::new();
+    let mut rest = opened.into_iter().peekable();
+    let mut ahead = rest.peek().map(unmeasured);
+    while let (Some(bundle), Some(mut this)) = (rest.next(), ahead.take()) {
+        let next = rest.peek();
+        let graphs: Vec<&HeapGraph> = graphs::among(out.iter().flatten().map(|t| &t.profile)).collect();
+        let wants = schedule::Wants { skip_growth: next.is_some(), ..wants(options, Some(&graphs)) };
+        let (measured, read) = rayon::join(
+            || {
+                schedule::settle(&mut this, &wants);
+                this
+            },
+            || next.map(unmeasured),
+        );
+        out.push(taken(incident(bundle, measured, options)));
+        ahead = read;
+    }
+    Ok(Some(out))
+}
+
+fn nothing_in(input: &Path) -> Error {
+    Error::Unreadable(format!("{}: no heap profile or snapshot found in it", input.display()))
 }
 
 fn kinds() -> Error {
@@ -126,7 +177,7 @@ fn taken(incident: Incident) -> Vec<Taken> {
     let single = incident.artifacts.len() == 1;
     let paths: Vec<String> = incident.profiles.iter().map(|p| incident.path(p.cite.span.artifact).to_owned()).collect();
     let mut out: Vec<Taken> = Vec::new();
-    for (p, path) in incident.profiles.into_iter().zip(paths) {
+    for (p, path) in incident.profiles.into_iter().zip(paths).filter(|(p, _)| !matches!(p.what.body, ProfileBody::Empty)) {
         let new = Taken { path, time: p.at.mid(), profile: p.what };
         match out.iter_mut().find(|t| t.kind().eq(new.kind())) {
             Some(have) if !single && (new.time, &new.path) > (have.time, &have.path) => *have = new,

@@ -54,13 +54,23 @@ fn read_here(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
 
 /// Reads what was opened. Its heap graphs are compared with those of `earlier` runs, if there are such.
 fn read_bundle(bundle: Bundle, options: &Options, earlier: Option<&[&HeapGraph]>) -> Incident {
-    let wants = schedule::Wants {
+    let parsed = schedule::parse(&bundle.entries, &wants(options, earlier));
+    incident(bundle, parsed, options)
+}
+
+fn wants<'a>(options: &'a Options, earlier: Option<&'a [&'a HeapGraph]>) -> schedule::Wants<'a> {
+    schedule::Wants {
         digests: !options.skip_digests,
         ids: &options.rows.nodes,
+        show_strings: options.rows.show_strings,
         compare: earlier.is_some(),
+        skip_growth: false,
+        settle: true,
         earlier: earlier.unwrap_or_default(),
-    };
-    let parsed = schedule::parse(&bundle.entries, &wants);
+    }
+}
+
+fn incident(bundle: Bundle, parsed: schedule::Parsed, options: &Options) -> Incident {
     let infos = inputs_info(bundle, &parsed);
     let mut incident = correlate::correlate(parsed.facts, parsed.artifacts, &options.correlate);
     incident.inputs = infos;

@@ -11,6 +11,7 @@ use crate::model::diagnostic::{Diagnostics, Severity};
 use crate::model::facts::SubArtifact;
 use crate::model::graph::HeapGraph;
 use crate::model::incident::ArtifactInfo;
+use crate::model::source::natural;
 use crate::model::{ArtifactId, Facts};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -77,8 +78,14 @@ pub struct Wants<'a> {
     pub digests: bool,
     /// Heap objects to answer for.
     pub ids: &'a [u64],
+    /// Contents of heap strings, where a table shows them.
+    pub show_strings: bool,
     /// Heap graphs are kept for comparison even where there is only one.
     pub compare: bool,
+    /// Where heaps grew is not wanted, for a later run tells it.
+    pub skip_growth: bool,
+    /// Heap graphs are measured; else [`settle`] is to be called later.
+    pub settle: bool,
     /// Heap graphs of earlier runs that these entries' are compared with.
     pub earlier: &'a [&'a HeapGraph],
 }
@@ -125,27 +132,59 @@ fn round(entries: &[Entry], wants: &Wants<'_>, parsed: &mut Parsed) {
             scope.spawn_fifo(move |_| run(i));
         }
     });
-    // With the whole pool, one after the other: fanned out, waiting workers would open further ones. In order of their
-    // paths, which is the order of time for snapshots of one process; each is settled before the next is read.
-    let parallel: Vec<usize> = (0..entries.len()).filter(|&i| lane(i) == Lane::Parallel).collect();
-    let ask = Ask { ids: wants.ids, compare: parallel.len() > 1 || wants.compare };
-    for &i in &parallel {
-        let Some(mut one) = parse(i) else { continue };
-        let settled = parallel.iter().take_while(|&&k| k != i).filter_map(|&k| slots.get(k)?.get());
+    // With the whole pool, one after the other: fanned out, waiting workers would open further ones. In the natural order
+    // of their paths, which is the order of time for snapshots of one process; each is settled before the next is read.
+    let mut parallel: Vec<usize> = (0..entries.len()).filter(|&i| lane(i) == Lane::Parallel).collect();
+    let path = |i: usize| entries.get(i).map_or("", |e| e.path.as_str());
+    parallel.sort_by(|&a, &b| natural(path(a), path(b)));
+    let ask = Ask {
+        ids: wants.ids,
+        compare: parallel.len() > 1 || wants.compare,
+        skip_growth: wants.skip_growth,
+        show_strings: wants.show_strings,
+    };
+    let settle_one = |k: usize, mut one: One| {
+        let settled = parallel.iter().take(k).filter_map(|&i| slots.get(i)?.get());
         let before = wants.earlier.iter().copied().chain(settled.flat_map(|o| graphs::of(&o.facts)));
         graphs::settle_all(&mut one.facts, ask, before);
-        if let Some(slot) = slots.get(i) {
+        one
+    };
+    // The next one is read while this one is measured: measuring is one long chain of steps, reading fills the gaps.
+    let mut ahead = parallel.first().and_then(|&i| parse(i));
+    for (k, &i) in parallel.iter().enumerate() {
+        let this = ahead.take();
+        let next = parallel.get(k + 1).copied();
+        let (one, read) = match wants.settle {
+            true => rayon::join(|| this.map(|one| settle_one(k, one)), || next.and_then(parse)),
+            false => (this, next.and_then(parse)),
+        };
+        ahead = read;
+        if let (Some(one), Some(slot)) = (one, slots.get(i)) {
             let _ = slot.set(one);
         }
     }
     for slot in slots {
         let mut one = slot.into_inner().unwrap_or_default();
-        // Graphs of formats of the serial lane, which are small.
-        let before = wants.earlier.iter().copied().chain(parsed.facts.iter().flat_map(graphs::of));
-        graphs::settle_all(&mut one.facts, ask, before);
+        if wants.settle {
+            // Graphs of formats of the serial lane, which are small.
+            let before = wants.earlier.iter().copied().chain(parsed.facts.iter().flat_map(graphs::of));
+            graphs::settle_all(&mut one.facts, ask, before);
+        }
         parsed.facts.push(one.facts);
         parsed.artifacts.push(one.info);
         parsed.digests.push(one.digest);
+    }
+}
+
+/// Measures the heap graphs that were left unmeasured, in the light of those of `wants.earlier`.
+pub fn settle(parsed: &mut Parsed, wants: &Wants<'_>) {
+    let ask = Ask { ids: wants.ids, compare: wants.compare, skip_growth: wants.skip_growth, show_strings: wants.show_strings };
+    for i in 0..parsed.facts.len() {
+        let Some((done, rest)) = parsed.facts.split_at_mut_checked(i) else { return };
+        let before = wants.earlier.iter().copied().chain(done.iter().flat_map(graphs::of));
+        if let Some(facts) = rest.first_mut() {
+            graphs::settle_all(facts, ask, before);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The report as data: `postmem.report/1`. Everything a page shows is in here, so that any output can be rendered again
 //! from the JSON alone. Composed by `pipeline::compose` from the incident and its verdict; writers only print it.
 
+use crate::model::account::AccountPart;
 use crate::model::calltree::{CallTree, TreeNode};
 use crate::model::delta::Delta;
 use crate::model::finding::{Advice, Culprit, DefectNote, NotEvaluated, Trigger};
@@ -25,6 +26,12 @@ pub struct ReportDoc {
     /// The contract's `trends[]`, headline of each container first.
     pub trends: Vec<Value>,
     pub deltas: Vec<DeltaDoc>,
+    /// What processes' memory was made of.
+    #[serde(default)]
+    pub accounts: Vec<AccountDoc>,
+    /// Heap snapshots that were not finished, and why.
+    #[serde(default)]
+    pub dumps: Vec<DumpDoc>,
     pub timeline: Vec<TimelineDoc>,
     pub ledger: Vec<LedgerDoc>,
     pub pods: Vec<Value>,
@@ -215,6 +222,30 @@ pub struct DeltaDoc {
     pub total_growth_bytes: Option<i64>,
     #[serde(flatten)]
     pub body: Delta,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AccountDoc {
+    pub owner: Owner,
+    pub time: Span,
+    /// `RSS` or `working set`.
+    pub total_of: String,
+    pub total_bytes: u64,
+    pub parts: Vec<AccountPart>,
+    /// What the figures do not show, in words.
+    pub note: Option<String>,
+    pub evidence: Vec<EvidenceRef>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DumpDoc {
+    pub owner: Owner,
+    pub time: Span,
+    pub path: String,
+    pub headroom_bytes: Option<u64>,
+    pub needed_bytes: Option<u64>,
+    pub says: String,
+    pub evidence: Vec<EvidenceRef>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

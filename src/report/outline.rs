@@ -3,8 +3,9 @@
 
 use crate::model::delta::{Delta, DeltaRow};
 use crate::model::finding::Advice;
-use crate::model::quantity::human;
-use crate::report::document::{BridgeDoc, Chart, ReportDoc};
+use crate::model::graph::{Repeated, RepeatedStrings};
+use crate::model::quantity::{grouped, human, human_bytes};
+use crate::report::document::{BridgeDoc, Chart, EvidenceRef, ReportDoc};
 use serde_json::Value;
 
 /// Charts drawn large; the first chart if none says that it is.
@@ -17,6 +18,44 @@ pub fn main_charts(doc: &ReportDoc) -> Vec<&Chart> {
 pub fn small_charts(doc: &ReportDoc) -> Vec<&Chart> {
     let any_main = doc.charts.iter().any(|c| c.main);
     doc.charts.iter().enumerate().filter(|(i, c)| if any_main { !c.main } else { *i > 0 }).map(|(_, c)| c).collect()
+}
+
+/// Whether repeated strings waste enough of the last snapshot to be shown: a hundredth, or anything where they are the leak.
+pub fn worth_telling(s: &RepeatedStrings, delta: &Delta) -> bool {
+    let total = delta.snapshots.last().and_then(|x| x.total_bytes).and_then(|b| u64::try_from(b).ok()).unwrap_or(0);
+    s.wasted_bytes.saturating_mul(100) >= total.max(1) || delta.suspects.iter().any(|x| x.pattern == "duplicated-strings")
+}
+
+/// `6,001 strings repeat the text of another (3 texts) and take 1.2 MiB.`
+pub fn repeated_sentence(s: &RepeatedStrings) -> String {
+    let n = |v: u64| grouped(i64::try_from(v).unwrap_or(i64::MAX));
+    let perhaps = match s.perhaps_copies {
+        0 => String::new(),
+        more => format!(
+            " {} further ones ({}) have one size and begin alike, but are longer than a snapshot keeps: whether they are equal it does not tell.",
+            n(more),
+            human_bytes(s.perhaps_bytes)
+        ),
+    };
+    format!(
+        "In the last snapshot {} strings repeat the text of another ({} texts) and take {}.{perhaps} Contents are hidden.",
+        n(s.copies),
+        n(s.texts),
+        human_bytes(s.wasted_bytes)
+    )
+}
+
+/// Length of a repeated text; snapshots cut texts, so that a long one is only known to begin alike.
+pub fn length_words(t: &Repeated) -> String {
+    match t.cut {
+        true => format!("{} or more characters, equal as far as the file tells", grouped(i64::from(t.characters))),
+        false => format!("{} characters", grouped(i64::from(t.characters))),
+    }
+}
+
+/// `path:line` of a piece of evidence.
+pub fn place(e: &EvidenceRef) -> String {
+    e.line.map_or_else(|| e.artifact.clone(), |l| format!("{}:{l}", e.artifact))
 }
 
 /// `Stop it now` for `stop`.
@@ -274,7 +313,9 @@ pub fn growth(delta: &Delta, max_rows: usize) -> Growth {
         (Some(a), Some(b)) => Some(b - a),
         _ => None,
     };
-    let kept = delta.rows.get(..max_rows).unwrap_or(&delta.rows);
+    // What came and went without a change in size tells nothing about growth, however much of it there was.
+    let changed = delta.rows.iter().take_while(|r| change(r) != Some(0.0)).count();
+    let kept = delta.rows.get(..max_rows.min(changed)).unwrap_or(&delta.rows);
     let largest = kept.iter().flat_map(|r| steps(r).into_iter().flatten().chain(change(r))).fold(0.0f64, |m, v| m.max(v.abs()));
     let (factor, unit) = if only_counts { (1.0, "objects") } else { scale(largest) };
     let row = |name: &str, location: &str, values: &[Option<f64>], grew_by: Option<f64>, r: Option<&DeltaRow>| {

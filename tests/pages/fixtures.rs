@@ -138,6 +138,7 @@ pub fn delta() -> Delta {
         edge: edge.into(),
         node: node.into(),
         class: class.into(),
+        title: None,
         retained_bytes: Some((mib * MIB as f64) as i64),
     };
     Delta {
@@ -188,6 +189,7 @@ pub fn delta() -> Delta {
             sites: vec!["lib/idempotency.ts:57".into()],
             culprits: vec![("class".into(), "IdempotencyEntry".into())],
         }],
+        repeated_strings: None,
         limits: vec!["the shortest of several paths is shown".into()],
     }
 }
@@ -358,6 +360,8 @@ pub fn rich() -> ReportDoc {
             "limit_bytes": 512 << 20, "time_to_oom_seconds": {"low": 5200, "mid": 5700, "high": 6500},
             "percentiles": {"p95_bytes": 500 << 20, "max_bytes": 511 << 20}
         })],
+        accounts: Vec::new(),
+        dumps: Vec::new(),
         deltas: vec![DeltaDoc {
             owner: owner("x2mqp", "ip-10-2-31-7"),
             time: Span { earliest: Some(at(621.0)), latest: Some(at(691.0)) },
@@ -486,7 +490,9 @@ pub fn nasty() -> ReportDoc {
             name: h(),
             pattern: h(),
             why: h(),
-            path: (0..200).map(|_| PathStep { edge: h(), node: h(), class: h(), retained_bytes: Some(i64::MIN) }).collect(),
+            path: (0..200)
+                .map(|_| PathStep { edge: h(), node: h(), class: h(), title: Some(h()), retained_bytes: Some(i64::MIN) })
+                .collect(),
             sites: vec![h(); 50],
             ..Suspect::default()
         })

@@ -4,7 +4,7 @@
 use super::{Snapshot, infos, retainers};
 use crate::heap::fold;
 use crate::model::delta::{Amount, Delta, DeltaRow, GroupBy, RowOptions, Step};
-use crate::model::graph::{Class, ClassTotals, Fold, HeapGraph};
+use crate::model::graph::{Class, ClassTotals, Fold, HeapGraph, Place};
 use crate::model::profile::ProfileBody;
 use std::collections::BTreeMap;
 
@@ -41,6 +41,7 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Delta {
     let turnover =
         (delta.same_process == Some(true)).then(|| fold::turnover((first, classes(0), number(0)), (last, classes(end), number(end)), n));
     let retained = [graphs.first(), graphs.last()].map(|g| g.map(|g| retained(&g.rows)).unwrap_or_default());
+    let scripts = graphs.last().map_or(&[][..], |g| &g.scripts);
     let mut all: Vec<DeltaRow> = Vec::new();
     for (c, class) in common.classes.iter().enumerate() {
         let track: Vec<(u64, u64)> = steps.iter().map(|s| s.get(c).copied().unwrap_or_default()).collect();
@@ -64,7 +65,7 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Delta {
         all.push(DeltaRow {
             kind: "class".into(),
             name: class.name.to_string(),
-            location: class.place.map(|p| format!("script {}:{}:{}", p.script, p.line + 1, p.column + 1)),
+            location: class.place.map(|p| location(scripts, p)),
             retained_delta: after.retained_bytes.zip(before.retained_bytes.or((a.0 == 0).then_some(0))).map(|(b, a)| b - a),
             added_count: Some(moved.added_count as i64),
             removed_count: Some(moved.removed_count as i64),
@@ -80,6 +81,7 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Delta {
             ..DeltaRow::default()
         });
     }
+    let total = delta.snapshots.last().and_then(|s| s.total_bytes).unwrap_or(0);
     if rows.by == Some(GroupBy::Constructor) {
         all = by_name(all);
     }
@@ -89,14 +91,22 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Delta {
         if rows.by == Some(GroupBy::Retainer) {
             all = retainers::rows(last, folds.len());
         }
-        delta.suspects = retainers::suspects(last, folds.len(), &all);
+        delta.suspects = retainers::suspects(last, folds.len(), &all, total);
     }
+    delta.repeated_strings = graphs.last().and_then(|g| g.repeated.clone()).filter(|r| r.copies > 0);
     let by_count = rows.measure.as_deref() == Some("objects");
     let size = |r: &DeltaRow| if by_count { r.count_delta } else { r.bytes_delta }.unwrap_or(0).unsigned_abs();
     all.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.key.cmp(&b.key)));
     all.truncate(rows.limit());
     delta.rows = all;
     delta
+}
+
+/// `path:line:column`, counted from 1; the script's number where its path is not known.
+fn location(scripts: &[(u32, Box<str>)], p: Place) -> String {
+    let path = scripts.binary_search_by_key(&p.script, |s| s.0).ok().and_then(|i| scripts.get(i));
+    let script = path.map_or_else(|| format!("script {}", p.script), |s| s.1.to_string());
+    format!("{script}:{}:{}", p.line.saturating_add(1), p.column.saturating_add(1))
 }
 
 /// All of one process: yes when every step is, no when any is not.
@@ -126,7 +136,7 @@ fn limits(graphs: &[&HeapGraph], delta: &mut Delta) {
         if g.edges_lost {
             delta
                 .limits
-                .push(format!("{}: ends before its references are complete: sizes by class only, no retained sizes and no paths", s.path));
+                .push(format!("{}: ends before its references are complete: sizes by class only; retained sizes are lower bounds, the objects' own sizes; no paths", s.path));
         }
         if g.names_lost {
             delta.limits.push(format!("{}: ends before its names: classes are named after objects alive in the earlier snapshots", s.path));

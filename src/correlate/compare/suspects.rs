@@ -172,12 +172,7 @@ impl Scene<'_> {
             growth_bytes: by_bytes.then_some(j.growth as i64),
             objects_added: halves.count.as_ref().map(|_| objects),
             // Outermost first, as retaining paths run from the root.
-            path: parts
-                .example
-                .iter()
-                .rev()
-                .map(|f| PathStep { edge: "calls".into(), node: f.clone(), class: String::new(), retained_bytes: None })
-                .collect(),
+            path: parts.example.iter().rev().map(|f| PathStep { edge: "calls".into(), node: f.clone(), ..PathStep::default() }).collect(),
             sites,
             culprits,
         }

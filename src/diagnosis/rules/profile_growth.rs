@@ -7,10 +7,15 @@ use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::incident::PlacedDelta;
 use crate::model::quantity::human;
+use crate::model::time::{HOUR, MINUTE};
+use crate::model::trend::TrendVerdict;
 
 /// Classes whose instances stand for memory outside the Java heap (java.nio).
 const OFF_HEAP_WRAPPERS: &[&str] =
     &["java.nio.DirectByteBuffer", "java.nio.MappedByteBuffer", "jdk.internal.ref.Cleaner", "sun.misc.Cleaner"];
+
+/// Below this share of the memory's growth the profiled heap is not what grows; as the reconciliation draws the line.
+const SMALL_SHARE: f64 = 0.2;
 
 pub struct ProfileGrowth;
 
@@ -28,13 +33,13 @@ impl Rule for ProfileGrowth {
             if delta.what.format == "jvm-nmt" {
                 native_memory(delta, out);
             } else {
-                examine_delta(delta, out);
+                examine_delta(case, delta, out);
             }
         }
     }
 }
 
-fn examine_delta(delta: &PlacedDelta, out: &mut Witness<'_>) {
+fn examine_delta(case: &Case<'_>, delta: &PlacedDelta, out: &mut Witness<'_>) {
     let d = &delta.what;
     if d.same_process == Some(false) {
         out.supports(
@@ -68,7 +73,12 @@ fn examine_delta(delta: &PlacedDelta, out: &mut Witness<'_>) {
         return;
     }
     let Some(first) = d.suspects.first() else { return };
-    let strength = if d.snapshots.len() >= 3 { Strength::Strong } else { Strength::Moderate };
+    let strength = match d.snapshots.len() {
+        // A heap that grows by a small part of what the memory grows by is not what fills it.
+        _ if explains(case, delta).is_some_and(|share| share < SMALL_SHARE) => Strength::Weak,
+        3.. => Strength::Strong,
+        _ => Strength::Moderate,
+    };
     out.supports(
         Cause::HeapLeak,
         strength,
@@ -98,6 +108,13 @@ fn examine_delta(delta: &PlacedDelta, out: &mut Witness<'_>) {
             out.culprit(Cause::HeapLeak, kind, name, s.growth_bytes, share);
         }
     }
+}
+
+/// The profiles' growth as a share of the working set's, where both have a rate over the same hours.
+fn explains(case: &Case<'_>, delta: &PlacedDelta) -> Option<f64> {
+    let slope = case.headline().filter(|t| t.verdict == TrendVerdict::Leak)?.slope.map(|s| s.mid).filter(|s| *s > 0.0)?;
+    let span = delta.at.is_known().then(|| delta.at.latest.0.saturating_sub(delta.at.earliest.0)).filter(|s| *s >= 10 * MINUTE)?;
+    (delta.what.measure == "bytes").then_some(delta.total_growth_bytes? as f64 * HOUR as f64 / span as f64 / slope)
 }
 
 /// The row whose count grew most steadily, classes of the runtime aside.

@@ -137,7 +137,8 @@ fn node_kind(name: &str) -> NodeKind {
     match name {
         "hidden" => NodeKind::Hidden,
         "array" => NodeKind::Array,
-        "string" | "concatenated string" | "sliced string" => NodeKind::String,
+        "string" => NodeKind::String,
+        "concatenated string" | "sliced string" => NodeKind::Rope,
         "object" | "wasm object" => NodeKind::Object,
         "code" => NodeKind::Code,
         "closure" => NodeKind::Closure,

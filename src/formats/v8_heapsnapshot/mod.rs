@@ -66,7 +66,7 @@ impl Format for V8HeapTimeline {
 /// By content: the header's first key. An empty file is claimed by its name: pods die while dumping.
 fn sniff(head: &Head<'_>, ending: &str, mine: impl Fn(&Head<'_>) -> bool) -> Match {
     if head.bytes.is_empty() {
-        return if head.complete && head.file_name().ends_with(ending) { Match::Likely } else { Match::No };
+        return if head.complete && head.file_name().ends_with(ending) { Match::Certain } else { Match::No };
     }
     let Some(rest) = head.trimmed().strip_prefix(b"{") else { return Match::No };
     if !rest.trim_ascii_start().starts_with(b"\"snapshot\"") || !mine(head) {
@@ -93,7 +93,15 @@ fn parse(format: &'static str, input: &Input<'_>, out: &mut Facts) {
     if who.pid.is_none() {
         who.pid = pid;
     }
-    let Some((graph, head)) = sections::read(file, input.len, out) else { return };
+    let Some((graph, head)) = sections::read(file, input.len, out) else {
+        // A file without content still tells that, when and by whom one was begun.
+        if input.len == Some(0) {
+            let what = HeapProfile { format, process: pid.map(|p| format!("pid {p}")), truncated: true, ..HeapProfile::default() };
+            let cite = out.cite(0, None, b"");
+            out.profiles.push(Observation { at, who, cite, what });
+        }
+        return;
+    };
     let (nodes, bytes) = (graph.nodes(), graph.total_bytes());
     let mut profile = HeapProfile {
         format,

@@ -14,6 +14,20 @@ pub struct Joint {
     pub table: u64,
 }
 
+/// Objects whose class says little, and the field that says what they are: a module's file, the function a generator runs.
+const TITLES: [(&str, &str); 6] = [
+    ("Module", "filename"),
+    ("Module", "id"),
+    ("Generator", "function"),
+    ("AsyncGenerator", "function"),
+    ("AsyncFunctionObject", "function"),
+    ("Timeout", "_onTimeout"),
+];
+
+/// Classes of the runtime that only wrap what a program gave them: growth is never best called by them.
+const WRAPPERS: [&str; 9] =
+    ["Generator", "AsyncGenerator", "AsyncFunctionObject", "Timeout", "TimersList", "Immediate", "Listener", "AsyncResource", "Promise"];
+
 /// Handles of the strings that semantics depend on.
 #[derive(Default)]
 pub struct Known {
@@ -22,6 +36,10 @@ pub struct Known {
     pub native_context: Option<u32>,
     pub map_descriptors: Option<u32>,
     pub external_string_data: Option<u32>,
+    /// The fields by which [`TITLES`] calls objects, in its order.
+    titles: [Option<u32>; TITLES.len()],
+    /// Names of a weak table's entries before V8 10, ascending.
+    pub weak_entries: Vec<u32>,
     /// Sorted by string handle.
     pub joint: Vec<(u32, Joint)>,
 }
@@ -39,10 +57,20 @@ impl Known {
                 Some(b's') if s == "system / NativeContext" => &mut k.native_context,
                 Some(b's') if s == "system / ExternalStringData" => &mut k.external_string_data,
                 Some(b'0'..=b'9') => {
-                    if let Some((part, table)) = joint(s) {
+                    if s.ends_with(" in WeakMap") {
+                        k.weak_entries.push(i);
+                    } else if let Some((part, table)) = joint(s) {
                         let next = pairs.len() as u32;
                         let pair = *pairs.entry(part.to_owned()).or_insert(next);
                         k.joint.push((i, Joint { pair, table }));
+                    }
+                    continue;
+                }
+                Some(b'f' | b'i' | b'_') => {
+                    for ((_, field), slot) in TITLES.iter().zip(&mut k.titles) {
+                        if s == *field {
+                            slot.get_or_insert(i);
+                        }
                     }
                     continue;
                 }
@@ -51,6 +79,12 @@ impl Known {
             slot.get_or_insert(i);
         }
         k
+    }
+
+    /// (class, field) of all classes that have a title, sorted by class.
+    pub fn titles(&self, classes: &[Class]) -> Vec<(u32, u32)> {
+        let of = |c: &Class| TITLES.iter().zip(&self.titles).filter(|(t, _)| *t.0 == *c.name).filter_map(|(_, f)| *f).collect::<Vec<_>>();
+        classes.iter().zip(0u32..).flat_map(|(c, i)| of(c).into_iter().map(move |f| (i, f))).collect()
     }
 
     pub fn joint(&self, name: u32) -> Option<Joint> {
@@ -207,8 +241,12 @@ pub fn classes(g: &GraphColumns, types: &[Box<str>]) -> Classes {
             Some(&c) => c,
             None => {
                 let path = scripts.binary_search_by_key(&place.script, |s| s.0).ok().and_then(|i| scripts.get(i));
-                let kind = if path.is_some_and(|p| of_runtime(&p.1)) { ClassKind::Runtime } else { ClassKind::Program };
                 let name = table.get(base as usize).map(|c| c.name.clone()).unwrap_or_default();
+                let kind = match path.is_some_and(|p| of_runtime(&p.1)) {
+                    _ if WRAPPERS.contains(&&*name) => ClassKind::Runtime,
+                    true => ClassKind::Library,
+                    false => ClassKind::Program,
+                };
                 table.push(Class { name, place: Some(place), kind });
                 let c = (table.len() - 1) as u32;
                 placed.insert((place, base), c);

@@ -7,7 +7,7 @@ use super::integers::{self, End};
 use super::reader::Stream;
 use super::{names, ownership, shapes, text};
 use crate::model::Facts;
-use crate::model::graph::{GraphColumns, NONE, StringTable};
+use crate::model::graph::{GraphColumns, NONE, NodeKind, StringTable};
 use std::io::Read;
 
 /// What goes beside the columns.
@@ -115,7 +115,8 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
     if edges_lost {
         parts.edges = None;
     }
-    let extra = vec![("extra_native_bytes", head.extra_native_bytes), ("traced_functions", parts.traced)];
+    let mut extra = vec![("extra_native_bytes", head.extra_native_bytes), ("traced_functions", parts.traced)];
+    extra.extend(kinds_of_memory(&head, &parts.nodes));
     let graph = assemble(head, parts, edges_lost);
     Some((
         graph,
@@ -126,6 +127,20 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
             excerpt: excerpt.get(..200.min(excerpt.len())).unwrap_or(&[]).to_vec(),
         },
     ))
+}
+
+/// What is in the heap proper, beside it, and code, bytes.
+fn kinds_of_memory(head: &Header, nodes: &Nodes) -> [(&'static str, u64); 3] {
+    let (mut heap, mut external, mut code) = (0u64, 0u64, 0u64);
+    for (i, kind) in nodes.kind.iter().enumerate() {
+        let sum = match head.kinds.get(usize::from(*kind)) {
+            Some(NodeKind::Native) => &mut external,
+            Some(NodeKind::Code) => &mut code,
+            _ => &mut heap,
+        };
+        *sum = sum.saturating_add(nodes.self_size.get(i));
+    }
+    [("heap_bytes", heap), ("external_bytes", external), ("code_bytes", code)]
 }
 
 /// One of the known arrays.
@@ -241,7 +256,9 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
         })
         .collect();
     // Stable: of two places of one object the later one in the file holds.
-    places.sort_by_key(|p| p.0);
+    if !places.is_sorted_by_key(|p| p.0) {
+        places.sort_by_key(|p| p.0);
+    }
     let mut graph = GraphColumns {
         kind: nodes.kind,
         kinds: head.kinds,
@@ -262,11 +279,13 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
     let known = names::Known::find(&graph.strings);
     let (plan, names) = rayon::join(|| ownership::plan(&graph, &known), || names::classes(&graph, &head.node_types));
     names.give_to(&mut graph);
+    graph.titles = known.titles(&graph.classes);
     let mut to = std::mem::take(&mut graph.to);
     let ((), shapes) = rayon::join(|| plan.mark_loose(&graph, &mut to, &known), || shapes::collect(&graph));
     graph.to = to;
     graph.shapes = shapes;
     plan.finish(&mut graph, &known);
+    graph.detours = known.weak_entries;
     graph
 }
 

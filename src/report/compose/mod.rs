@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 const FINDINGS_MAX: usize = 20;
 const TIMELINE_MAX: usize = 400;
 const TRENDS_MAX: usize = 400;
+const ACCOUNTS_MAX: usize = 100;
 
 /// The whole report.
 pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
@@ -39,6 +40,34 @@ pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
             .deltas
             .iter()
             .map(|d| DeltaDoc { owner: d.owner.clone(), time: span(d.at), total_growth_bytes: d.total_growth_bytes, body: d.what.clone() })
+            .collect(),
+        accounts: incident
+            .accounts
+            .iter()
+            .take(ACCOUNTS_MAX)
+            .map(|a| AccountDoc {
+                owner: a.owner.clone(),
+                time: span(a.at),
+                total_of: a.total_of.into(),
+                total_bytes: a.total_bytes,
+                parts: a.parts.clone(),
+                note: a.note.clone(),
+                evidence: a.cites.iter().map(|c| numbering.unnumbered(c, a.total_of)).collect(),
+            })
+            .collect(),
+        dumps: incident
+            .dumps
+            .iter()
+            .take(ACCOUNTS_MAX)
+            .map(|d| DumpDoc {
+                owner: d.owner.clone(),
+                time: span(d.at),
+                path: d.path.clone(),
+                headroom_bytes: d.headroom_bytes,
+                needed_bytes: d.needed_bytes,
+                says: d.says.clone(),
+                evidence: d.cites.iter().map(|c| numbering.unnumbered(c, &d.says)).collect(),
+            })
             .collect(),
         timeline: incident
             .timeline

@@ -3,7 +3,7 @@
 use super::{headline, totals};
 use crate::model::delta::{Delta, DeltaRow};
 use crate::model::quantity::human;
-use crate::report::{escape, when};
+use crate::report::{escape, outline, when};
 use std::fmt::Write;
 
 const WIDTH: usize = 100;
@@ -34,6 +34,18 @@ pub fn terminal(delta: &Delta, rows: usize) -> String {
             if let Some(a) = s.advice.as_ref().filter(|_| i == 0) {
                 wrap(&mut out, "      fix: ", &escape::line(a));
             }
+        }
+    }
+    if let Some(s) = delta.repeated_strings.as_ref().filter(|s| outline::worth_telling(s, delta)) {
+        wrap(&mut out, "\nstrings: ", &outline::repeated_sentence(s));
+        for t in s.top.iter().take(3) {
+            let line = format!(
+                "{}× {} {}",
+                when::grouped(i64::try_from(t.count).unwrap_or(i64::MAX)),
+                human(t.each_bytes as f64),
+                t.held_as.as_deref().unwrap_or("")
+            );
+            let _ = writeln!(out, "      {}", escape::middle(&escape::line(&line), WIDTH - 6));
         }
     }
     table(&mut out, delta, rows);

@@ -9,7 +9,11 @@ use crate::report::{chart, escape, flamegraph, outline, when};
 use maud::{Markup, PreEscaped, html};
 
 pub fn is_present(doc: &ReportDoc) -> bool {
-    !doc.deltas.is_empty() || !doc.flames.is_empty() || doc.kills.iter().any(|k| !k.budget.is_empty())
+    !doc.deltas.is_empty()
+        || !doc.flames.is_empty()
+        || !doc.accounts.is_empty()
+        || !doc.dumps.is_empty()
+        || doc.kills.iter().any(|k| !k.budget.is_empty())
 }
 
 pub fn section(v: &View<'_>) -> Markup {
@@ -25,6 +29,8 @@ pub fn section(v: &View<'_>) -> Markup {
             (comparison(v, &d.body))
         }
         (more(deltas.len().saturating_sub(v.caps.deltas), "comparison"))
+        (accounts(v))
+        (dumps(v))
         (flames(v))
     };
     row("heap", "Heap", "Successive profiles of the same process, compared.", &body)
@@ -55,6 +61,7 @@ pub fn comparison(v: &View<'_>, delta: &Delta) -> Markup {
     html! {
         (table(v, delta))
         (suspects(v, delta))
+        (repeated(v, delta))
         @if !delta.limits.is_empty() {
             ul class="plain dim" { @for l in delta.limits.iter().take(10) { li { (v.prose(l)) } } }
             (more(delta.limits.len().saturating_sub(10), "remark"))
@@ -144,6 +151,58 @@ fn path(v: &View<'_>, s: &Suspect, i: usize) -> Markup {
             }
         },
     )
+}
+
+/// Strings held more than once: how much they waste, and where the worst are held.
+fn repeated(v: &View<'_>, delta: &Delta) -> Markup {
+    let Some(s) = delta.repeated_strings.as_ref().filter(|s| outline::worth_telling(s, delta)) else { return html! {} };
+    html! {
+        h3 class="sub" { "Strings held more than once" }
+        p class="dim sm0" { (outline::repeated_sentence(s)) }
+        (scroll("Repeated strings", &html! {
+            table {
+                thead { tr { th scope="col" { "Held as" } th scope="col" { "Times" } th scope="col" { "Each" } th scope="col" { "Wasted" } th scope="col" { "Length" } } }
+                tbody { @for t in s.top.iter().take(8) { tr {
+                    th scope="row" { span class="mono" { (v.text(t.held_as.as_deref().unwrap_or("(string)"))) } @if let Some(x) = &t.text { " " span class="dim mono" { (escape::clip(x, 60)) } } }
+                    td { (when::grouped(i64::try_from(t.count).unwrap_or(i64::MAX))) } td { (human_bytes(t.each_bytes)) } td class="up" { (human_bytes(t.wasted_bytes)) }
+                    td { (outline::length_words(t)) }
+                } } }
+            }
+        }))
+    }
+}
+
+/// What processes' memory was made of.
+fn accounts(v: &View<'_>) -> Markup {
+    let all = &v.doc.accounts;
+    html! {
+        @for a in all.iter().rev().take(3) {
+            @let title = format!("Where {} of {} was", human_bytes(a.total_bytes), a.total_of);
+            h3 class="sub" { (title) " " span class="dim" { (when::span(&a.time, None)) } @if a.owner != Default::default() { " in " span class="mono" { (escape::middle(&a.owner.label(), 60)) } } }
+            figure class="chart" {
+                @let parts: Vec<(String, u64)> = a.parts.iter().map(|p| (p.name.clone(), p.bytes)).collect();
+                (scroll("Make-up of the memory", &PreEscaped(chart::stacked(&parts, &title))))
+                figcaption { ul class="mkl" { @for (i, (name, bytes)) in parts.iter().enumerate() {
+                    li { (PreEscaped(chart::legend_swatch(i))) (v.text(name)) " " b { (human_bytes(*bytes)) } span class="dim" { " · " (format!("{:.0} %", *bytes as f64 / a.total_bytes.max(1) as f64 * 100.0)) } }
+                } } }
+            }
+            @if let Some(n) = &a.note { p class="dim" { (v.prose(n)) } }
+            p class="dim src" { "read from " @for (i, e) in a.evidence.iter().enumerate() { @if i > 0 { ", " } span class="mono" { (outline::place(e)) } } }
+        }
+        (more(all.len().saturating_sub(3), "account"))
+    }
+}
+
+/// Snapshots that were not finished, and why.
+fn dumps(v: &View<'_>) -> Markup {
+    let all = &v.doc.dumps;
+    html! {
+        @if !all.is_empty() {
+            h3 class="sub" { "Snapshots that were not finished" }
+            ul class="plain" { @for d in all.iter().take(6) { li { (v.prose(&d.says)) span class="dim src" { " read from " @for (i, e) in d.evidence.iter().enumerate() { @if i > 0 { ", " } span class="mono" { (outline::place(e)) } } } } } }
+            (more(all.len().saturating_sub(6), "snapshot"))
+        }
+    }
 }
 
 fn flames(v: &View<'_>) -> Markup {

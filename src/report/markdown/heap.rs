@@ -22,6 +22,24 @@ pub fn section(doc: &ReportDoc) -> String {
         }
         out.push('\n');
     }
+    for a in doc.accounts.iter().rev().take(3) {
+        let whose = if a.owner == Default::default() { String::new() } else { format!(" in {}", code(&a.owner.label())) };
+        let _ = writeln!(out, "**Where {} of {} was**{whose} ({})\n", human_bytes(a.total_bytes), a.total_of, when::span(&a.time, None));
+        out.push_str(&heading(&["Part", ">Size", ">Share"]));
+        for p in &a.parts {
+            let share = p.bytes as f64 / a.total_bytes.max(1) as f64 * 100.0;
+            out.push_str(&row(&[prose(&p.name, true), human_bytes(p.bytes), format!("{share:.0} %")]));
+        }
+        if let Some(n) = &a.note {
+            let _ = writeln!(out, "\n*{}*", prose(n, false));
+        }
+        let from: Vec<String> = a.evidence.iter().map(|e| code(&outline::place(e)).replace("\\|", "|")).collect();
+        let _ = writeln!(out, "\nRead from {}\n", from.join(", "));
+    }
+    for d in doc.dumps.iter().take(6) {
+        let from: Vec<String> = d.evidence.iter().map(|e| code(&outline::place(e)).replace("\\|", "|")).collect();
+        let _ = writeln!(out, "- **Snapshot not finished.** {} (read from {})\n", prose(&d.says, false), from.join(", "));
+    }
     for d in doc.deltas.iter().take(DELTAS) {
         let _ = writeln!(out, "**Who grew** in {} ({})\n", code(&d.owner.label()), escape::markdown(&outline::delta_subtitle(&d.body)));
         out.push_str(&table(&d.body, ROWS));
@@ -115,6 +133,20 @@ pub fn suspects(delta: &Delta) -> String {
             write!(out, "\n<details><summary>{title}: {}</summary>\n\n", escape::markdown(&escape::clip(&s.name, 80)).replace('\\', ""));
         out.push_str(&escape::code_block("text", &path(s)));
         out.push_str("\n</details>\n");
+    }
+    if let Some(s) = delta.repeated_strings.as_ref().filter(|s| outline::worth_telling(s, delta)) {
+        let _ = writeln!(out, "\n{}", prose(&outline::repeated_sentence(s), false));
+        for t in s.top.iter().take(5) {
+            let held = code(t.held_as.as_deref().unwrap_or("(string)")).replace("\\|", "|");
+            let times = when::grouped(i64::try_from(t.count).unwrap_or(i64::MAX));
+            let _ = writeln!(
+                out,
+                "- {held}: {times} times {}, {} wasted, {}",
+                human_bytes(t.each_bytes),
+                human_bytes(t.wasted_bytes),
+                outline::length_words(t)
+            );
+        }
     }
     for l in delta.limits.iter().take(8) {
         let _ = writeln!(out, "\n*{}*", prose(l, false));

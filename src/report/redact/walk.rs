@@ -82,9 +82,24 @@ pub fn delta(r: &mut Redactor, d: &mut Delta) {
 }
 
 fn one_delta(r: &mut Redactor, d: &mut Delta) {
-    let Delta { schema: _, format: _, same_process: _, measures: _, measure: _, snapshots, rows, suspects, limits, also: _ } = d;
+    let Delta {
+        schema: _,
+        format: _,
+        same_process: _,
+        measures: _,
+        measure: _,
+        snapshots,
+        rows,
+        suspects,
+        repeated_strings,
+        limits,
+        also: _,
+    } = d;
     for SnapshotInfo { path, time: _, total_bytes: _, objects: _, truncated: _ } in snapshots {
         r.string(path);
+    }
+    for t in repeated_strings.iter_mut().flat_map(|s| &mut s.top) {
+        strings(r, t.held_as.iter_mut().chain(&mut t.text));
     }
     for row in rows {
         let DeltaRow { kind: _, key, name, location, .. } = row;
@@ -106,13 +121,14 @@ fn one_delta(r: &mut Redactor, d: &mut Delta) {
     } in suspects
     {
         strings(r, [name, why]);
-        for PathStep { edge, node, class, retained_bytes: _ } in path {
+        for PathStep { edge, node, class, title, retained_bytes: _ } in path {
             // A heap string's node is named by its contents.
             if class.contains("string") && !class.contains("String") && *node != *class && !node.is_empty() {
                 r.count += 1;
                 *node = format!("\"{MARK}\"");
             }
             strings(r, [edge, node, class]);
+            strings(r, title);
         }
         strings(r, sites.iter_mut());
         if let Some(PerEvent { events: _, goroutines: _, bytes: _, entries, created_by }) = per_event {
@@ -161,6 +177,8 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
         kills,
         trends,
         deltas,
+        accounts,
+        dumps,
         timeline,
         ledger,
         pods,
@@ -217,6 +235,17 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
         strings(r, witnesses.iter_mut());
         evidence(r, cites);
         budget.iter_mut().for_each(|(part, _)| r.string(part));
+    }
+    for AccountDoc { owner: who, time: _, total_of: _, total_bytes: _, parts, note, evidence: cites } in accounts {
+        owner(r, who);
+        strings(r, note);
+        parts.iter_mut().for_each(|p| r.string(&mut p.name));
+        evidence(r, cites);
+    }
+    for DumpDoc { owner: who, time: _, path, headroom_bytes: _, needed_bytes: _, says, evidence: cites } in dumps {
+        owner(r, who);
+        strings(r, [path, says]);
+        evidence(r, cites);
     }
     for DeltaDoc { owner: who, time: _, total_growth_bytes: _, body } in deltas {
         owner(r, who);

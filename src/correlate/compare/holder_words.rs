@@ -1,0 +1,130 @@
+//! What holds a growing set of objects, as its program would write it: `Map SessionStore.entries in module store.js`. Knows
+//! how runtimes store things (module cache, contexts of functions, tables) and leaves that out of the words.
+
+use crate::model::delta::PathStep;
+use crate::model::graph::GrowthPoint;
+
+/// A holder's name, and the same as part of a sentence with its kind and module.
+pub struct Held {
+    pub name: String,
+    pub sentence: String,
+}
+
+/// Words for the holder of a growth point.
+pub fn of(p: &GrowthPoint) -> Held {
+    let (path, holder_at) = from_module(p);
+    let upto = path.get(..=holder_at.min(path.len().saturating_sub(1))).unwrap_or(path);
+    if p.holders == 0 {
+        let name = handle(p).unwrap_or(&p.class.name).to_owned();
+        return Held { sentence: format!("the runtime itself ({name})"), name };
+    }
+    let Some(holder) = upto.last() else {
+        return Held { name: p.class.name.to_string(), sentence: p.class.name.to_string() };
+    };
+    let mut words: Vec<String> = Vec::new();
+    for (i, s) in upto.iter().enumerate().rev() {
+        if i + 1 < upto.len() && is_owner(&s.class) {
+            words.push(owner(s));
+            break;
+        }
+        if i == 0 && s.class == "global" && !words.is_empty() {
+            words.push("globalThis".into());
+            break;
+        }
+        if let Some(e) = word(&s.edge).filter(|_| !exports(&s.edge)) {
+            words.push(e);
+        }
+        // A variable is told by its name; how its scope is reached says nothing, but for a function that is a variable too.
+        let scope = |k: usize| i.checked_sub(k).and_then(|k| upto.get(k)).is_some_and(|s| s.class.starts_with("system / Context"));
+        if scope(1) && !words.is_empty() {
+            let function = i.checked_sub(2).filter(|_| scope(3)).and_then(|k| upto.get(k));
+            words.extend(function.and_then(|f| word(&f.edge)));
+            break;
+        }
+        if words.len() >= 5 {
+            break;
+        }
+    }
+    words.reverse();
+    // A named list within the holder that takes all the gains belongs to the name: `_events.price-updated`.
+    let next = path.get(holder_at + 1).filter(|_| path.len() > holder_at + 2);
+    if let Some(e) =
+        next.filter(|s| matches!(&*s.class, "Array" | "Map" | "Set" | "Object")).and_then(|s| word(&s.edge)).filter(|e| e != "[]")
+    {
+        words.push(e);
+    }
+    let name = if words.is_empty() { holder.class.clone() } else { words.join(".") };
+    let kind = match &*holder.class {
+        k @ ("Map" | "Set" | "WeakMap" | "WeakSet" | "Array") => Some(k),
+        _ => None,
+    };
+    let mut sentence = match (kind, p.holders) {
+        (Some(k), 2..) => format!("{} {k}s {name}", p.holders),
+        (None, 2..) => format!("{} {name}", p.holders),
+        (Some(k), _) => format!("{k} {name}"),
+        (None, _) => name.clone(),
+    };
+    if let Some(m) = module(path).filter(|m| !name.starts_with(m)) {
+        sentence = format!("{sentence} in module {m}");
+    }
+    Held { name, sentence }
+}
+
+/// The runtime's own thing that holds what was gained, where no object of the program does: `TCPSocketWrap`.
+pub fn handle(p: &GrowthPoint) -> Option<&str> {
+    let name = |s: &'_ PathStep| s.node.rsplit_once(" @").map_or("", |(name, _)| name).len();
+    let s = p.path.iter().find(|s| name(s) > 0 && !s.node.starts_with('('))?;
+    let text = s.node.get(..name(s))?;
+    Some(text.strip_prefix("Node / ").unwrap_or(text))
+}
+
+/// The way from the module that owns it, and the holder's place there: everything before is how this program happens to
+/// reach its module cache.
+pub fn from_module(p: &GrowthPoint) -> (&[PathStep], usize) {
+    let upto = p.path.get(..=p.holder_at).unwrap_or(&p.path);
+    let at = upto.iter().rposition(|s| s.class == "Module").unwrap_or(0);
+    (p.path.get(at..).unwrap_or(&p.path), p.holder_at.saturating_sub(at))
+}
+
+/// The file of the module that a way begins with.
+pub fn module(path: &[PathStep]) -> Option<&str> {
+    let s = path.first().filter(|s| s.class == "Module")?;
+    s.title.as_deref().map(base)
+}
+
+/// The last part of a path.
+fn base(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+fn exports(edge: &str) -> bool {
+    edge == "exports"
+}
+
+fn owner(s: &PathStep) -> String {
+    match (&*s.class, &s.title) {
+        ("Module", Some(t)) => base(t).to_owned(),
+        ("Generator" | "AsyncGenerator" | "AsyncFunctionObject", Some(t)) => format!("{t}()"),
+        _ => s.class.clone(),
+    }
+}
+
+/// An edge as a word of a path; the runtime's own fields are none.
+fn word(edge: &str) -> Option<String> {
+    match edge {
+        "" | "context" | "elements" | "table" | "properties" | "previous" | "map" | "code" | "shared" | "feedback_cell" => None,
+        e if e.contains(" ×") => None,
+        e if e.starts_with('[') => Some("[]".into()),
+        e => Some(e.to_owned()),
+    }
+}
+
+/// Whether a class names a thing in the program rather than a way of storing.
+fn is_owner(class: &str) -> bool {
+    !class.is_empty()
+        && class.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$')
+        && !class.starts_with("system ")
+        && !matches!(class, "Object" | "Array" | "Map" | "Set" | "Function" | "WeakMap" | "global" | "Window" | "RegExp" | "Promise")
+        // Parts of the library's own things, which are named by what has them.
+        && !matches!(class, "ReadableState" | "WritableState" | "BufferList" | "TimersList" | "Timeout" | "Listener" | "AsyncResource")
+}

@@ -1,0 +1,158 @@
+//! The catalogue of leak patterns of garbage-collected programs: told by what grows, what it hangs in and what hangs in it.
+//! A pattern explains growth that was already found; it makes no suspect. Each is a fact about a runtime's library, never
+//! about one program.
+
+use super::holder_words;
+use crate::model::delta::PathStep;
+use crate::model::graph::{Gain, GrowthPoint};
+
+/// Steps around the holder that speak for it: a way that leads through a timer or an emitter far above does not.
+const NEAR: usize = 2;
+
+/// The leak pattern of a growth point.
+pub fn of(p: &GrowthPoint) -> &'static str {
+    let (path, at) = holder_words::from_module(p);
+    let near = path.get(at.saturating_sub(NEAR)..=(at + 1).min(path.len().saturating_sub(1))).unwrap_or(path);
+    let below = path.get(at + 1..).unwrap_or(&[]);
+    let around = path.get(at.saturating_sub(NEAR)..).unwrap_or(path);
+    let edge = |steps: &[PathStep], words: &[&str]| steps.iter().any(|s| words.iter().any(|w| is_field(&s.edge, w)));
+    let class = |steps: &[PathStep], words: &[&str]| steps.iter().any(|s| words.contains(&s.class.as_str()));
+    let all: i64 = p.gains.iter().map(|g| g.bytes).sum();
+    let share = |names: &[&str]| {
+        let some: i64 = p.gains.iter().filter(|g| names.contains(&&*g.class.name)).map(|g| g.bytes).sum();
+        if all > 0 { some as f64 / all as f64 } else { 0.0 }
+    };
+    let main = p.gains.first();
+    let main_is = |names: &[&str]| main.is_some_and(|g| names.contains(&&*g.class.name));
+    let entry = p.gains.iter().filter(|g| g.entries > 0).max_by_key(|g| g.entry_retained_bytes);
+    let entry_is = |names: &[&str]| entry.is_some_and(|g| names.contains(&&*g.class.name));
+    let holder = &*p.class.name;
+
+    if p.gains.iter().any(|g| g.class.name.starts_with("Detached ")) {
+        return "detached-dom";
+    }
+    if share(&["system / JSArrayBufferData", "ArrayBuffer", "Buffer", "Uint8Array", "SharedArrayBuffer"]) > 0.6 {
+        return "buffers";
+    }
+    if edge(near, &["_events", "_listeners", "kEvents", "listeners"])
+        && (!entry_is(&SOCKETS) || below.first().is_some_and(|s| is_code(&s.class)))
+    {
+        return "listener-leak";
+    }
+    if class(around, &["TimersList", "Timeout", "Immediate", "ImmediateList"])
+        || edge(around, &["timerListMap", "_idleNext", "_idlePrev", "timerListQueue", "knownTimersById"])
+    {
+        return "uncleared-timer";
+    }
+    if holder == "Module" && edge(near, &["children"])
+        || edge(near, &["_cache"]) && entry_is(&["Module"])
+        || main_is(&["Module"])
+        || edge(near, &["children"]) && entry_is(&["Module"])
+    {
+        return "module-cache";
+    }
+    if class(around, &["AsyncLocalStorage", "AsyncContextFrame", "AsyncResource"]) || edge(around, &["kResourceStore"]) {
+        return "async-context";
+    }
+    if share(&["Promise", "PromiseReaction", "system / PromiseReaction"]) > 0.6
+        || main_is(&["Promise", "Generator", "AsyncFunctionObject"])
+        || edge(around, &["reactions_or_result"])
+    {
+        return "pending-promise";
+    }
+    if entry_is(&SOCKETS) || main_is(&SOCKETS) || p.holders == 0 && is_handle(p) {
+        return "open-socket";
+    }
+    if edge(around.get(..NEAR + 2).unwrap_or(around), &["_readableState", "_writableState"])
+        || class(near, &["ReadableState", "WritableState", "BufferList"])
+    {
+        return "stream-backlog";
+    }
+    if share(&["(compiled code)", "(object shape)", "(code)"]) > 0.6 {
+        return "recompiled-code";
+    }
+    if matches!(holder, "WeakMap" | "WeakSet") || edge(around, &["(weak entry)"]) {
+        return "weak-key-kept";
+    }
+    let container = entries_grew(p);
+    if below.iter().any(|s| s.class.starts_with("system / Context")) || !container && chained(&p.gains) {
+        return "closure-context";
+    }
+    let linked = path.get(..=at).unwrap_or(path).iter().rev().take(2).any(|s| s.edge.contains(" ×"));
+    match holder {
+        "Map" | "Set" => "unbounded-cache",
+        "Array" => "growing-array",
+        _ if linked => "linked-list",
+        _ if !container && share(&["(string)", "(concatenated string)", "(sliced string)"]) > 0.6 => "growing-string",
+        _ if below.first().is_some_and(|s| s.edge.starts_with('[')) => "growing-array",
+        _ if container || holder == "Object" => "unbounded-cache",
+        _ => "growth",
+    }
+}
+
+/// The library's things that stand for a connection.
+const SOCKETS: [&str; 8] = [
+    "Socket",
+    "TLSSocket",
+    "ClientRequest",
+    "IncomingMessage",
+    "ServerResponse",
+    "Http2Session",
+    "ServerHttp2Session",
+    "ClientHttp2Session",
+];
+
+/// Whether an edge is this field, also where it is a symbol: `<symbol kEvents>`, `Symbol(kEvents)`.
+fn is_field(edge: &str, field: &str) -> bool {
+    edge == field
+        || edge.strip_prefix("<symbol ").and_then(|e| e.strip_suffix('>')) == Some(field)
+        || edge.strip_prefix("Symbol(").and_then(|e| e.strip_suffix(')')) == Some(field)
+        || edge.strip_prefix(field).is_some_and(|rest| rest.starts_with('['))
+}
+
+fn is_code(class: &str) -> bool {
+    matches!(class, "Function" | "Listener" | "Array")
+}
+
+/// Whether the runtime holds it through a handle of an open connection.
+fn is_handle(p: &GrowthPoint) -> bool {
+    let name = holder_words::handle(p).unwrap_or("");
+    ["TCP", "TLS", "Pipe", "Stream", "Socket", "UDP"].iter().any(|w| name.contains(w))
+}
+
+/// Whether the holder itself has more entries than before.
+fn entries_grew(p: &GrowthPoint) -> bool {
+    let mut known = p.elements.iter().flatten();
+    known.next().zip(known.next_back()).is_some_and(|(first, last)| *last > first.saturating_add(first / 50).saturating_add(1))
+}
+
+/// A chain in which each scope of a function holds the one before: as many scopes as objects that the growth is called by.
+fn chained(gains: &[Gain]) -> bool {
+    let main = gains.first().map_or(0, |g| g.count);
+    let scopes: i64 = gains.iter().filter(|g| g.class.name.starts_with("system / Context")).map(|g| g.count).sum();
+    main > 0 && scopes.saturating_mul(2) > main
+}
+
+/// What a pattern means, for the sentence.
+pub fn meaning(pattern: &str) -> &'static str {
+    match pattern {
+        "listener-leak" => "listeners are added and never removed",
+        "uncleared-timer" => "timers are started and never cleared",
+        "pending-promise" => "promises that never settle keep what waits for them",
+        "async-context" => "an async context keeps what was stored for it",
+        "unbounded-cache" => "entries are added and none removed",
+        "growing-array" => "an array is appended to and never trimmed",
+        "linked-list" => "a list is appended to and never emptied",
+        "closure-context" => "functions keep the variables of the scope they were made in",
+        "buffers" => "buffers outside the heap are kept",
+        "recompiled-code" => "code is compiled again and again and kept",
+        "open-socket" => "connections are kept open or referenced",
+        "weak-key-kept" => "the keys of a weak map are kept alive elsewhere",
+        "module-cache" => "modules are loaded again and again and kept",
+        "stream-backlog" => "a stream is written faster than it is read",
+        "duplicated-strings" => "equal texts are kept as separate strings",
+        "growing-string" => "a string is appended to and never cut",
+        "detached-dom" => "DOM nodes are kept after they left the document",
+        _ => "what it holds is never let go",
+    }
+}

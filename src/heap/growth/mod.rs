@@ -1,0 +1,276 @@
+//! Where a heap grew: holders that survived since an earlier snapshot and gained objects that are kept. A gained object is
+//! attached to the last survivor on the shortest way from a root to it. What only turns over (rings, bounded caches) has
+//! gained objects too, so gains are weighed by what the class gained on balance, and a holder whose retained size and
+//! element count stand still has grown by nothing.
+//!
+//! What only a root or another node that is no object holds has no holder in the program: such objects are gathered by the
+//! class through which the runtime holds them (open sockets, native handles). [`alike`] joins holders of one kind.
+
+mod alike;
+mod describe;
+pub mod way;
+
+use super::dominators::Tree;
+use super::fold;
+use crate::model::graph::{Fold, GraphColumns, GrowthPoint, NONE, NodeKind, WideColumn};
+
+/// What is known of the present graph.
+pub struct Now<'a> {
+    pub g: &'a GraphColumns,
+    pub tree: &'a Tree,
+    /// By node.
+    pub retained: &'a WideColumn,
+    pub distance: &'a [i32],
+    /// By node the one that it is shown to be held by.
+    pub from: &'a [u32],
+    /// Nodes by id.
+    pub order: &'a [u32],
+    pub elements: &'a [u32],
+    /// Class table and interfaces, with which earlier folds are read.
+    pub interfaces: &'a [crate::model::graph::Interface],
+}
+
+/// Growth since `earlier` (same process, earliest first, with retained sizes), most first.
+pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
+    let Some(first) = earlier.first() else { return Vec::new() };
+    let g = now.g;
+    let n = g.nodes();
+    let past = Past::find(now, first);
+    let mut number = vec![0u32; n];
+    for (i, &v) in now.tree.order.iter().enumerate() {
+        if let Some(slot) = number.get_mut(v as usize) {
+            *slot = i as u32;
+        }
+    }
+    let weight = balance(now, &past);
+    let near = nearest_survivors(now, &past);
+    let mut holder = holders(now, &past);
+    let mut own = own_growth(now, &past, &near);
+
+    let mut gained = gains(now, &holder, &weight);
+    let owner_of = |h: u32| (h as usize) < n;
+    // A survivor that gained nothing itself only stands on the way (a link of a list): what seems attached to it belongs to
+    // the survivor that dominates it.
+    let stands_still = |v: u32, gained: &[f64]| {
+        let growth = past.growth(v).unwrap_or(0);
+        growth.saturating_mul(10) < gained.get(v as usize).copied().unwrap_or(0.0) as i64 && !more_elements(now, v, first)
+    };
+    let still: Vec<bool> = (0..n as u32).map(|v| gained.get(v as usize).is_some_and(|&b| b > 0.0) && stands_still(v, &gained)).collect();
+    // Where only a root dominates (lists that the runtime holds in several ways) the way is all there is to go by.
+    let mut rooted = vec![0f64; if still.contains(&true) { n } else { 0 }];
+    let mut moved = false;
+    for (v, h) in holder.iter_mut().enumerate() {
+        if *h == NONE || !owner_of(*h) || still.get(*h as usize) != Some(&true) {
+            continue;
+        }
+        let dominator =
+            number.get(v).and_then(|&i| near.get(i as usize)).and_then(|&i| now.tree.order.get(i as usize)).copied().unwrap_or(0);
+        if dominator != 0 && g.node_kind(dominator) != NodeKind::Synthetic {
+            moved |= *h != dominator;
+            *h = dominator;
+        } else if let Some(r) = rooted.get_mut(*h as usize) {
+            *r += g.self_size.get(v) as f64 * weight_of(&weight, g, v);
+        }
+    }
+    if moved {
+        gained = gains(now, &holder, &weight);
+    }
+    // What a survivor dominates but another one holds is that one's growth.
+    for (v, h) in holder.iter().enumerate().filter(|(_, h)| **h != NONE && owner_of(**h)) {
+        let dominator = number.get(v).and_then(|&i| near.get(i as usize)).copied().unwrap_or(0);
+        if now.tree.order.get(dominator as usize) != Some(h)
+            && let Some(o) = own.get_mut(dominator as usize)
+        {
+            *o = o.saturating_sub((g.self_size.get(v) as f64 * weight_of(&weight, g, v)) as i64);
+        }
+    }
+    let mut candidates: Vec<(u32, i64)> = Vec::new();
+    for v in 1..n as u32 {
+        if past.is_new(v) || g.node_kind(v) == NodeKind::Synthetic {
+            continue;
+        }
+        let Some(&i) = number.get(v as usize) else { continue };
+        let by_holding = gained.get(v as usize).copied().unwrap_or(0.0) as i64;
+        let by_dominating = own.get(i as usize).copied().unwrap_or(0);
+        let size = if stands_still(v, &gained) {
+            rooted.get(v as usize).copied().unwrap_or(0.0) as i64
+        } else if by_holding <= 0 || by_dominating > by_holding / 2 && by_dominating < by_holding.saturating_mul(2) {
+            by_dominating
+        } else {
+            by_holding
+        };
+        if size > 0 {
+            candidates.push((v, size));
+        }
+    }
+    for h in n..gained.len() {
+        let size = gained.get(h).copied().unwrap_or(0.0) as i64;
+        if size > 0 {
+            candidates.push((h as u32, size));
+        }
+    }
+    let groups = alike::groups(now, candidates);
+    describe::points(&describe::Found { now, earlier, holder: &holder, weight: &weight, number: &number, past: &past }, &groups)
+}
+
+/// The present nodes' rows in the first snapshot.
+pub struct Past<'a> {
+    first: &'a Fold,
+    retained: &'a WideColumn,
+    /// By node; `NONE` for what is new.
+    row: Vec<u32>,
+}
+
+impl<'a> Past<'a> {
+    fn find(now: &Now<'a>, first: &'a Fold) -> Self {
+        let g = now.g;
+        let mut row = vec![NONE; g.nodes()];
+        let mut at = 0;
+        for &v in now.order {
+            let id = g.id.get(v as usize);
+            while at < first.len() && first.id.get(at) < id {
+                at += 1;
+            }
+            if let Some(slot) = row.get_mut(v as usize).filter(|_| at < first.len() && first.id.get(at) == id) {
+                *slot = at as u32;
+            }
+        }
+        Past { first, retained: now.retained, row }
+    }
+
+    fn is_new(&self, v: u32) -> bool {
+        self.row.get(v as usize) == Some(&NONE)
+    }
+
+    /// Retained growth of a survivor.
+    fn growth(&self, v: u32) -> Option<i64> {
+        let row = self.row.get(v as usize).filter(|r| **r != NONE)?;
+        Some((self.retained.get(v as usize) as i64).saturating_sub(self.first.retained.get(*row as usize) as i64))
+    }
+}
+
+fn more_elements(now: &Now<'_>, v: u32, first: &Fold) -> bool {
+    let id = now.g.id.get(v as usize);
+    let was = find_row(first, id).and_then(|r| first.elements.get(r).copied()).unwrap_or(0);
+    now.elements.get(v as usize).is_some_and(|&e| e > was.saturating_add(was / 50))
+}
+
+/// Row of an object in a fold.
+pub fn find_row(f: &Fold, id: u64) -> Option<usize> {
+    let (mut a, mut b) = (0, f.len());
+    while a < b {
+        let mid = a + (b - a) / 2;
+        if f.id.get(mid) < id {
+            a = mid + 1;
+        } else {
+            b = mid;
+        }
+    }
+    (a < f.len() && f.id.get(a) == id).then_some(a)
+}
+
+/// By holder: bytes attached to it, weighed by what their classes gained on balance.
+fn gains(now: &Now<'_>, holder: &[u32], weight: &[f64]) -> Vec<f64> {
+    let mut gained = vec![0f64; holder.len() + now.g.classes.len()];
+    for (v, h) in holder.iter().enumerate().filter(|(_, h)| **h != NONE) {
+        if let Some(slot) = gained.get_mut(*h as usize) {
+            *slot += now.g.self_size.get(v) as f64 * weight_of(weight, now.g, v);
+        }
+    }
+    gained
+}
+
+/// By class: the share of its new objects by which the class grew on balance, 0 to 1.
+fn balance(now: &Now<'_>, past: &Past<'_>) -> Vec<f64> {
+    let (g, first) = (now.g, past.first);
+    let (class, table) = fold::classes(first, now.interfaces);
+    let current = Fold { classes: g.classes.clone(), ..Fold::default() };
+    let common = fold::common(&[(first, &table), (&current, &g.classes)]);
+    let number = |side: usize| common.number.get(side).map_or(&[][..], |v| v);
+    let before = fold::totals(first, &class, number(0), common.classes.len());
+    let (mut all, mut new) = (vec![0u64; g.classes.len()], vec![0u64; g.classes.len()]);
+    for (v, &c) in g.class.iter().enumerate() {
+        if g.self_size.get(v) == 0 {
+            continue;
+        }
+        if let (Some(a), Some(b)) = (all.get_mut(c as usize), new.get_mut(c as usize)) {
+            *a += 1;
+            *b += u64::from(past.is_new(v as u32));
+        }
+    }
+    all.iter()
+        .zip(&new)
+        .enumerate()
+        .map(|(c, (&all, &new))| {
+            let was = number(1).get(c).copied().flatten().and_then(|k| before.get(k as usize)).map_or(0, |b| b.0);
+            if new == 0 { 0.0 } else { (all.saturating_sub(was) as f64 / new as f64).min(1.0) }
+        })
+        .collect()
+}
+
+fn weight_of(weight: &[f64], g: &GraphColumns, v: usize) -> f64 {
+    g.class.get(v).and_then(|&c| weight.get(c as usize)).copied().unwrap_or(0.0)
+}
+
+/// By number: the nearest survivor among the strict dominators, as a number.
+fn nearest_survivors(now: &Now<'_>, past: &Past<'_>) -> Vec<u32> {
+    let order = &now.tree.order;
+    let survived = |i: u32| order.get(i as usize).is_some_and(|&v| !past.is_new(v));
+    let mut near = vec![0u32; order.len()];
+    for i in 1..order.len() {
+        let up = now.tree.idom.get(i).copied().unwrap_or(0);
+        let found = if up == 0 || survived(up) { up } else { near.get(up as usize).copied().unwrap_or(0) };
+        if let Some(slot) = near.get_mut(i) {
+            *slot = found;
+        }
+    }
+    near
+}
+
+/// By number: retained growth of a survivor that is not growth of survivors beneath it.
+fn own_growth(now: &Now<'_>, past: &Past<'_>, near: &[u32]) -> Vec<i64> {
+    let of = |i: usize| now.tree.order.get(i).and_then(|&v| past.growth(v));
+    let mut own: Vec<i64> = (0..near.len()).map(|i| of(i).unwrap_or(0)).collect();
+    for i in 1..near.len() {
+        if let (Some(growth), Some(up)) = (of(i), near.get(i).and_then(|&u| own.get_mut(u as usize))) {
+            *up = up.saturating_sub(growth);
+        }
+    }
+    own
+}
+
+/// By node: for new ones the last survivor on their shortest way from a root; where that is no object, the number of
+/// nodes plus the class of the first new one on the way; `NONE` for survivors.
+fn holders(now: &Now<'_>, past: &Past<'_>) -> Vec<u32> {
+    let n = past.row.len() as u32;
+    let mut holder = vec![NONE; past.row.len()];
+    let mut way = Vec::new();
+    for v in 0..n {
+        let mut at = v;
+        let found = loop {
+            if !past.is_new(at) {
+                break at;
+            }
+            if let Some(&h) = holder.get(at as usize).filter(|h| **h != NONE) {
+                break h;
+            }
+            way.push(at);
+            at = now.from.get(at as usize).copied().unwrap_or(NONE);
+            if at == NONE {
+                break 0;
+            }
+        };
+        let found = if found < n && (found == 0 || now.g.node_kind(found) == NodeKind::Synthetic) {
+            let first = way.last().and_then(|&t| now.g.class.get(t as usize)).copied().unwrap_or(0);
+            n.saturating_add(first)
+        } else {
+            found
+        };
+        for w in way.drain(..) {
+            if let Some(slot) = holder.get_mut(w as usize) {
+                *slot = found;
+            }
+        }
+    }
+    holder
+}
