@@ -57,7 +57,7 @@ fn series(shape: &str, r: &mut Random) -> Vec<f64> {
                 "batches" => 1.0 + if day.fract() < 0.06 { amplitude * 3.0 * day.fract() / 0.06 } else { 0.0 },
                 "filling cache" => 1.0 + amplitude * 2.0 * (1.0 - (-u / tau).exp()),
                 "expanding heap" => 1.0 + amplitude * (u * 12.0).floor().min(4.0) / 2.0 + 0.1 * (i % 37) as f64 / 37.0,
-                "moving levels" => 1.0 + steps.iter().filter(|s| u >= s.0).map(|s| s.1).last().unwrap_or(0.0),
+                "moving levels" => 1.0 + steps.iter().filter(|s| u >= s.0).map(|s| s.1).next_back().unwrap_or(0.0),
                 "wandering" => 1.0 + 0.06 * wander,
                 _ => 1.0,
             };

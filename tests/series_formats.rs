@@ -105,6 +105,9 @@ fn memory(format: &dyn postmem::formats::Format, bytes: &[u8]) -> Facts {
     parse_in(format, &Folder::from([("export".to_owned(), Blob(bytes.to_vec()))]), "export")
 }
 
+/// Metric, pod and samples of one series.
+type Told = (String, Option<String>, Vec<(i64, f64)>);
+
 #[test]
 fn grafana_in_every_layout_says_the_same() {
     let wide = "\u{feff}sep=,\n\"Time\",\"container_memory_working_set_bytes{container=\"\"app\"\", pod=\"\"cart-0\"\"}\",\"{pod=\"\"web-0\"\"}\"\n\
@@ -120,7 +123,7 @@ fn grafana_in_every_layout_says_the_same() {
         "fields":[{"name":"Time","type":"time"},{"name":"Value","type":"number","labels":{"container":"app","pod":"cart-0"},"config":{"unit":"mbytes"}}]},
         "data":{"values":[[1795082400000,1795082430000],[1536,1792]]}},
         {"series":[{"refId":"B","fields":[{"name":"Time","type":"time","values":[1795082400000,1795082430000]},{"name":"x","type":"number","labels":{"pod":"web-0"},"values":[314572800,null]}]}]}]"#;
-    let of = |format: &dyn postmem::formats::Format, text: &str| -> Vec<(String, Option<String>, Vec<(i64, f64)>)> {
+    let of = |format: &dyn postmem::formats::Format, text: &str| -> Vec<Told> {
         let facts = memory(format, text.as_bytes());
         assert!(facts.diagnostics.iter().all(|d| d.code == "no-zone"), "{:?}", facts.diagnostics);
         facts.series.iter().map(|s| (s.what.metric.clone(), s.what.label("pod").map(str::to_owned), s.what.finite().collect())).collect()
