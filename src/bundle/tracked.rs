@@ -117,6 +117,21 @@ impl<'a> Tracked<'a> {
     }
 }
 
+/// SHA-256 of a content's unpacked bytes, read from front to back.
+pub fn digest_of(content: &Content) -> io::Result<[u8; 32]> {
+    let mut reader = content.reader()?;
+    let mut sha = Sha256::new();
+    let mut buf = vec![0u8; 256 << 10];
+    loop {
+        match reader.read(&mut buf) {
+            Ok(0) => return Ok(sha.finalize().into()),
+            Ok(n) => sha.update(buf.get(..n).unwrap_or(&[])),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 impl Progress {
     /// Takes in `bytes`, which stand at `pos`, as far as they are new.
     fn pass(&mut self, pos: u64, bytes: &[u8]) {

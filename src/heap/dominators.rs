@@ -4,6 +4,8 @@
 //! of the heap near each other in memory (measured: a third faster than node ordinals).
 
 use crate::model::graph::{GraphColumns, LOOSE, NODE, NONE};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The dominator tree of a graph, numbered depth first.
 pub struct Tree {
@@ -105,35 +107,47 @@ fn held_by_unreached(g: &GraphColumns, number: &[u32]) -> Vec<u64> {
     held
 }
 
-/// Predecessors of each number, as numbers, in one array.
-fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> (Vec<u32>, Vec<u32>) {
-    let mut start = vec![0u32; order.len() + 1];
-    let strong = |v: u32| g.to.get(g.edges(v)).unwrap_or(&[]).iter().filter(|t| **t & LOOSE == 0).map(|t| (t & NODE) as usize);
-    for &v in order {
-        for to in strong(v) {
-            if let Some(c) = number.get(to).and_then(|&w| start.get_mut(w as usize + 1)) {
+/// Predecessors of each number, as numbers, in one array; those of `w` end where `ends[w]` says, which is where the next
+/// one's begin. Both halves of the graph are counted and written side by side: each knows how many the other puts before.
+fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> (Vec<u32>, Vec<AtomicU32>) {
+    let (low, high) = order.split_at(order.len() / 2);
+    let targets = |v: u32| {
+        let to = g.to.get(g.edges(v)).unwrap_or(&[]).iter().filter(|t| **t & LOOSE == 0);
+        to.filter_map(|t| number.get((t & NODE) as usize)).map(|&w| w as usize)
+    };
+    let count = |nodes: &[u32]| {
+        let mut counts = vec![0u32; order.len()];
+        for w in nodes.iter().flat_map(|&v| targets(v)) {
+            if let Some(c) = counts.get_mut(w) {
                 *c += 1;
             }
         }
-    }
+        counts
+    };
+    let (mut first, mut second) = rayon::join(|| count(low), || count(high));
     let mut sum = 0;
-    for s in &mut start {
-        sum += *s;
-        *s = sum;
+    for (a, b) in first.iter_mut().zip(&mut second) {
+        let (n, m) = (*a, *b);
+        *a = sum;
+        *b = sum + n;
+        sum += n + m;
     }
-    let mut preds = vec![0u32; sum as usize];
-    // `start[w]` serves as the write position of `w` and is its end afterwards; the starts are one place to the left.
-    for (v, &node) in order.iter().enumerate() {
-        for to in strong(node) {
-            if let Some(at) = number.get(to).and_then(|&w| start.get_mut(w as usize)) {
-                if let Some(p) = preds.get_mut(*at as usize) {
-                    *p = v as u32;
+    let preds: Vec<AtomicU32> = (0..sum).map(|_| AtomicU32::new(0)).collect();
+    // The starts serve as write positions; those of the second half are the ends afterwards.
+    let write = |nodes: &[u32], from: usize, at: &mut [u32]| {
+        for (v, &node) in nodes.iter().enumerate() {
+            for w in targets(node) {
+                if let Some(at) = at.get_mut(w) {
+                    if let Some(p) = preds.get(*at as usize) {
+                        p.store((from + v) as u32, Relaxed);
+                    }
+                    *at += 1;
                 }
-                *at += 1;
             }
         }
-    }
-    (start, preds)
+    };
+    rayon::join(|| write(low, 0, &mut first), || write(high, low.len(), &mut second));
+    (second, preds)
 }
 
 /// The algorithm proper; `parent` becomes the result.
@@ -150,7 +164,8 @@ fn immediate(g: &GraphColumns, number: Vec<u32>, order: &[u32], mut parent: Vec<
         let from = ends.get(w - 1).copied().unwrap_or(0) as usize;
         let to = ends.get(w).copied().unwrap_or(0) as usize;
         let mut least = parent.get(w).copied().unwrap_or(0);
-        for &v in preds.get(from..to).unwrap_or(&[]) {
+        for v in preds.get(from..to).unwrap_or(&[]) {
+            let v = v.load(Relaxed);
             let s = if v as usize <= w { v } else { eval(v, w as u32, &mut ancestor, &mut label, &mut path) };
             least = least.min(s);
         }

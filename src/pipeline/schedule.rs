@@ -3,7 +3,7 @@
 //! thread count; artifacts found inside artifacts (`file!#n`) follow behind, in the order of their parents.
 
 use super::graphs;
-use crate::bundle::tracked::{Outcome, Tracked};
+use crate::bundle::tracked::{self, Outcome, Tracked};
 use crate::bundle::{Content, Entry};
 use crate::formats::{self, Format, Head, Input, Lane, Open};
 use crate::heap::settle::Ask;
@@ -255,17 +255,31 @@ struct One {
     digest: Option<[u8; 32]>,
 }
 
+/// From this size on the digest of a plain file is taken beside its parse, by a reader of its own: the second reading comes
+/// from the page cache and costs less than the wait. Smaller files keep all threads busy by their number.
+const HASHED_BESIDE: u64 = 64 << 20;
+
 /// Parses one entry behind the panic fence.
 fn one(id: ArtifactId, entry: &Entry, sniffed: &Sniffed, entries: &[Entry], digests: bool) -> One {
     let mut facts = Facts::new(id);
     let mut diagnostics = entry.diagnostics.clone();
-    let tracked = Tracked::new(&entry.content, entry.len, digests && !entry.refused);
+    let digests = digests && !entry.refused;
+    // A parser that goes through a big file alone should not wait for its digest as well.
+    let beside = digests && sniffed.format.is_some() && entry.content.blob().is_some() && entry.len.is_some_and(|n| n >= HASHED_BESIDE);
+    let tracked = Tracked::new(&entry.content, entry.len, digests && !beside);
+    let mut digest = None;
     if let Some(format) = sniffed.format {
         let source = Among { tracked: &tracked, entries };
         let who = entry.who.clone();
         let input = Input { artifact: id, path: &entry.path, len: entry.len, modified: entry.modified, who, source: &source };
         let mut out = Facts::new(id);
-        match catch_unwind(AssertUnwindSafe(|| format.parse(&input, &mut out))) {
+        let parsed = rayon::in_place_scope(|s| {
+            if beside {
+                s.spawn(|_| digest = tracked::digest_of(&entry.content).ok());
+            }
+            catch_unwind(AssertUnwindSafe(|| format.parse(&input, &mut out)))
+        });
+        match parsed {
             Ok(()) => facts = out,
             Err(_) => {
                 facts.error("parser-panic", None, || format!("the {} parser failed on this input; its facts are dropped", format.name()))
@@ -300,5 +314,5 @@ fn one(id: ArtifactId, entry: &Entry, sniffed: &Sniffed, entries: &[Entry], dige
         time_range: None,
         diagnostics,
     };
-    One { facts, info, digest: outcome.digest }
+    One { facts, info, digest: outcome.digest.or(digest) }
 }

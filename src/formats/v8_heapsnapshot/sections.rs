@@ -8,6 +8,7 @@ use super::reader::Stream;
 use super::{names, ownership, shapes, text};
 use crate::model::Facts;
 use crate::model::graph::{GraphColumns, NONE, NodeKind, StringTable};
+use rayon::prelude::*;
 use std::io::Read;
 
 /// What goes beside the columns.
@@ -255,10 +256,15 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
             (node < n as u64).then_some((node as u32, place?))
         })
         .collect();
-    // Stable: of two places of one object the later one in the file holds.
-    if !places.is_sorted_by_key(|p| p.0) {
-        places.sort_by_key(|p| p.0);
-    }
+    let ((), known) = rayon::join(
+        || {
+            // Stable: of two places of one object the later one in the file holds.
+            if !places.is_sorted_by_key(|p| p.0) {
+                places.par_sort_by_key(|p| p.0);
+            }
+        },
+        || names::Known::find(&strings),
+    );
     let mut graph = GraphColumns {
         kind: nodes.kind,
         kinds: head.kinds,
@@ -276,7 +282,6 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
         ..GraphColumns::default()
     };
     names::detached(&mut graph, &nodes.detachedness);
-    let known = names::Known::find(&graph.strings);
     let (plan, names) = rayon::join(|| ownership::plan(&graph, &known), || names::classes(&graph, &head.node_types));
     names.give_to(&mut graph);
     graph.titles = known.titles(&graph.classes);
