@@ -287,6 +287,24 @@ fn columns(n: usize) -> Vec<usize> {
     (0..MAX_COLUMNS).map(|i| i * (n - 1) / (MAX_COLUMNS - 1)).collect()
 }
 
+/// Rows shown even if they are small beside the first.
+const ROWS_LEAST: usize = 5;
+/// A row smaller than this share of the largest says nothing about what grew.
+const ROW_SHARE: f64 = 0.002;
+
+/// The rows that tell what grew, those that grew or came to hold most first: a small object that holds the large ones is
+/// the name to look for. What came and went without a change in size tells nothing, however much of it there was.
+fn telling<'a>(delta: &'a Delta, max_rows: usize, change: &dyn Fn(&DeltaRow) -> Option<f64>) -> Vec<&'a DeltaRow> {
+    let weight = |r: &DeltaRow| change(r).map_or(0.0, f64::abs).max(r.retained_delta.unwrap_or(0) as f64);
+    let mut rows: Vec<&DeltaRow> = delta.rows.iter().filter(|r| weight(r) > 0.0).collect();
+    // Stable: among equals the comparison's own order holds.
+    rows.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+    let least = rows.first().map_or(0.0, |r| weight(r) * ROW_SHARE);
+    let telling = rows.iter().take_while(|r| weight(r) >= least).count();
+    rows.truncate(telling.max(ROWS_LEAST).min(max_rows));
+    rows
+}
+
 pub fn growth(delta: &Delta, max_rows: usize) -> Growth {
     let only_counts = delta.rows.iter().all(|r| r.bytes_delta.is_none()) && delta.rows.iter().any(|r| r.count_delta.is_some());
     let pick = |count: Option<i64>, bytes: Option<i64>| if only_counts { count } else { bytes }.map(|v| v as f64);
@@ -313,9 +331,7 @@ pub fn growth(delta: &Delta, max_rows: usize) -> Growth {
         (Some(a), Some(b)) => Some(b - a),
         _ => None,
     };
-    // What came and went without a change in size tells nothing about growth, however much of it there was.
-    let changed = delta.rows.iter().take_while(|r| change(r) != Some(0.0)).count();
-    let kept = delta.rows.get(..max_rows.min(changed)).unwrap_or(&delta.rows);
+    let kept = telling(delta, max_rows, &change);
     let largest = kept.iter().flat_map(|r| steps(r).into_iter().flatten().chain(change(r))).fold(0.0f64, |m, v| m.max(v.abs()));
     let (factor, unit) = if only_counts { (1.0, "objects") } else { scale(largest) };
     let row = |name: &str, location: &str, values: &[Option<f64>], grew_by: Option<f64>, r: Option<&DeltaRow>| {
@@ -348,13 +364,13 @@ pub fn growth(delta: &Delta, max_rows: usize) -> Growth {
         }
     };
     let rows = kept.iter().map(|r| row(&r.name, r.location.as_deref().unwrap_or(""), &steps(r), change(r), Some(r))).collect();
-    let rest: f64 = delta.rows.iter().skip(max_rows).filter_map(change).sum();
+    let rest = delta.rows.iter().filter_map(change).sum::<f64>() - kept.iter().filter_map(|r| change(r)).sum::<f64>();
     Growth {
         unit: unit.to_owned(),
         labels: shown.iter().map(|i| format!("S{}", i + 1)).collect(),
         rows,
         total: total_growth.map(|g| row("all together", "", &totals, Some(g), None)),
-        more: delta.rows.len().saturating_sub(max_rows),
+        more: delta.rows.len().saturating_sub(kept.len()),
         more_growth: if only_counts { signed(rest, true) } else { format!("{}{}", if rest > 0.0 { "+" } else { "" }, human(rest)) },
         skipped: n - shown.len(),
     }

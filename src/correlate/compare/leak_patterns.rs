@@ -156,3 +156,31 @@ pub fn meaning(pattern: &str) -> &'static str {
         _ => "what it holds is never let go",
     }
 }
+
+/// What to change, for the steps of the report. `None` where the pattern says no more than that something grew.
+pub fn remedy(pattern: &str) -> Option<&'static str> {
+    Some(match pattern {
+        "listener-leak" => {
+            "Remove each listener when what it serves ends (off, once, an AbortSignal), or add it once, outside the request's path."
+        }
+        "uncleared-timer" => "Clear every interval and timeout when its owner ends (clearInterval, clearTimeout).",
+        "pending-promise" => "Give what is awaited a time limit and settle it on every path; losing a race does not release it.",
+        "async-context" => "Store little in the async context, and create long-lived handles outside of it: they keep what was stored.",
+        "unbounded-cache" => "Give it a bound or an age (an LRU, a sweep that deletes), or delete each entry when what it stands for ends.",
+        "growing-array" => "Trim it, hand its items on, or write them out: nothing takes one off.",
+        "linked-list" => "Cut the chain: drop the reference to older items when they are done.",
+        "closure-context" => {
+            "Copy the small value that the function needs and let go of the large variable: all functions of a scope share its variables."
+        }
+        "buffers" => "Copy the few bytes that are kept, so that the large buffer can go, and drop buffers when they are sent.",
+        "recompiled-code" => "Compile once and keep the function, by schema or template, not per request.",
+        "open-socket" => "Set timeouts on connections, destroy them on errors, and take them off the list that holds them.",
+        "weak-key-kept" => "The weak map is not the owner: look for what else keeps its keys.",
+        "module-cache" => "Load modules once, not per request; deleting from the cache and loading anew keeps the old ones alive.",
+        "stream-backlog" => "Respect back-pressure: stop writing when write() returns false, or use pipeline().",
+        "duplicated-strings" => "Keep one copy of each repeated text (a Map from text to itself), or ids in its place.",
+        "growing-string" => "Write the text out in pieces instead of appending to it.",
+        "detached-dom" => "Drop references to nodes that left the document: closures, listeners and caches keep them.",
+        _ => return None,
+    })
+}

@@ -91,7 +91,7 @@ fn suspect(p: &GrowthPoint, snapshots: usize) -> Suspect {
     let mut culprits = vec![("class".to_owned(), name.trim_matches(['(', ')']).to_owned())];
     culprits.push(("retainer".to_owned(), held.name.clone()));
     Suspect {
-        advice: None,
+        advice: leak_patterns::remedy(pattern).map(str::to_owned),
         steps: Vec::new(),
         per_event: None,
         name,
@@ -120,6 +120,7 @@ fn copies(p: &GrowthPoint, whole: &Suspect) -> Option<Suspect> {
         Suspect {
             name: "(string)".into(),
             pattern: "duplicated-strings".into(),
+            advice: leak_patterns::remedy("duplicated-strings").map(str::to_owned),
             why,
             retained_bytes: None,
             growth_bytes: i64::try_from(p.copied_bytes).ok(),
