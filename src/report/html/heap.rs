@@ -176,12 +176,12 @@ fn repeated(v: &View<'_>, delta: &Delta) -> Markup {
 fn accounts(v: &View<'_>) -> Markup {
     let all = &v.doc.accounts;
     html! {
-        @for a in all.iter().rev().take(3) {
+        @for (nth, a) in all.iter().rev().take(3).enumerate() {
             @let title = format!("Where {} of {} was", human_bytes(a.total_bytes), a.total_of);
             h3 class="sub" { (title) " " span class="dim" { (when::span(&a.time, None)) } @if a.owner != Default::default() { " in " span class="mono" { (escape::middle(&a.owner.label(), 60)) } } }
             figure class="chart" {
                 @let parts: Vec<(String, u64)> = a.parts.iter().map(|p| (p.name.clone(), p.bytes)).collect();
-                (scroll("Make-up of the memory", &PreEscaped(chart::stacked(&parts, &title))))
+                (scroll(&format!("Account {} of the memory", nth + 1), &PreEscaped(chart::stacked(&parts, &title))))
                 figcaption { ul class="mkl" { @for (i, (name, bytes)) in parts.iter().enumerate() {
                     li { (PreEscaped(chart::legend_swatch(i))) (v.text(name)) " " b { (human_bytes(*bytes)) } span class="dim" { " · " (format!("{:.0} %", *bytes as f64 / a.total_bytes.max(1) as f64 * 100.0)) } }
                 } } }
