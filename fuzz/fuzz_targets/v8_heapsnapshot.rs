@@ -16,7 +16,7 @@ fn read(format: &dyn Format, bytes: &[u8]) {
     format.parse(&input, &mut facts);
     for p in &mut facts.profiles {
         if let ProfileBody::Graph(g) = &mut p.what.body {
-            settle(g, Ask { ids: &[1], compare: true }, &[]);
+            settle(g, Ask { ids: &[1], compare: true, show_strings: false, skip_growth: false }, &[]);
         }
     }
 }
