@@ -169,6 +169,7 @@ fn vertical(case: &Case<'_>, p: &Placed<SizingPolicy>, f: &Finding) -> Option<St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnosis::case::bare_case;
     use crate::model::finding::Strength;
     use crate::model::{Cite, Claim, Incident, Owner, When};
     use std::collections::BTreeMap;
@@ -193,17 +194,7 @@ mod tests {
             node: None,
         };
         let incident = Incident { policies, ..Incident::default() };
-        let case = Case {
-            incident: &incident,
-            owner: owner.clone(),
-            kills: Vec::new(),
-            trends: Vec::new(),
-            pod: None,
-            container: None,
-            deltas: Vec::new(),
-            logs: Vec::new(),
-            caps: Vec::new(),
-        };
+        let case = bare_case(&incident, owner.clone());
         let mib = f64::from(1 << 20);
         let f = Finding {
             cause,

@@ -44,7 +44,10 @@ impl<'a> Case<'a> {
             Need::Trend => self.headline().is_some(),
             Need::Spec => self.container.is_some(),
             Need::Profiles => !self.deltas.is_empty(),
-            Need::MemcgStats => self.reports().any(|r| !r.what.memcg_stats.is_empty()),
+            Need::MemoryParts => {
+                self.reports().any(|r| !r.what.memcg_stats.is_empty())
+                    || self.headline().is_some_and(|t| t.rss_slope_bytes_per_hour.is_some() && t.cache_slope_bytes_per_hour.is_some())
+            }
             Need::Node => self.is_node(),
             Need::Container => !self.is_node(),
         }
@@ -193,7 +196,7 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
 }
 
 /// A case of which nothing but its owner is known.
-fn bare_case(incident: &Incident, owner: Owner) -> Case<'_> {
+pub(super) fn bare_case(incident: &Incident, owner: Owner) -> Case<'_> {
     Case {
         incident,
         owner,

@@ -15,8 +15,8 @@ pub enum Need {
     Spec,
     /// Two or more profiles of one process.
     Profiles,
-    /// Memory statistics in a kernel report.
-    MemcgStats,
+    /// What the memory was made of: statistics in a kernel report, or series of its parts.
+    MemoryParts,
     /// A node-level case.
     Node,
     /// A container-level case.
@@ -31,7 +31,7 @@ impl Need {
             Need::Trend => "a memory series (working set) from Prometheus",
             Need::Spec => "the pod's specification (describe, or get -o yaml)",
             Need::Profiles => "two or more heap profiles of one process",
-            Need::MemcgStats => "memory statistics of the cgroup in a kernel report",
+            Need::MemoryParts => "memory statistics of the cgroup in a kernel report, or series of RSS and cache",
             Need::Node => "a node",
             Need::Container => "a container",
         }

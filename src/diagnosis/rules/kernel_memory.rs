@@ -15,7 +15,7 @@ impl Rule for KernelMemory {
     }
 
     fn needs(&self) -> &'static [Need] {
-        &[Need::Container]
+        &[Need::Container, Need::MemoryParts]
     }
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
