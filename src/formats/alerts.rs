@@ -41,10 +41,7 @@ impl Format for Alerts {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let (docs, stopped) = documents(&bytes);
         let mut quiet = 0usize;
         // Depth is bounded by the parser; the walk keeps its own stack all the same.

@@ -155,10 +155,7 @@ impl Format for CgroupFiles {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let path = input.inner_path();
         let own = known(path)
             .or_else(|| by_content(&bytes))

@@ -22,10 +22,7 @@ impl Format for CollectionStamp {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let mut stamps = lines(&bytes).filter_map(|l| Some((parse_rfc3339(l.text)?.0, out.cite(l.offset, Some(l.number), l.text))));
         let Some((begin, cite)) = stamps.next() else { return };
         let end = stamps.map(|(t, _)| t).max().unwrap_or(begin).max(begin);

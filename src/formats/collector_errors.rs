@@ -34,10 +34,7 @@ impl Format for CollectorErrors {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let text = String::from_utf8_lossy(&bytes);
         let (what, settles) = evidence_of(input.path).unwrap_or(("output of a collector", "what the command would have shown"));
         if text.trim().is_empty() {

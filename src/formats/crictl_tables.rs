@@ -57,10 +57,7 @@ impl Format for CrictlTables {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let at = input.modified.map_or(RawTime::Absent, RawTime::FileModified);
         let text = String::from_utf8_lossy(&bytes);
         let header = text.lines().find(|l| table(l).is_some()).unwrap_or("");

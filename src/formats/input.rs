@@ -1,6 +1,6 @@
 //! What a format gets to see of an artifact: its path, its first bytes for sniffing, then a slice or a stream.
 
-use crate::model::{ArtifactId, Claim, Timestamp};
+use crate::model::{ArtifactId, Claim, Facts, Timestamp};
 use std::borrow::Cow;
 use std::io::{self, Read};
 
@@ -58,6 +58,16 @@ impl<'a> Input<'a> {
         self.source.reader()
     }
 
+    /// [`Input::bytes`], or nothing and the reason on record.
+    pub fn whole(&self, out: &mut Facts) -> Option<Cow<'a, [u8]>> {
+        opened(self.bytes(), out)
+    }
+
+    /// [`Input::reader`], or nothing and the reason on record.
+    pub fn stream(&self, out: &mut Facts) -> Option<Box<dyn Read + Send + 'a>> {
+        opened(self.reader(), out)
+    }
+
     /// Path of the folder that holds the artifact, with its final `/` (or `!`); empty for a bare file name.
     pub fn folder(&self) -> &'a str {
         self.path.rfind(['/', '!', '\\']).and_then(|n| self.path.get(..=n)).unwrap_or("")
@@ -100,6 +110,10 @@ impl<'a> Head<'a> {
     pub fn lines(&self) -> impl Iterator<Item = &'a [u8]> + 'a {
         self.bytes.split(|&b| b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l))
     }
+}
+
+fn opened<T>(content: io::Result<T>, out: &mut Facts) -> Option<T> {
+    content.map_err(|e| out.error("unreadable", None, || format!("cannot be read: {e}"))).ok()
 }
 
 fn file_name(path: &str) -> &str {

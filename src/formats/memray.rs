@@ -24,10 +24,7 @@ impl Format for MemrayCsv {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let reader = match input.reader() {
-            Ok(r) => r,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(reader) = input.stream(out) else { return };
         let mut sites = Sites::default();
         let read = lines::for_each_line(reader, |line| {
             if line.number == 1 || line.text.is_empty() {

@@ -26,10 +26,7 @@ impl Format for Nmt {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let reader = match input.reader() {
-            Ok(r) => r,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(reader) = input.stream(out) else { return };
         let mut open: Option<Report> = None;
         let read = lines::for_each_line(reader, |line| {
             let text = Prefixed::of(line.text).text.trim_ascii_start();

@@ -64,10 +64,7 @@ impl Format for NodeReport {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let report: Report = match serde_json::from_slice(&bytes) {
             Ok(r) => r,
             Err(e) => return out.error("truncated", Some(bytes.len() as u64), || format!("the report is not whole: {e}")),

@@ -45,10 +45,7 @@ impl Format for OpenMetrics {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let reader = match input.reader() {
-            Ok(r) => r,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(reader) = input.stream(out) else { return };
         let mut state = State { set: SeriesSet::default(), kinds: BTreeMap::new(), ended: false };
         let read = for_each_line(reader, |line| state.line(line, out));
         if let Err(e) = read {

@@ -63,10 +63,7 @@ impl Format for ProcFiles {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let at = input.modified.map_or(RawTime::Absent, RawTime::FileModified);
         let mut who = input.who.clone();
         let kind = kind(&bytes);

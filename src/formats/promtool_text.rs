@@ -25,10 +25,7 @@ impl Format for PromtoolText {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let reader = match input.reader() {
-            Ok(r) => r,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(reader) = input.stream(out) else { return };
         let mut set = SeriesSet::default();
         let mut named = false;
         let read = for_each_line(reader, |line| each(&mut set, &mut named, line, out));

@@ -83,10 +83,7 @@ impl Format for PsTable {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let at = input.modified.map_or(RawTime::Absent, RawTime::FileModified);
         let mut header: Option<Header<'_>> = None;
         for line in lines(&bytes) {

@@ -56,10 +56,7 @@ impl Format for SourceMapFile {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let raw: Raw = match serde_json::from_slice(&bytes) {
             Ok(r) => r,
             Err(e) => return out.error("truncated", Some(bytes.len() as u64), || format!("the source map is not whole: {e}")),

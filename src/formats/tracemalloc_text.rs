@@ -29,10 +29,7 @@ impl Format for TracemallocText {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let reader = match input.reader() {
-            Ok(r) => r,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(reader) = input.stream(out) else { return };
         let mut block = Block::default();
         let read = lines::for_each_line(reader, |line| {
             let text = String::from_utf8_lossy(Prefixed::of(line.text).text).into_owned();

@@ -29,10 +29,7 @@ impl Format for Transcript {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let reader = match input.reader() {
-            Ok(r) => r,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(reader) = input.stream(out) else { return };
         let mut parts: Vec<SubArtifact> =
             vec![SubArtifact { name: "0 before the first prompt".into(), bytes: Vec::new(), who: input.who.clone() }];
         let mut total = 0usize;

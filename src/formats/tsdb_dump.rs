@@ -27,10 +27,7 @@ impl Format for TsdbDump {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let reader = match input.reader() {
-            Ok(r) => r,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(reader) = input.stream(out) else { return };
         let mut set = SeriesSet::default();
         let read = for_each_line(reader, |line| {
             if line.ended

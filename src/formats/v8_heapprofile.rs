@@ -28,10 +28,7 @@ impl Format for V8HeapProfile {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let mut tree = Tree::default();
         let whole = tree.read(&bytes);
         let truncated = whole.is_none();

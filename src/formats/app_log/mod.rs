@@ -94,10 +94,7 @@ impl Format for GcLog {
 
 /// Reads a log of either kind.
 fn read(input: &Input<'_>, out: &mut Facts) {
-    let reader = match input.reader() {
-        Ok(r) => r,
-        Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-    };
+    let Some(reader) = input.stream(out) else { return };
     let mut log = Log::new(input);
     if let Err(e) = lines::for_each_line(reader, |l| log.line(l, out)) {
         out.error("unreadable", None, || format!("cannot be read to its end: {e}"));

@@ -32,10 +32,7 @@ impl Format for GrafanaFrames {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let (docs, stopped) = documents(&bytes);
         let mut todo: Vec<&Value> = docs.iter().rev().collect();
         while let Some(value) = todo.pop() {

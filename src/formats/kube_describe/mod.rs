@@ -41,10 +41,7 @@ impl Format for KubeDescribe {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let bytes = match input.bytes() {
-            Ok(b) => b,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(bytes) = input.whole(out) else { return };
         let mut rows: Vec<Row<'_>> = Vec::new();
         let tab = paste::tab_width(&bytes);
         for l in lines(&bytes) {

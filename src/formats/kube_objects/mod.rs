@@ -63,9 +63,8 @@ impl Format for KubeObjects {
             matches!(h.strip_prefix(b"\xef\xbb\xbf").unwrap_or(h).trim_ascii_start().first(), Some(b'{' | b'['))
         });
         if looks_json {
-            match input.bytes() {
-                Ok(bytes) => json::read(&bytes, &mut Extract { window: &bytes, base: 0, state: &mut state }),
-                Err(e) => state.out.error("unreadable", None, || format!("cannot be read: {e}")),
+            if let Some(bytes) = input.whole(state.out) {
+                json::read(&bytes, &mut Extract { window: &bytes, base: 0, state: &mut state });
             }
         } else {
             read_yaml(input, &mut state);
@@ -107,10 +106,7 @@ const LOG_START: &[u8] = b"==== START logs for container ";
 const LOG_END: &[u8] = b"==== END logs for container ";
 
 fn read_yaml(input: &Input<'_>, state: &mut State<'_, '_>) {
-    let reader = match input.reader() {
-        Ok(r) => r,
-        Err(e) => return state.out.error("unreadable", None, || format!("cannot be read: {e}")),
-    };
+    let Some(reader) = input.stream(state.out) else { return };
     let mut splitter = yaml::Splitter::default();
     let mut cut_at = None;
     let mut log: Option<Vec<u8>> = None;

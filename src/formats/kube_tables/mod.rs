@@ -49,10 +49,7 @@ impl Format for KubeTables {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let reader = match input.reader() {
-            Ok(r) => r,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(reader) = input.stream(out) else { return };
         let mut table = Table { header: None, out, seen: false };
         let read = for_each_line(reader, |l| table.line(&l));
         if let Err(e) = read {

@@ -37,10 +37,7 @@ impl Format for Pprof {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let reader = match input.reader() {
-            Ok(r) => r,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(reader) = input.stream(out) else { return };
         let mut tables = Tables::default();
         let whole = readahead::run(reader, |r| read(r, &mut tables, out)).unwrap_or_else(|| {
             out.error("unreadable", None, || "the reading thread failed".into());

@@ -112,10 +112,7 @@ struct Walk<'r, 'o> {
 }
 
 fn walk(input: &Input<'_>, out: &mut Facts) {
-    let reader = match input.reader() {
-        Ok(r) => r,
-        Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-    };
+    let Some(reader) = input.stream(out) else { return };
     let mut w = Walk {
         scan: Scan::new(reader),
         out,

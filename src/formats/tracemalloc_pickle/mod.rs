@@ -46,10 +46,7 @@ impl Format for TracemallocPickle {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let reader = match input.reader() {
-            Ok(r) => r,
-            Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-        };
+        let Some(reader) = input.stream(out) else { return };
         let mut machine = Machine::new(reader);
         let end = machine.run();
         let at = machine.offset();

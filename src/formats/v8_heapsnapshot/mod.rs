@@ -84,10 +84,7 @@ fn recorded_allocations(head: &Head<'_>) -> bool {
 }
 
 fn parse(format: &'static str, input: &Input<'_>, out: &mut Facts) {
-    let file = match input.reader() {
-        Ok(r) => r,
-        Err(e) => return out.error("unreadable", None, || format!("cannot be read: {e}")),
-    };
+    let Some(file) = input.stream(out) else { return };
     let (at, pid) = named(input.file_name());
     let mut who = input.who.clone();
     if who.pid.is_none() {
