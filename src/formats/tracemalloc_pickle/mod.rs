@@ -7,7 +7,11 @@
 //! number of tracebacks, and by eight bytes per memo entry of the file.
 
 mod machine;
+mod refusal;
+mod stack;
 mod tables;
+mod value;
+mod window;
 
 use super::{Format, Head, Input, Match};
 use crate::model::facts::Facts;
