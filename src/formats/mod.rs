@@ -29,6 +29,7 @@ pub mod kube_describe;
 pub mod kube_objects;
 pub mod kube_tables;
 pub mod lines;
+pub mod log_answer;
 pub mod log_line;
 pub mod memray;
 pub mod metric_labels;
@@ -91,6 +92,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &collection_stamp::CollectionStamp,
     // Its rows begin with times as log lines do; the header decides.
     &grafana::GrafanaCsv,
+    // Before the readers of the lines that it takes out.
+    &log_answer::LogAnswer,
     &kernel_log::KernelLog,
     &kernel_log::ServiceLog,
     &source_map::SourceMapFile,

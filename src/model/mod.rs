@@ -16,6 +16,7 @@ pub mod finding;
 pub mod graph;
 pub mod identity;
 pub mod incident;
+pub mod kubectl;
 pub mod log;
 pub mod node;
 pub mod observation;
