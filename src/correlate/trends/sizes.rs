@@ -2,6 +2,7 @@
 
 use super::roles::Group;
 use crate::correlate::identity::is_template_hash;
+use crate::model::kubectl::Kubectl;
 use crate::model::pod::{ContainerKind, PodState, Resources};
 use crate::model::trend::{Sizing, Trend, WorkloadKind};
 use crate::model::{Incident, Owner};
@@ -121,12 +122,14 @@ fn command(incident: &Incident, owner: &Owner, container: &str, limit: f64, requ
         // A Job's template cannot be changed, a bare pod's only by resizing it in place.
         _ => return None,
     };
-    let ns = owner.namespace.as_deref().map_or(String::new(), |n| format!(" -n {n}"));
-    Some(format!(
-        "kubectl{ns} set resources {resource}/{name} -c {container} --limits=memory={} --requests=memory={}",
-        kube(limit as u64),
-        kube(request as u64)
-    ))
+    Kubectl::within(owner.namespace.as_deref())
+        .say(" set resources ")
+        .say(&resource)
+        .say("/")
+        .name(&name)
+        .container(Some(container))
+        .say(&format!(" --limits=memory={} --requests=memory={}", kube(limit as u64), kube(request as u64)))
+        .finish()
 }
 
 /// Pods of the same workload that the input knows.

@@ -2,16 +2,25 @@
 //! that would have collected it, with the main finding's names filled in.
 
 use crate::model::finding::Finding;
+use crate::model::kubectl::Kubectl;
 use crate::model::oom::KillKind;
 use crate::model::{Incident, Severity};
 use crate::report::document::CoverageDoc;
 
+fn kernel_log(node: &str) -> Option<String> {
+    Kubectl::on_node(node).say("journalctl -k -o short-iso-precise > kernel.log").finish()
+}
+
 pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc> {
     let owner = first.map(|f| f.owner.clone()).unwrap_or_default();
-    let ns = owner.namespace.as_deref().map_or(" -A".into(), |n| format!(" -n {n}"));
-    let pod = owner.pod.clone();
-    let container = owner.container.as_deref().map_or(String::new(), |c| format!(" -c {c}"));
-    let node = owner.node.clone();
+    let within = || match owner.namespace.as_deref() {
+        Some(n) => Kubectl::within(Some(n)),
+        None => Kubectl::new().say(" -A"),
+    };
+    let of_container = |verb: &str, rest: &str| {
+        let pod = owner.pod.as_deref()?;
+        Kubectl::within(owner.namespace.as_deref()).say(verb).name(pod).container(owner.container.as_deref()).say(rest).finish()
+    };
     let mut out = Vec::new();
     let mut source = |name: &str, count: usize, unit: &str, settles: &str, command: Option<String>| {
         let status = if count > 0 { "read" } else { "missing" };
@@ -26,13 +35,13 @@ pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc
     };
     let of =
         |formats: &[&str]| incident.artifacts.iter().filter(|a| formats.iter().any(|f| a.format.starts_with(f)) && a.facts > 0).count();
-    source("Pods", incident.pods.len(), "pods", "limits, restarts, last states", Some(format!("kubectl get pods{ns} -o json > pods.json")));
+    source("Pods", incident.pods.len(), "pods", "limits, restarts, last states", within().say(" get pods -o json > pods.json").finish());
     source(
         "Events",
         incident.events.len(),
         "events",
         "evictions, probe failures, rollouts",
-        Some(format!("kubectl get events{ns} -o json > events.json")),
+        within().say(" get events -o json > events.json").finish(),
     );
     source(
         "Nodes",
@@ -47,8 +56,7 @@ pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc
         logs,
         "logs",
         "who was killed, at which limit, and what the cgroup held",
-        node.as_ref()
-            .map(|n| format!("kubectl debug node/{n} -it --image=busybox -- chroot /host journalctl -k -o short-iso-precise > kernel.log")),
+        owner.node.as_deref().and_then(kernel_log),
     );
     let working: usize = incident.series.iter().filter(|s| s.what.metric == "container_memory_working_set_bytes").count();
     source("Memory series", working, "working-set series", "leak, plateau or spike", Some("curl -sG PROMETHEUS/api/v1/query_range --data-urlencode 'query=container_memory_working_set_bytes' -d start=… -d end=… -d step=30 > working_set.json".into()));
@@ -59,14 +67,14 @@ pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc
         previous,
         "logs",
         "the runtime's own last words",
-        pod.as_ref().map(|p| format!("kubectl{ns} logs {p}{container} --previous > previous.log")),
+        of_container(" logs ", " --previous > previous.log"),
     );
     source(
         "cgroup files",
         incident.cgroups.len(),
         "readings",
         "cache, tmpfs or anonymous memory; kills that nobody logged",
-        pod.as_ref().map(|p| format!("kubectl{ns} exec {p}{container} -- cat /sys/fs/cgroup/memory.stat /sys/fs/cgroup/memory.events")),
+        of_container(" exec ", " -- cat /sys/fs/cgroup/memory.stat /sys/fs/cgroup/memory.events"),
     );
     partial_kernel(incident, &mut out);
     for m in &incident.missing {
@@ -121,7 +129,6 @@ fn partial_kernel(incident: &Incident, out: &mut [CoverageDoc]) {
             nodes.len(),
             if nodes.len() == 1 { "" } else { "s" }
         );
-        entry.command =
-            Some(format!("kubectl debug node/{n} -it --image=busybox -- chroot /host journalctl -k -o short-iso-precise > kernel.log"));
+        entry.command = kernel_log(n);
     }
 }
