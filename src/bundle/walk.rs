@@ -211,7 +211,7 @@ impl Walk {
                 }
             };
             for item in list.flatten() {
-                let own = item.file_name().to_string_lossy().into_owned();
+                let own = printable(&item.file_name().to_string_lossy());
                 let path = if name.is_empty() { own } else { format!("{name}/{own}") };
                 match item.file_type() {
                     Ok(t) if t.is_dir() => stack.push((item.path(), path)),
@@ -220,7 +220,7 @@ impl Walk {
                         Err(e) => self.refuse(path, "unreadable", format!("cannot be read: {e}")),
                     },
                     Ok(t) if t.is_symlink() => {
-                        let target = std::fs::read_link(item.path()).map(|t| t.display().to_string()).unwrap_or_default();
+                        let target = std::fs::read_link(item.path()).map(|t| printable(&t.display().to_string())).unwrap_or_default();
                         self.refuse(path, "archive-link", format!("links are not followed: it points to {target}"));
                     }
                     Ok(_) => self.refuse(path, "archive-special", "not a regular file".into()),

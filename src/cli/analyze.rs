@@ -66,7 +66,7 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
         t.write(render(&t.kind, &document, args.max_bytes).as_bytes())?;
     }
     if !args.shown.quiet() && targets.iter().all(|t| t.path.is_some()) {
-        Target { kind: "txt".into(), path: None }.write(terminal::page(&document, args.shown.color()).as_bytes())?;
+        Target::stdout("txt").write(terminal::page(&document, args.shown.color()).as_bytes())?;
     }
     unreadable.map_or(Ok(ExitCode::SUCCESS), Err)
 }

@@ -3,9 +3,9 @@
 use super::input::InputArgs;
 use super::output::{Target, target};
 use super::rows::RowArgs;
+use super::shown::ShownArgs;
 use postmem::pipeline::{self, Comparison, Wants};
 use postmem::{Error, report};
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,6 +27,8 @@ pub struct Args {
     input: InputArgs,
     #[command(flatten)]
     rows: RowArgs,
+    #[command(flatten)]
+    shown: ShownArgs,
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Error> {
@@ -36,11 +38,15 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
     let options = pipeline::Options { rows, skip_digests: true, ..args.input.options()? };
     let any = |kinds: &[&str]| targets.iter().any(|t| kinds.contains(&t.kind.as_str()));
     let wants = Wants { tree: any(&["svg", "html"]), difference: any(&["pb.gz"]) };
-    let compared = pipeline::compare(&args.inputs, &options, wants)?;
-    if targets.is_empty() {
+    let mut compared = pipeline::compare(&args.inputs, &options, wants)?;
+    let mut redactor = args.shown.redactor();
+    redactor.delta(&mut compared.delta);
+    if let Some(tree) = &mut compared.tree {
+        redactor.tree(tree);
+    }
+    if targets.is_empty() && !args.shown.quiet() {
         let page = report::diff::terminal(&compared.delta, shown);
-        // A closed pipe is the reader's choice.
-        let _ = std::io::stdout().write_all(page.as_bytes());
+        Target::stdout("txt").write(page.as_bytes())?;
     }
     for t in &targets {
         t.write(&written(&t.kind, &compared, shown)?)?;

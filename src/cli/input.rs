@@ -12,7 +12,7 @@ pub struct InputArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     threads: Option<u16>,
     /// Zone of times that state none (IANA name or offset); UTC by default
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
     tz: Option<String>,
     /// Leave out what happened before this time (RFC 3339, UTC if no zone is given)
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -38,6 +38,12 @@ pub struct InputArgs {
     /// Most unpacked bytes of one member, as 16Gi
     #[arg(long, value_name = "SIZE", help_heading = "Limits")]
     max_member: Option<String>,
+}
+
+/// A zone that is not known must not pass for UTC.
+fn zone(text: &str) -> Result<String, String> {
+    let known = correlate::clock::zones::is_valid(text);
+    known.then(|| text.to_owned()).ok_or_else(|| "expected an IANA zone like Europe/Berlin, or an offset like +02:00".into())
 }
 
 /// `2026-11-21T06:00:00Z`; a date alone is its midnight.

@@ -1,10 +1,10 @@
 //! `postmem inspect INPUT…`
 
 use super::input::InputArgs;
+use super::output::{Target, target};
 use super::rows::RowArgs;
 use super::shown::ShownArgs;
 use postmem::{Error, pipeline, report};
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,9 +13,9 @@ pub struct Args {
     /// Directories, archives or loose files
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
-    /// Write the JSON document here
-    #[arg(short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    /// Write the JSON document here; `-` is stdout, and so is none
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<String>,
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
@@ -25,18 +25,20 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Error> {
+    // There is one kind of output, so a name may end as it likes.
+    let named = args
+        .output
+        .as_deref()
+        .map(|o| if o == "-" || !o.ends_with(".json") && !o.starts_with("json:") { format!("json:{o}") } else { o.into() });
+    let written = named.map_or(Ok(Target::stdout("json")), |o| target(&o, &["json"]))?;
     let rows = args.rows.options()?;
     let options = pipeline::Options { rows: rows.clone(), skip_digests: true, ..args.input.options()? };
     let incident = pipeline::inspect(&args.inputs, &options)?;
     let mut doc = report::inspect::document(&incident, &rows);
-    args.shown.redactor().inspected(&mut doc);
-    let text = serde_json::to_string_pretty(&doc).map_err(|e| Error::Internal(e.to_string()))?;
-    match args.output {
-        Some(path) => std::fs::write(&path, text).map_err(|source| Error::Write { path, source })?,
-        None => {
-            let _ = writeln!(std::io::stdout(), "{text}");
-        }
-    }
+    args.shown.redactor().value(&mut doc);
+    let mut text = serde_json::to_string_pretty(&doc).map_err(|e| Error::Internal(e.to_string()))?;
+    text.push('\n');
+    written.write(text.as_bytes())?;
     // With nothing read the document is still written, and says why.
     pipeline::unreadable(&incident).map_or(Ok(ExitCode::SUCCESS), Err)
 }

@@ -9,6 +9,7 @@ mod rows;
 mod shown;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use postmem::report::escape;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
@@ -78,7 +79,7 @@ pub fn run() -> ExitCode {
     match done.unwrap_or_else(|_| Err(postmem::Error::Internal("a bug in postmem stopped this run".into()))) {
         Ok(code) => code,
         Err(e) => {
-            let _ = writeln!(std::io::stderr(), "postmem: {e}");
+            let _ = writeln!(std::io::stderr(), "postmem: {}", escape::line(&e.to_string()));
             ExitCode::from(e.exit_code())
         }
     }

@@ -36,10 +36,18 @@ pub fn target(text: &str, kinds: &[&str]) -> Result<Target, Error> {
 }
 
 impl Target {
+    pub fn stdout(kind: &str) -> Self {
+        Target { kind: kind.to_owned(), path: None }
+    }
+
     pub fn write(&self, bytes: &[u8]) -> Result<(), Error> {
         match &self.path {
             Some(path) => std::fs::write(path, bytes).map_err(|source| Error::Write { path: path.clone(), source }),
-            None => std::io::stdout().write_all(bytes).map_err(|source| Error::Write { path: "-".into(), source }),
+            None => match std::io::stdout().write_all(bytes) {
+                // A closed pipe is the reader's choice.
+                Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                done => done.map_err(|source| Error::Write { path: "-".into(), source }),
+            },
         }
     }
 }

@@ -211,7 +211,7 @@ fn actions(doc: &ReportDoc, paint: &Paint, room: usize) -> Vec<String> {
     let mut left = room - steps.len();
     let mut commands: Vec<Vec<String>> = Vec::new();
     for a in &steps {
-        let lines = a.command.as_ref().map(|c| wrap(&escape::line(c), COLUMNS - 6, usize::MAX - 1)).unwrap_or_default();
+        let lines = a.command.as_ref().and_then(|c| continued(&escape::line(c), COLUMNS - 6)).unwrap_or_default();
         // A command that is cut is of no use: it is shown whole or not at all.
         let fits = lines.len() <= left.min(3);
         left -= if fits { lines.len() } else { 0 };
@@ -226,6 +226,24 @@ fn actions(doc: &ReportDoc, paint: &Paint, room: usize) -> Vec<String> {
         out.extend(command.iter().enumerate().map(|(n, l)| paint.with("36", &format!("{}{l}", if n == 0 { "  $ " } else { "    " }))));
     }
     out
+}
+
+/// A command over as many lines as it needs, so that a shell takes them for one; `None` where a word is longer than a line.
+fn continued(command: &str, max: usize) -> Option<Vec<String>> {
+    let mut out: Vec<String> = Vec::new();
+    for word in command.split(' ') {
+        match out.last_mut() {
+            Some(line) if line.width() + 1 + word.width() + 2 <= max => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ if word.width() + 2 > max => return None,
+            _ => out.push(word.to_owned()),
+        }
+    }
+    let last = out.len().saturating_sub(1);
+    out.iter_mut().take(last).for_each(|l| l.push_str(" \\"));
+    Some(out)
 }
 
 fn coverage(doc: &ReportDoc) -> Vec<String> {
@@ -253,5 +271,7 @@ mod tests {
         assert_eq!(wrap("aa bb cc dd", 5, 1), ["aa b…"]);
         assert!(wrap(&"漢".repeat(100), 10, 3).iter().all(|l| l.width() <= 10));
         assert_eq!(fit("abcdef", 4), "abc…");
+        assert_eq!(continued("kubectl -n shop get pods", 16).unwrap(), ["kubectl -n \\", "shop get pods"]);
+        assert_eq!(continued(&"x".repeat(30), 20), None);
     }
 }

@@ -40,6 +40,18 @@ fn secrets() -> Vec<(String, String)> {
         ),
         ("passphrase => 'hunter2 xyz'", "hunter2 xyz"),
         ("sentry_dsn: hunter2xyz", "hunter2xyz"),
+        ("Server=db;User Id=sa;Pwd=hunter2xyz;", "hunter2xyz"),
+        ("client-key-data: hunter2xyz0hunter2", "hunter2xyz0hunter2"),
+        ("tls: LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQ==", "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQ=="),
+        ("--db-pass hunter2xyz -v", "hunter2xyz"),
+        ("mysql -u app -phunter2xyz shop", "hunter2xyz"),
+        ("docker login -u ci -p hunter2xyz r.example", "hunter2xyz"),
+        ("sshpass -p hunter2xyz ssh x", "hunter2xyz"),
+        ("redis-cli -h cache -a hunter2xyz INFO", "hunter2xyz"),
+        ("curl -ubob:hunter2xyz https://x", "hunter2xyz"),
+        ("jdbc:oracle:thin:scott/hunter2xyz@db:1521", "hunter2xyz"),
+        ("Secret key: hunter2xyz", "hunter2xyz"),
+        ("s.hunter2xyzhunter2xyz1234", "s.hunter2xyzhunter2xyz1234"),
     ]
     .into_iter()
     .map(|(a, b)| (a.to_owned(), b.to_owned()))
@@ -152,7 +164,8 @@ fn environment_values_are_hidden_unless_they_size_a_runtime() {
     );
     assert_eq!(r.count(), 4);
     let mut v = json!({"containers": [{"env": {"NODE_OPTIONS": "--max-old-space-size=480", "CITY": "Paris"}}, {"env": [{"name": "CITY", "value": "Paris"}, {"name": "GOGC", "value": "50"}]}],
-        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{\"spec\":1}"}, "token": "abc"});
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{\"spec\":1}"}, "token": "abc", "password": {"value": "abc"}, "tokens": 17,
+        "secretKeyRef": {"name": "db", "key": "password"}});
     r.value(&mut v);
     assert_eq!(v["containers"][0]["env"]["NODE_OPTIONS"], "--max-old-space-size=480");
     assert_eq!(v["containers"][0]["env"]["CITY"], MARK);
@@ -160,6 +173,7 @@ fn environment_values_are_hidden_unless_they_size_a_runtime() {
     assert_eq!(v["containers"][1]["env"][1]["value"], "50");
     assert_eq!(v["annotations"]["kubectl.kubernetes.io/last-applied-configuration"], MARK);
     assert_eq!(v["token"], MARK);
+    assert_eq!((&v["password"]["value"], &v["tokens"], &v["secretKeyRef"]["name"]), (&json!(MARK), &json!(17), &json!("db")));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod names;
 mod patterns;
 mod walk;
 
+use crate::model::calltree::CallTree;
 use crate::model::delta::Delta;
 use crate::report::document::ReportDoc;
 use serde_json::Value;
@@ -87,19 +88,6 @@ impl Redactor {
         walk::value(self, value, &mut walk::Place::default());
     }
 
-    /// `inspect`'s document. Rows of profiles and series are names of code and labels in great number: they are looked
-    /// through only where names are to go.
-    pub fn inspected(&mut self, doc: &mut Value) {
-        let Some(map) = doc.as_object_mut().filter(|_| self.mode == Mode::Secrets) else { return self.value(doc) };
-        let kept = ["profiles", "series"].map(|k| (k, map.get_mut(k).map(std::mem::take)));
-        self.value(doc);
-        for (key, value) in kept {
-            if let (Some(slot), Some(value)) = (doc.get_mut(key), value) {
-                *slot = value;
-            }
-        }
-    }
-
     pub fn document(&mut self, doc: &mut ReportDoc) {
         if self.mode == Mode::Off {
             return;
@@ -110,6 +98,11 @@ impl Redactor {
         let before = self.count;
         walk::document(self, doc);
         doc.redactions = doc.redactions.saturating_add(self.count - before);
+    }
+
+    /// Names of functions, which may be made of what a program was given.
+    pub fn tree(&mut self, tree: &mut CallTree) {
+        tree.nodes.iter_mut().for_each(|n| self.string(&mut n.name));
     }
 
     pub fn delta(&mut self, delta: &mut Delta) {

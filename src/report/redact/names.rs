@@ -25,7 +25,7 @@ impl Names {
 
     pub fn learn(&mut self, kind: &str, name: &str) {
         let name = name.trim();
-        if name.len() < 3
+        if name.is_empty()
             || PUBLIC.contains(&name)
             || self.known.contains_key(name)
             || name.starts_with(&format!("{kind}-")) && name.len() == kind.len() + 9

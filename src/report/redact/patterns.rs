@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// Names whose value is secret, as a regular expression; also used for keys of JSON objects and environment variables.
-pub const SECRET_NAME: &str = r"(?:pass(?:wor[dt]|wd|phrase|code)|passwd|(?-u:\b)pwd|_pwd|_pass(?-u:\b)|_pw(?-u:\b)|secret|token|api[_\-.]?key|access[_\-.]?key|private[_\-.]?key|account[_\-.]?key|shared[_\-.]?key|signing[_\-.]?key|encryption[_\-.]?key|master[_\-.]?key|auth[_\-.]?key|license[_\-.]?key|credential|session[_\-.]?id|connection[_\-.]?string|conn[_\-.]?str|(?-u:\b)dsn(?-u:\b)|_dsn(?-u:\b)|webhook[_\-.]?url|otp[_\-.]?seed|(?-u:\b)salt(?-u:\b))";
+pub const SECRET_NAME: &str = r"(?:pass(?:wor[dt]|wd|phrase|code)|passwd|(?-u:\b)pwd|_pwd|[_\-]pass(?-u:\b)|_pw(?-u:\b)|secret|token|api[_\-. ]?key|access[_\-.]?key|private[_\-.]?key|client[_\-.]?key|key[_\-.]?data|ssh[_\-.]?key|secret[_\- ]?key|account[_\-.]?key|shared[_\-.]?key|signing[_\-.]?key|encryption[_\-.]?key|master[_\-.]?key|auth[_\-.]?key|license[_\-.]?key|credential|session[_\-.]?id|connection[_\-.]?string|conn[_\-.]?str|(?-u:\b)dsn(?-u:\b)|_dsn(?-u:\b)|webhook[_\-.]?url|otp[_\-.]?seed|(?-u:\b)salt(?-u:\b))";
 
 /// Tokens that are secret wherever they stand.
 const TOKENS: &str = concat!(
@@ -21,6 +21,9 @@ const TOKENS: &str = concat!(
     r"|(?-u:\b)npm_[A-Za-z0-9]{30,}|(?-u:\b)pypi-[A-Za-z0-9_\-]{16,}|(?-u:\b)sk-[A-Za-z0-9_\-]{20,}|(?-u:\b)hf_[A-Za-z0-9]{20,}|(?-u:\b)dapi[0-9a-f]{32}(?-u:\b)",
     r"|(?-u:\b)SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}|(?-u:\b)SK[0-9a-f]{32}(?-u:\b)|(?-u:\b)key-[0-9a-f]{32}(?-u:\b)",
     r"|(?-u:\b)hv[sbr]\.[A-Za-z0-9_\-]{20,}|(?-u:\b)do[opr]_v1_[0-9a-f]{32,}|(?-u:\b)shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|(?-u:\b)AGE-SECRET-KEY-1[A-Z0-9]+",
+    // A PEM private key within base64, as a kubeconfig and a Secret hold it.
+    r"|(?-u:\b)LS0tLS1CRUdJTi[A-Za-z0-9+/=]{16,}",
+    r"|(?-u:\b)s\.[A-Za-z0-9]{24}(?-u:\b)",
     r"|\$2[abxy]\$[0-9]{2}\$[./A-Za-z0-9]{53}|\$argon2(?:id|i|d)\$[^\s]+",
 );
 
@@ -37,7 +40,11 @@ static SECRETS: LazyLock<Option<Regex>> = LazyLock::new(|| {
             r"|(?P<sigkey>(?i-u:[?&;](?:sig|signature|x-amz-signature|x-goog-signature|x-amz-security-token|code|state)=))(?P<sig>[^&\s;]{{12,}})",
             // --password x, -u user:password
             r#"|(?P<flag>(?i-u:(?:^|[\s"'\[,])--?[a-z0-9\-_.]*{name}[a-z0-9\-_.]*)["']?(?:\s+|,\s*["']))(?P<fvalue>[^\s\-"',][^\s"',]*)"#,
-            r"|(?P<uflag>(?:^|\s)(?:-u|--user)[ =])(?P<uvalue>[^\s:]+:[^\s]+)",
+            r"|(?P<uflag>(?:^|\s)(?:-u ?|--user[ =]))(?P<uvalue>[A-Za-z][^\s:/]*:[^\s]+)",
+            // Programs whose short option is a password: `mysql -pX`, `docker login -p X`, `sshpass -p X`, `redis-cli -a X`
+            r"|(?P<pflag>(?-u:\b)(?:mysql(?:dump|admin)?|mariadb(?:-dump)?|mongo(?:sh|dump)?|docker login|podman login|sshpass|redis-cli|smbclient|htpasswd)(?-u:\b)[^\n|;&]*?\s-[pa])(?P<pvalue> ?[^\s\-][^\s]*)",
+            // user/password@ of Oracle's thin driver and sqlplus
+            r"|(?P<oracle>(?i-u:jdbc:oracle:[a-z]+:|(?-u:\b)sqlplus )[^\s/@]+/)(?P<ovalue>[^\s@]+)",
             // name = value, name: value, "name": "value"
             r#"|(?P<key>(?i-u:[A-Za-z0-9_.\-]*{name}[A-Za-z0-9_.\-]*))(?P<sep>\\?["']?\s*(?:=>|:=|=|:)\s*)(?P<value>"(?:[^"\\]|\\.)*"?|\\"(?:[^"\\]|\\[^"])*(?:\\")?|'[^']*'?|[^\s,;&"'}})\]]+)"#,
         ),
@@ -52,7 +59,7 @@ static TRIGGER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
         r"://[^\s/]*@|://[^\s/:]*:|-----BEGIN|eyJ|(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]|gh[pousr]_|github_pat_|gl[a-z]{2,4}-|xox|xapp-|slack\.com/|[srp]k_|whsec_",
         r"|AIza|ya29\.|GOCSPX|npm_|pypi-|sk-|hf_|dapi|SG\.|SK[0-9a-f]|key-|hv[sbr]\.|do[opr]_v1|shp|AGE-SEC|\$2[abxy]\$|\$argon",
-        r"|(?i-u:pass|pwd|_pw|secret|token|key|credential|session|dsn|salt|auth|cookie|bearer|basic|webhook|otp|conn|sig=|signature=|code=|state=)|-u[ =]|--user"
+        r"|(?i-u:pass|pwd|_pw|secret|token|key|credential|session|dsn|salt|auth|cookie|bearer|basic|webhook|otp|conn|sig=|signature=|code=|state=)|-u|--user|(?-u:\b)(?:mysql|maria|mongo|smbc|sqlplus)|login|redis-cli|LS0tLS1|(?-u:\b)s\.[A-Za-z0-9]{20}|oracle:"
     ))
     .ok()
 });
@@ -120,6 +127,10 @@ fn replace(c: &Captures<'_>, count: &mut u64) -> String {
         (get("flag"), get("fvalue"), false)
     } else if c.name("uflag").is_some() {
         (get("uflag"), get("uvalue"), false)
+    } else if c.name("pflag").is_some() {
+        (get("pflag"), get("pvalue"), false)
+    } else if c.name("oracle").is_some() {
+        (get("oracle"), get("ovalue"), false)
     } else {
         return key_value(get("key"), get("sep"), get("value"), whole, count);
     };
@@ -132,6 +143,10 @@ fn replace(c: &Captures<'_>, count: &mut u64) -> String {
 
 /// `name: value`, unless the name speaks of a place, an amount or a source file, or the value is plainly a measure.
 fn key_value(key: &str, sep: &str, value: &str, whole: &str, count: &mut u64) -> String {
+    // The shell's own variables name a folder.
+    if matches!(key, "PWD" | "OLDPWD" | "INIT_CWD") && value.starts_with('/') {
+        return whole.to_owned();
+    }
     let quoted_key = sep.starts_with(['"', '\'', '\\']);
     let assigned = sep.contains('=');
     if value.is_empty() || value.contains(MARK) || is_harmless_name(key) || names_a_reference(value) {
@@ -196,9 +211,7 @@ pub fn is_harmless_name(key: &str) -> bool {
         ".cs", ".php",
     ];
     let lower = key.to_ascii_lowercase();
-    matches!(lower.as_str(), "pwd" | "oldpwd")
-        || TAILS.iter().any(|t| lower.ends_with(t)) && !lower.ends_with("connection_string")
-        || SOURCES.iter().any(|s| lower.ends_with(s))
+    TAILS.iter().any(|t| lower.ends_with(t)) && !lower.ends_with("connection_string") || SOURCES.iter().any(|s| lower.ends_with(s))
 }
 
 /// `<set to the key 'x' in secret 'y'>`, `$(VAR)`, `nil`: a pointer to a secret, not one.

@@ -3,8 +3,9 @@
 
 use super::{MARK, Redactor, patterns};
 use crate::model::Owner;
+use crate::model::account::AccountPart;
 use crate::model::delta::{Delta, DeltaRow, PathStep, PerEvent, SnapshotInfo, Suspect};
-use crate::model::finding::{Advice, Culprit, NotEvaluated, Trigger};
+use crate::model::finding::{Advice, Culprit, DefectNote, NotEvaluated, Trigger};
 use crate::report::document::*;
 use serde_json::Value;
 
@@ -37,9 +38,28 @@ pub fn value(r: &mut Redactor, v: &mut Value, place: &mut Place) {
                             *s = MARK.to_owned();
                         }
                     }
+                    // `{"password": {"value": …}}`
+                    v if patterns::is_secret_name(key) => conceal(r, v),
                     v => value(r, v, &mut inner),
                 }
             }
+        }
+        _ => {}
+    }
+}
+
+/// Every string below a key that speaks of a secret, but for names of places where secrets are kept.
+fn conceal(r: &mut Redactor, v: &mut Value) {
+    match v {
+        Value::String(s) if !s.is_empty() && s != MARK => {
+            r.count += 1;
+            *s = MARK.to_owned();
+        }
+        Value::Array(items) => items.iter_mut().for_each(|v| conceal(r, v)),
+        Value::Object(map) => {
+            map.iter_mut()
+                .filter(|(key, _)| !matches!(key.as_str(), "name" | "key" | "namespace" | "kind"))
+                .for_each(|(_, v)| conceal(r, v));
         }
         _ => {}
     }
@@ -102,8 +122,28 @@ fn one_delta(r: &mut Redactor, d: &mut Delta) {
         strings(r, t.held_as.iter_mut().chain(&mut t.text));
     }
     for row in rows {
-        let DeltaRow { kind: _, key, name, location, .. } = row;
-        strings(r, [key, name].into_iter().chain(location));
+        let DeltaRow {
+            kind: _,
+            key,
+            name,
+            location,
+            before: _,
+            after: _,
+            added_count: _,
+            removed_count: _,
+            added_bytes: _,
+            removed_bytes: _,
+            count_delta: _,
+            bytes_delta: _,
+            retained_delta: _,
+            error_bytes: _,
+            cumulative_delta: _,
+            steps: _,
+            trend: _,
+            matched: _,
+            was,
+        } = row;
+        strings(r, [key, name].into_iter().chain(location).chain(was));
     }
     for Suspect {
         name,
@@ -239,7 +279,7 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
     for AccountDoc { owner: who, time: _, total_of: _, total_bytes: _, parts, note, evidence: cites } in accounts {
         owner(r, who);
         strings(r, note);
-        parts.iter_mut().for_each(|p| r.string(&mut p.name));
+        parts.iter_mut().for_each(|AccountPart { kind: _, name, bytes: _ }| r.string(name));
         evidence(r, cites);
     }
     for DumpDoc { owner: who, time: _, path, headroom_bytes: _, needed_bytes: _, says, evidence: cites } in dumps {
@@ -264,7 +304,7 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
         evidence(r, std::slice::from_mut(cite));
     }
     for LedgerDoc { owner: who, counts, differences, says, evidence: cites } in ledger {
-        differences.iter_mut().for_each(|d| r.string(&mut d.reason));
+        differences.iter_mut().for_each(|DifferenceDoc { kind: _, count: _, reason }| r.string(reason));
         owner(r, who);
         counts.iter_mut().for_each(|(source, _)| r.string(source));
         r.string(says);
@@ -276,14 +316,15 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
     for CoverageDoc { source, status: _, found, settles, command } in coverage {
         strings(r, [source, found, settles].into_iter().chain(command));
     }
-    for d in known_defects {
-        strings(r, [&mut d.node, &mut d.version]);
+    for DefectNote { reference: _, component: _, version, node, what: _, credibility: _, needs: _, found: _, used: _ } in known_defects {
+        strings(r, [node, version]);
     }
-    for c in agent_cycles {
-        owner(r, &mut c.owner);
-        for s in &mut c.stages {
-            r.string(&mut s.says);
-            evidence(r, &mut s.evidence);
+    for CycleDoc { owner: who, service, outcome: _, stages } in agent_cycles {
+        owner(r, who);
+        r.string(service);
+        for StageDoc { kind: _, time: _, says, evidence: cites } in stages {
+            r.string(says);
+            evidence(r, cites);
         }
     }
     for NotEvaluated { rule: _, need } in not_evaluated {
