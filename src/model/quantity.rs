@@ -9,47 +9,76 @@ pub const MIB: u64 = 1 << 20;
 pub const GIB: u64 = 1 << 30;
 pub const TIB: u64 = 1 << 40;
 
-/// Reads a Kubernetes quantity (`512Mi`, `1Gi`, `129e6`, `128974848`, `1500m`, `0.5Gi`) as thousandths of its unit.
-fn milli(text: &str) -> Option<f64> {
+/// Digits of a fraction that are kept; what stands behind them can only round up.
+const FRACTION_DIGITS: usize = 18;
+
+/// Reads a Kubernetes quantity (`512Mi`, `1Gi`, `129e6`, `128974848`, `1500m`, `0.5Gi`) in `per_unit`-ths of its unit, in
+/// whole numbers and rounded up as the API server does: binary floating point makes 8300001 of `8.3M`. `None` when it is no
+/// quantity, negative, or larger than fits.
+fn ceiling(text: &str, per_unit: u128) -> Option<u64> {
     let text = text.trim();
-    let split = text.char_indices().find(|&(i, c)| !(c.is_ascii_digit() || c == '.' || (i == 0 && matches!(c, '+' | '-'))));
-    let (number, suffix) = split.map_or((text, ""), |(i, _)| text.split_at(i));
-    let value: f64 = number.parse().ok()?;
-    let factor = match suffix {
-        "" => 1.0,
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "k" | "K" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "P" => 1e15,
-        "E" => 1e18,
-        "Ki" => 1024.0,
-        "Mi" => 1_048_576.0,
-        "Gi" => 1_073_741_824.0,
-        "Ti" => 1_099_511_627_776.0,
-        "Pi" => 1_125_899_906_842_624.0,
-        "Ei" => 1_152_921_504_606_846_976.0,
-        _ => {
-            let exp: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-            10f64.powi(exp)
-        }
+    let (negative, text) = match text.as_bytes().first()? {
+        b'-' => (true, text.get(1..)?),
+        b'+' => (false, text.get(1..)?),
+        _ => (false, text),
     };
-    Some(value * factor * 1000.0)
+    let (number, suffix) = text.split_at(text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len()));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.len() + fraction.len() == 0 || fraction.contains('.') {
+        return None;
+    }
+    let (kept, rest) = fraction.split_at(fraction.len().min(FRACTION_DIGITS));
+    let mut digits: u128 = 0;
+    for d in whole.bytes().chain(kept.bytes()) {
+        digits = digits.checked_mul(10)?.checked_add(u128::from(d - b'0'))?;
+    }
+    let beyond = rest.bytes().any(|d| d != b'0');
+    if negative {
+        return (digits == 0 && !beyond).then_some(0);
+    }
+    let (binary, exponent) = match suffix {
+        "" => (0, 0),
+        "n" => (0, -9),
+        "u" => (0, -6),
+        "m" => (0, -3),
+        "k" | "K" => (0, 3),
+        "M" => (0, 6),
+        "G" => (0, 9),
+        "T" => (0, 12),
+        "P" => (0, 15),
+        "E" => (0, 18),
+        "Ki" => (10, 0),
+        "Mi" => (20, 0),
+        "Gi" => (30, 0),
+        "Ti" => (40, 0),
+        "Pi" => (50, 0),
+        "Ei" => (60, 0),
+        _ => (0, suffix.strip_prefix(['e', 'E'])?.parse::<i32>().ok()?),
+    };
+    if digits == 0 && !beyond {
+        return Some(0);
+    }
+    // value = digits × 2^binary × per_unit × 10^shift
+    let shift = exponent.saturating_sub(kept.len() as i32);
+    let power = 10u128.checked_pow(shift.unsigned_abs());
+    let scaled = digits.checked_mul(1 << binary)?.checked_mul(per_unit)?;
+    // A divisor beyond 10^38 leaves a sliver, which rounds up to one.
+    let (floor, left) = match (shift < 0, power) {
+        (true, Some(p)) => (scaled / p, scaled % p),
+        (true, None) => (0, scaled),
+        (false, p) => (scaled.checked_mul(p?)?, 0),
+    };
+    u64::try_from(floor.checked_add(u128::from(left > 0 || beyond))?).ok()
 }
 
 /// A memory quantity in bytes, rounded up as the API server does. `None` when it is not a quantity or negative.
 pub fn parse_bytes(text: &str) -> Option<Bytes> {
-    let m = milli(text)?;
-    (m >= 0.0 && m / 1000.0 < u64::MAX as f64).then(|| (m / 1000.0).ceil() as u64)
+    ceiling(text, 1)
 }
 
 /// A CPU quantity in millicores.
 pub fn parse_cpu_millis(text: &str) -> Option<u64> {
-    let m = milli(text)?;
-    (m >= 0.0 && m < u64::MAX as f64).then(|| m.ceil() as u64)
+    ceiling(text, 1000)
 }
 
 /// `1.2 GiB`, `512 MiB`, `740 KiB`, `12 B`: three significant digits, binary units.
@@ -136,6 +165,20 @@ mod tests {
         assert_eq!(parse_bytes("1E"), Some(1_000_000_000_000_000_000));
         assert_eq!(parse_bytes("12 apples"), None);
         assert_eq!(parse_cpu_millis("0.25"), Some(250));
+        assert_eq!(parse_cpu_millis("1234567n"), Some(2));
+    }
+
+    #[test]
+    fn decimal_quantities_are_exact_and_round_up() {
+        for tenths in 0..100_000u64 {
+            assert_eq!(parse_bytes(&format!("{}.{}M", tenths / 10, tenths % 10)), Some(tenths * 100_000), "{tenths}");
+        }
+        let read = |t| parse_bytes(t);
+        assert_eq!((read("16.1M"), read("0.1"), read("1.0000000000000000000001Ki")), (Some(16_100_000), Some(1), Some(1025)));
+        assert_eq!((read("1e-60"), read("0e999"), read("15.999Ei")), (Some(1), Some(0), Some(18_445_591_152_204_944_770)));
+        assert_eq!((read("16Ei"), read("1e40"), read("99999999999999999999")), (None, None, None));
+        assert_eq!((read(".5Gi"), read("5."), read("+2k"), read("-0"), read("-1")), (Some(512 * MIB), Some(5), Some(2000), Some(0), None));
+        assert_eq!((read(""), read("."), read("1.2.3"), read("Mi"), read("1e"), read("NaN")), (None, None, None, None, None, None));
     }
 
     #[test]
