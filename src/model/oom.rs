@@ -143,7 +143,20 @@ pub struct Budget {
     pub residual_bytes: i64,
 }
 
+impl Budget {
+    /// All of it that is the kernel's own and no process's.
+    pub fn kernel_bytes(&self) -> Bytes {
+        let parts = [self.slab_bytes, self.kernel_stack_bytes, self.pagetables_bytes, self.sock_bytes, self.other_kernel_bytes];
+        parts.into_iter().fold(0, Bytes::saturating_add)
+    }
+}
+
 impl OomKill {
+    /// Memory of all processes in the task table. A damaged table may claim any size, so the sum stops at what fits.
+    pub fn total_rss(&self) -> Bytes {
+        self.tasks.iter().filter_map(|t| t.rss_bytes).fold(0, Bytes::saturating_add)
+    }
+
     /// Kind as the report alone tells it: no other witness was heard.
     pub fn kind(&self) -> KillKind {
         if self.group_kill && self.victims.len() > 1 {

@@ -30,7 +30,7 @@ impl Rule for KernelMemory {
             ("sockets", b.sock_bytes),
             ("neither slab nor stacks nor page tables", b.other_kernel_bytes),
         ];
-        let bytes = parts.iter().map(|p| p.1).sum::<u64>() as f64;
+        let bytes = b.kernel_bytes() as f64;
         let top = parts.iter().filter(|p| p.1 > 0).max_by_key(|p| p.1);
         let says = format!(
             "kernel memory was {} ({:.0} % of the limit){}",

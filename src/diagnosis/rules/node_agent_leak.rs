@@ -79,7 +79,7 @@ impl NodeAgentLeak {
             return;
         };
         let size = |t: &Task| t.rss_bytes.unwrap_or(0);
-        let total: u64 = r.what.tasks.iter().map(size).fold(0, u64::saturating_add);
+        let total = r.what.total_rss();
         let Some(agent) = r.what.tasks.iter().filter(|t| NODE_AGENTS.contains(&t.comm.as_str())).max_by_key(|t| size(t)) else { return };
         let largest = r.what.tasks.iter().map(size).max().unwrap_or(0);
         let (held, share) = (size(agent) as f64, size(agent) as f64 / total.max(1) as f64);

@@ -81,9 +81,9 @@ fn largest_group(case: &Case<'_>, out: &mut Witness<'_>) {
         let g = groups.entry(t.comm.as_str()).or_default();
         *g = (g.0.saturating_add(t.rss_bytes.unwrap_or(0)), g.1 + 1);
     }
-    let total: u64 = groups.values().map(|g| g.0).sum();
+    let total = r.what.total_rss();
     let Some((comm, (bytes, n))) = groups.into_iter().max_by_key(|(name, g)| (g.0, std::cmp::Reverse(*name))) else { return };
-    if bytes * 4 < total {
+    if bytes < total / 4 {
         return;
     }
     let says = format!(

@@ -10,6 +10,7 @@ use super::stamp::Stamp;
 use crate::model::cgroup_path;
 use crate::model::oom::{Constraint, LimitLevel, OomKill, Task, Victim};
 use crate::model::{ArtifactId, Cite, Claim, Observation, RawTime};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One message of the log, out of its carrier.
 #[derive(Debug, Clone)]
@@ -85,6 +86,8 @@ struct Draft {
     /// The `Killed process` line was there.
     killed: bool,
     grouped: bool,
+    /// Pids of the victims so far: a group may have as many members as a node has processes.
+    members: BTreeSet<Option<u32>>,
     none_killable: bool,
     /// What the words before `Killed process` and the limit lines say about the kind.
     memcg: Option<bool>,
@@ -104,7 +107,7 @@ pub struct Assembler {
 
 /// Messages of others that may stand inside a report before it is given up.
 const PATIENCE: u32 = 2_000;
-/// Rows of a task table that are kept.
+/// Rows of a task table that are kept, and victims of one group kill.
 const ROWS_MAX: usize = 65_536;
 
 impl Assembler {
@@ -274,18 +277,18 @@ impl Assembler {
         if let Some(d) = &mut self.draft {
             if d.killed {
                 // The members of memory.oom.group follow, the first victim once more among them.
-                if d.kill.victims.iter().any(|v| v.pid == pid) {
+                if d.members.contains(&pid) {
                     return;
                 }
                 if d.grouped {
-                    d.kill.victims.push(k.victim);
+                    d.victim(k.victim);
                     return;
                 }
             } else {
                 d.killed = true;
                 d.in_stats = false;
                 d.memcg = k.memcg.or(d.memcg);
-                d.kill.victims.push(k.victim);
+                d.victim(k.victim);
                 d.cite = Cite::new(artifact, m.offset, Some(m.line), m.raw);
                 d.at = m.at();
                 d.kill.uptime_seconds = m.stamp.uptime_ns.map(seconds).or(d.kill.uptime_seconds);
@@ -298,7 +301,7 @@ impl Assembler {
         d.killed = true;
         d.memcg = k.memcg;
         d.kill.report_lost = true;
-        d.kill.victims.push(k.victim);
+        d.victim(k.victim);
         self.draft = Some(d);
     }
 }
@@ -316,6 +319,13 @@ impl Draft {
         d.kill.boot = Some(m.boot.to_string());
         d.who.node = m.host.map(|h| String::from_utf8_lossy(h).into_owned().into());
         d
+    }
+
+    fn victim(&mut self, v: Victim) {
+        if self.kill.victims.len() < ROWS_MAX {
+            self.members.insert(v.pid);
+            self.kill.victims.push(v);
+        }
     }
 
     fn stats(&mut self, path: &[u8], inline: &[u8]) {
@@ -389,8 +399,9 @@ impl Draft {
 
     /// Page size: from the victim's own size printed both ways, else from the buddy lists, else the common one.
     fn page_size(&self) -> (u64, bool) {
+        let rows = first_by_pid(self.rows.iter().map(|r| r.task.pid));
         let exact = self.kill.victims.iter().find_map(|v| {
-            let row = self.rows.iter().find(|r| Some(r.task.pid) == v.pid)?;
+            let row = self.rows.get(*rows.get(&v.pid?)?)?;
             let (bytes, pages) = (v.total_vm_bytes?, row.total_vm.filter(|p| *p > 0)?);
             let size = bytes / pages;
             (matches!(size, 4096 | 8192 | 16384 | 65536) && size * pages == bytes).then_some(size)
@@ -484,10 +495,21 @@ impl Draft {
     }
 }
 
+/// Where each pid first stands in a task table.
+fn first_by_pid(pids: impl Iterator<Item = u32>) -> BTreeMap<u32, usize> {
+    let mut rows = BTreeMap::new();
+    for (i, pid) in pids.enumerate() {
+        rows.entry(pid).or_insert(i);
+    }
+    rows
+}
+
 /// Fills from the task table what a victim's own line did not print, and names that `-o cat` cut at a newline.
 fn complete_names(kill: &mut OomKill) {
+    let rows = first_by_pid(kill.tasks.iter().map(|t| t.pid));
     for v in &mut kill.victims {
-        let Some(task) = kill.tasks.iter_mut().find(|t| Some(t.pid) == v.pid) else { continue };
+        let row = v.pid.and_then(|p| rows.get(&p));
+        let Some(task) = row.and_then(|i| kill.tasks.get_mut(*i)) else { continue };
         v.oom_score_adj = v.oom_score_adj.or(task.oom_score_adj);
         v.uid = v.uid.or(task.uid);
         if let Some(name) = &v.comm

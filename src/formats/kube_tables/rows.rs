@@ -102,7 +102,8 @@ pub fn read(kind: Kind, columns: &Columns<'_>, raw: &str) -> Option<Found> {
             p.status = any(&["STATUS"]);
             p.qos = any(&["QOS", "QOSCLASS", "QOS_CLASS"]);
             // Several containers stand in one cell: `3,0`, `OOMKilled,<none>`; their sum and the kill are what is sure.
-            p.restart_count = any(&RESTARTS).and_then(|r| r.split(',').map(|n| n.trim().parse::<u64>().ok()).sum());
+            p.restart_count =
+                any(&RESTARTS).and_then(|r| r.split(',').try_fold(0u64, |all, n| Some(all.saturating_add(n.trim().parse().ok()?))));
             let reason = any(&["REASON", "LAST_REASON", "LAST REASON", "LASTREASON", "TERMINATED", "LAST STATE", "LASTSTATE"]);
             if p.status.is_none() && reason.is_some_and(|r| r.split(',').any(|r| r.trim() == "OOMKilled")) {
                 p.status = Some("OOMKilled".into());
