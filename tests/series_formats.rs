@@ -101,6 +101,19 @@ fn alerts_and_rules_become_lines_of_the_timeline() {
     assert!(facts.alerts[1].what.ended.is_some());
 }
 
+/// All alerts of one evaluation begin at the same instant; each is quoted where it stands itself.
+#[test]
+fn alerts_of_one_instant_are_quoted_each_in_its_own_place() {
+    let body = r#"{"status":"success","data":{"alerts":[
+{"labels":{"alertname":"First","pod":"web-1"},"annotations":{"summary":"says \"alertname\": {"},"state":"firing","activeAt":"2026-11-21T05:00:00Z"},
+{"activeAt":"2026-11-21T05:00:00Z","labels":{"pod":"web-2","alertname":"Second"},"state":"firing"},
+{"labels":{"alertname":"Third"},"activeAt":"0001-01-01 nothing"},
+{"labels":{"alertname":"Fourth"},"state":"pending","activeAt":"2026-11-21T05:00:00Z"}]}}"#;
+    let facts = memory(&Alerts, body.as_bytes());
+    let quoted: Vec<_> = facts.alerts.iter().map(|a| (a.cite.span.line.unwrap(), &body[a.cite.span.offset as usize..][..20])).collect();
+    assert_eq!(quoted, [(2, r#""alertname":"First","#), (3, r#""alertname":"Second""#), (5, r#""alertname":"Fourth""#)]);
+}
+
 fn memory(format: &dyn postmem::formats::Format, bytes: &[u8]) -> Facts {
     parse_in(format, &Folder::from([("export".to_owned(), Blob(bytes.to_vec()))]), "export")
 }
