@@ -353,6 +353,40 @@ fn a_single_stream_dump_gives_its_objects_and_queues_its_logs() {
     assert!(facts.parts[0].bytes.ends_with(b"last words\n"));
 }
 
+/// A dump in YAML: only the end that names the container again ends its log, as in a dump of JSON.
+#[test]
+fn a_log_in_a_dump_ends_at_its_own_marker_only() {
+    for objects in ["pods.json", "pods.yaml"] {
+        let pods = String::from_utf8(sample(objects)).unwrap();
+        let quoted = "==== END logs for container other of pod shop/other-0 ====";
+        let name = "container api of pod shop/api-5d9c7b6f4d-x2k9p ====";
+        let dump = format!("{pods}==== START logs for {name}\n{quoted}\nlast words\n==== END logs for {name}\n");
+        let (_, facts) = parse_bytes("dump.txt", dump.as_bytes());
+        assert_eq!(facts.parts.len(), 1, "{objects}");
+        assert_eq!(String::from_utf8_lossy(&facts.parts[0].bytes), format!("{quoted}\nlast words\n"), "{objects}");
+    }
+}
+
+/// `kubectl get --raw` and `jq -c` write a list as one line: damage in it costs the object it is in, places stay right.
+#[test]
+fn a_compact_list_is_read_as_the_indented_one_and_loses_one_object_to_damage() {
+    let list: serde_json::Value = serde_json::from_slice(&sample("events.json")).unwrap();
+    let compact = serde_json::to_string(&list).unwrap();
+    let told = |bytes: &[u8]| {
+        let (_, facts) = parse_bytes("events.json", bytes);
+        facts.events.iter().map(|e| (e.what.clone(), e.cite.span.line)).collect::<Vec<_>>()
+    };
+    let (wide, flat) = (read("events.json").events, told(compact.as_bytes()));
+    assert!(wide.len() > 2);
+    assert!(wide.iter().map(|e| &e.what).eq(flat.iter().map(|e| &e.0)));
+    assert!(flat.iter().all(|e| e.1 == Some(1)));
+    // The second object's type is torn out of its quotes.
+    let at = compact.match_indices("\"type\":\"").nth(1).unwrap().0;
+    let torn = format!("{}{}", &compact[..at + 7], &compact[at + 8..]);
+    let left = told(torn.as_bytes());
+    assert!(left.len() >= wide.len() - 1 && left.iter().any(|e| e.0 == wide[2].what), "{}", left.len());
+}
+
 #[test]
 fn manifests_that_bound_sizes_are_read() {
     let text = b"apiVersion: v1\nkind: LimitRange\nmetadata:\n  name: mem\n  namespace: shop\nspec:\n  limits:\n  - type: Container\n    default:\n      memory: 512Mi\n---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata:\n  name: api\n  namespace: shop\nspec:\n  scaleTargetRef:\n    kind: Deployment\n    name: api\n  minReplicas: 2\n  maxReplicas: 9\n";

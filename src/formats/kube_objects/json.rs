@@ -3,7 +3,7 @@
 
 use super::tree::{Builder, Built, Place, Value};
 use super::{Reading, Sink};
-use memchr::{memchr_iter, memmem};
+use memchr::{memchr_iter, memmem, memrchr};
 use std::borrow::Cow;
 
 enum Token<'a> {
@@ -36,6 +36,8 @@ struct Lexer<'a> {
     bytes: &'a [u8],
     pos: usize,
     line: u32,
+    /// Where the present line begins: a compact list is one line of any length, so nothing may look for it backwards.
+    line_start: usize,
 }
 
 impl<'a> Lexer<'a> {
@@ -46,7 +48,10 @@ impl<'a> Lexer<'a> {
     fn skip_blank(&mut self) {
         while let Some(b) = self.peek() {
             match b {
-                b'\n' => self.line = self.line.saturating_add(1),
+                b'\n' => {
+                    self.line = self.line.saturating_add(1);
+                    self.line_start = self.pos + 1;
+                }
                 b' ' | b'\t' | b'\r' => {}
                 // A byte order mark may stand at the start of each of several concatenated files; a record separator
                 // (RFC 7464) before each document.
@@ -60,6 +65,17 @@ impl<'a> Lexer<'a> {
 
     fn place(&self) -> Place {
         Place { offset: self.pos as u64, line: self.line }
+    }
+
+    /// Goes on at `to`, past whatever stands between it and the place where the last token began.
+    fn resume(&mut self, at: Place, to: usize) {
+        let from = at.offset as usize;
+        let skipped = self.bytes.get(from..to).unwrap_or(&[]);
+        self.line = at.line.saturating_add(memchr_iter(b'\n', skipped).count() as u32);
+        if let Some(n) = memrchr(b'\n', skipped) {
+            self.line_start = from + n + 1;
+        }
+        self.pos = to;
     }
 
     fn token(&mut self) -> Token<'a> {
@@ -170,7 +186,7 @@ const RECOVERIES_MAX: usize = 500;
 
 /// Reads every document of `bytes` into `sink`.
 pub fn read(bytes: &[u8], sink: &mut impl Sink) {
-    let mut lex = Lexer { bytes, pos: 0, line: 1 };
+    let mut lex = Lexer { bytes, pos: 0, line: 1, line_start: 0 };
     let mut b = Builder::default();
     let mut open: Vec<bool> = Vec::new();
     let mut expect = Expect::Value;
@@ -194,7 +210,7 @@ pub fn read(bytes: &[u8], sink: &mut impl Sink) {
             (Token::Bad(why), _) => Some(why),
             (Token::Open(map), Expect::Value | Expect::ValueOrClose) => {
                 if b.list_depth() == Some(open.len()) {
-                    item_column = column(bytes, lex.pos.saturating_sub(1));
+                    item_column = (place.offset as usize).saturating_sub(lex.line_start);
                 }
                 open.push(map);
                 if map {
@@ -248,9 +264,7 @@ pub fn read(bytes: &[u8], sink: &mut impl Sink) {
             && let Some(len) = sink.between_documents(bytes.get(place.offset as usize..).unwrap_or(&[]), place)
         {
             let end = (place.offset as usize).saturating_add(len.max(1)).min(bytes.len());
-            let skipped = bytes.get(place.offset as usize..end).unwrap_or(&[]);
-            lex.line = place.line.saturating_add(memchr_iter(b'\n', skipped).count() as u32);
-            lex.pos = end;
+            lex.resume(place, end);
             continue;
         }
         sink.trouble(Reading::Bad, place, why);
@@ -282,17 +296,11 @@ pub fn read(bytes: &[u8], sink: &mut impl Sink) {
             }
         };
         expect = Expect::Value;
-        let skipped = bytes.get(place.offset as usize..next).unwrap_or(&[]);
-        lex.line = place.line.saturating_add(memchr_iter(b'\n', skipped).count() as u32);
-        lex.pos = next;
+        lex.resume(place, next);
     }
     if b.too_deep {
         sink.trouble(Reading::Deep, Place::default(), "nested deeper than any Kubernetes object; the inner part is left out");
     }
-}
-
-fn column(bytes: &[u8], at: usize) -> usize {
-    bytes.get(..at).map_or(0, |b| b.len() - b.iter().rposition(|&c| c == b'\n').map_or(0, |n| n + 1))
 }
 
 /// The next element of the list of objects: a brace alone on its line at the same indentation, or in compact form a brace

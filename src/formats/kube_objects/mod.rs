@@ -105,48 +105,82 @@ fn sniff_yaml(head: &Head<'_>) -> Match {
 const LOG_START: &[u8] = b"==== START logs for container ";
 const LOG_END: &[u8] = b"==== END logs for container ";
 
+/// Longest log of one container that is taken out of a dump's single stream; it is held in memory until its end.
+const DUMPED_LOG_MAX: usize = yaml::PIECE_MAX;
+
+/// A container log between its markers.
+#[derive(Default)]
+struct DumpedLog {
+    header: Vec<u8>,
+    bytes: Vec<u8>,
+    /// Line and offset of the header.
+    at: (u32, u64),
+    cut: bool,
+}
+
+impl DumpedLog {
+    fn take(&mut self, line: &[u8]) {
+        if self.cut || self.bytes.len().saturating_add(line.len()) >= DUMPED_LOG_MAX {
+            self.cut = true;
+            return;
+        }
+        self.bytes.extend_from_slice(line);
+        self.bytes.push(b'\n');
+    }
+}
+
+/// The line that ends a log whose first line goes on as `header` after [`LOG_START`]: it names the container again, so a
+/// log that quotes another dump's markers does not end this one.
+fn end_of_log(header: &[u8]) -> Vec<u8> {
+    [LOG_END, header.trim_ascii_end()].concat()
+}
+
 fn read_yaml(input: &Input<'_>, state: &mut State<'_, '_>) {
     let Some(reader) = input.stream(state.out) else { return };
     let mut splitter = yaml::Splitter::default();
     let mut cut_at = None;
-    let mut log: Option<Vec<u8>> = None;
+    // The line that ends the container log being read.
+    let mut log_end: Option<Vec<u8>> = None;
     let read = {
         let mut emit = |piece: yaml::Piece<'_>| {
             let text = String::from_utf8_lossy(piece.bytes);
             let mut sink = Extract { window: piece.bytes, base: piece.offset, state: &mut *state };
             yaml::read_piece(&piece, &text, &mut sink);
         };
-        let mut parts: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        let mut parts: Vec<DumpedLog> = Vec::new();
         let read = for_each_line(reader, |l| {
-            if let Some(buffer) = &mut log {
-                if l.text.starts_with(LOG_END) {
-                    log = None;
-                    return;
+            if let Some(end) = &log_end {
+                if l.text.trim_ascii_end() == end {
+                    log_end = None;
+                } else if let Some(log) = parts.last_mut() {
+                    log.take(l.text);
                 }
-                if let Some((_, part)) = parts.last_mut().filter(|_| buffer.len() < yaml::PIECE_MAX) {
-                    part.extend_from_slice(l.text);
-                    part.push(b'\n');
-                }
-            } else if l.text.starts_with(LOG_START) {
-                log = Some(Vec::new());
+            } else if let Some(header) = l.text.strip_prefix(LOG_START) {
+                log_end = Some(end_of_log(header));
                 splitter.finish(false, &mut emit);
-                parts.push((l.text.to_vec(), Vec::new()));
+                parts.push(DumpedLog { header: l.text.to_vec(), at: (l.number, l.offset), ..DumpedLog::default() });
             } else if l.ended {
                 splitter.line(l, &mut emit);
             } else {
                 // A line without its end may lack the rest of its value.
-                cut_at = Some((l.number, l.offset, l.text.starts_with(b"kind: ") || l.text.starts_with(b"  resourceVersion: ")));
+                cut_at = Some((l.number, l.offset));
             }
         });
         if splitter.finish(cut_at.is_some(), &mut emit) {
             emit_long(state);
         }
-        for (header, bytes) in parts {
-            push_log(state.out, &header, bytes);
+        for log in parts {
+            if log.cut {
+                let (line, offset) = log.at;
+                state.out.warn("log-too-long", Some(line), Some(offset), || {
+                    format!("a container's log in the dump was read up to {} MiB; the rest is left out", DUMPED_LOG_MAX >> 20)
+                });
+            }
+            push_log(state.out, &log.header, log.bytes);
         }
         read
     };
-    if let Some((line, offset, _)) = cut_at {
+    if let Some((line, offset)) = cut_at {
         state.out.warn("truncated", Some(line), Some(offset), || "the last line is not ended; it is left out".into());
     }
     if let Err(e) = read {
@@ -289,11 +323,9 @@ impl Sink for Extract<'_, '_, '_, '_> {
         }
         let header_end = memchr::memchr(b'\n', rest)?;
         let body = rest.get(header_end + 1..).unwrap_or(&[]);
-        // The end line names the container again; a log that quotes another dump's markers does not end this one.
-        let mut wanted = vec![b'\n'];
-        wanted.extend_from_slice(LOG_END);
-        wanted.extend_from_slice(rest.get(LOG_START.len()..header_end).unwrap_or(&[]).trim_ascii_end());
         let header = rest.get(..header_end).unwrap_or(&[]);
+        let mut wanted = vec![b'\n'];
+        wanted.extend(end_of_log(header.get(LOG_START.len()..).unwrap_or(&[])));
         let (len, skip) = if body.starts_with(wanted.get(1..).unwrap_or(&[])) {
             (0, wanted.len() - 1)
         } else {
