@@ -78,7 +78,6 @@ fn benches(c: &mut Criterion) {
                     artifact: Default::default(),
                     path: "x.heapsnapshot",
                     len: Some(text.len() as u64),
-                    modified: None,
                     who: Default::default(),
                     source: &content,
                 };

@@ -128,7 +128,7 @@ fn dense(size: usize) -> Vec<u8> {
 fn parse(bytes: &[u8]) -> usize {
     let mut out = Facts::new(ArtifactId(0));
     let source = Bytes(bytes);
-    let input = Input { artifact: ArtifactId(0), path: "journal.log", len: None, modified: None, who: Claim::default(), source: &source };
+    let input = Input { artifact: ArtifactId(0), path: "journal.log", len: None, who: Claim::default(), source: &source };
     if let Some(format) = FORMATS.iter().find(|f| f.name() == "kernel-log") {
         format.parse(&input, &mut out);
     }

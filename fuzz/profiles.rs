@@ -24,14 +24,7 @@ pub fn parse(format: &dyn Format, data: &[u8]) -> Facts {
     let source = Memory(data);
     let head = Head { path: "x.pb", bytes: data.get(..Head::LEN).unwrap_or(data), complete: data.len() <= Head::LEN };
     let _ = format.sniff(&head);
-    let input = Input {
-        artifact: ArtifactId(0),
-        path: "x.pb",
-        len: Some(data.len() as u64),
-        modified: None,
-        who: Claim::default(),
-        source: &source,
-    };
+    let input = Input { artifact: ArtifactId(0), path: "x.pb", len: Some(data.len() as u64), who: Claim::default(), source: &source };
     let mut facts = Facts::new(ArtifactId(0));
     format.parse(&input, &mut facts);
     facts

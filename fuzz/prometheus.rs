@@ -64,8 +64,7 @@ pub fn parse_in(format: &dyn Format, folder: &Folder, path: &str) -> Facts {
     let head = Head { path, bytes: bytes.get(..Head::LEN).unwrap_or(bytes), complete: bytes.len() <= Head::LEN };
     let _ = format.sniff(&head);
     let source = File { folder, path };
-    let input =
-        Input { artifact: ArtifactId(0), path, len: Some(bytes.len() as u64), modified: None, who: Claim::default(), source: &source };
+    let input = Input { artifact: ArtifactId(0), path, len: Some(bytes.len() as u64), who: Claim::default(), source: &source };
     let mut facts = Facts::new(ArtifactId(0));
     format.parse(&input, &mut facts);
     for s in &facts.series {

@@ -350,7 +350,6 @@ fn read_snapshot(bytes: &[u8], facts: &mut postmem::model::Facts) {
         artifact: Default::default(),
         path: "x.heapsnapshot",
         len: Some(bytes.len() as u64),
-        modified: None,
         who: Default::default(),
         source: &content,
     };

@@ -28,14 +28,7 @@ fn kernel_log() -> &'static dyn Format {
 fn read(bytes: &[u8]) -> Facts {
     let mut out = Facts::new(ArtifactId(0));
     let source = Bytes(bytes);
-    let input = Input {
-        artifact: ArtifactId(0),
-        path: "node.log",
-        len: Some(bytes.len() as u64),
-        modified: None,
-        who: Claim::default(),
-        source: &source,
-    };
+    let input = Input { artifact: ArtifactId(0), path: "node.log", len: Some(bytes.len() as u64), who: Claim::default(), source: &source };
     kernel_log().parse(&input, &mut out);
     out
 }
@@ -366,6 +359,42 @@ fn kills_beyond_a_thousand_are_counted_per_cgroup_with_their_span() {
     assert_eq!(folded.iter().map(|k| k.what.count).collect::<Vec<_>>(), [239, 239]);
     assert!(folded.iter().all(|k| k.what.last != RawTime::Absent));
     assert_eq!(facts.diagnostics.iter().find(|d| d.code == "storm-folded").map(|d| d.count), Some(476));
+}
+
+/// A group kill of more processes than a node runs: a hostile file. Looked up one by one it would take minutes.
+#[test]
+fn a_group_kill_of_a_hundred_thousand_is_one_kill_with_bounded_victims() {
+    let mut log = "[ 1.000000] a invoked oom-killer: gfp_mask=0xcc0, order=0\n\
+        [ 1.000001] Tasks in /x are going to be killed due to memory.oom.group set\n"
+        .to_owned();
+    // Each told twice, as the kernel tells the first victim.
+    for pid in (10..100_010).chain(10..100_010) {
+        log += &format!(
+            "[ 1.000002] Memory cgroup out of memory: Killed process {pid} (a) total-vm:1kB, anon-rss:1kB, file-rss:0kB, shmem-rss:0kB\n"
+        );
+    }
+    let facts = read(log.as_bytes());
+    assert_eq!(facts.kills.len(), 1);
+    assert_eq!(facts.kills[0].what.victims.len(), 65_536);
+}
+
+/// Sizes that no machine has, which a damaged row may claim, wherever the report sums them.
+#[test]
+fn impossible_sizes_in_a_task_table_are_survived_up_to_the_report() {
+    let mut log = "Nov 21 05:00:00 n1 kernel: a invoked oom-killer: gfp_mask=0xcc0, order=0, oom_score_adj=0\n\
+        Nov 21 05:00:00 n1 kernel: [  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name\n"
+        .to_owned();
+    for (pid, name) in [(100, "a"), (101, "b"), (102, "b")] {
+        log += &format!(
+            "Nov 21 05:00:00 n1 kernel: [   {pid}]     0   {pid}     1000 9000000000000000000    40960        0             0 {name}\n"
+        );
+    }
+    log += "Nov 21 05:00:00 n1 kernel: oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/x,task=a,pid=100,uid=0\n\
+        Nov 21 05:00:00 n1 kernel: Out of memory: Killed process 100 (a) total-vm:4000kB, anon-rss:1000kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:40kB oom_score_adj:0\n";
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("node.log"), log).unwrap();
+    let done = postmem::pipeline::analyze(&[dir.path().to_path_buf()], &postmem::pipeline::Options::default()).unwrap();
+    assert_eq!(done.document.findings[0].cause, "node-overcommit");
 }
 
 #[test]

@@ -23,7 +23,7 @@ impl Open for Bytes {
 fn parse(format: &dyn Format, bytes: &[u8]) -> Facts {
     let source = Bytes(bytes.to_vec());
     let mut facts = Facts::new(ArtifactId(0));
-    let input = Input { artifact: ArtifactId(0), path: "export", len: None, modified: None, who: Claim::default(), source: &source };
+    let input = Input { artifact: ArtifactId(0), path: "export", len: None, who: Claim::default(), source: &source };
     format.parse(&input, &mut facts);
     facts
 }

@@ -11,7 +11,7 @@ use postmem::model::profile::ProfileBody;
 fn read(format: &dyn Format, bytes: &[u8]) {
     let content = postmem::bundle::Content::memory(bytes.to_vec());
     let len = Some(bytes.len() as u64);
-    let input = Input { artifact: Default::default(), path: "x", len, modified: None, who: Default::default(), source: &content };
+    let input = Input { artifact: Default::default(), path: "x", len, who: Default::default(), source: &content };
     let mut facts = Facts::default();
     format.parse(&input, &mut facts);
     for p in &mut facts.profiles {

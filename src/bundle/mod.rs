@@ -20,11 +20,12 @@ mod zip;
 pub use content::Content;
 pub use limits::Limits;
 
+use crate::model::Claim;
 use crate::model::diagnostic::Diagnostics;
 use crate::model::incident::InputInfo;
-use crate::model::{Claim, Timestamp};
 
-/// One artifact: a path within the run and where its decompressed bytes come from.
+/// One artifact: a path within the run and where its decompressed bytes come from. It has no time: times of files and
+/// members change whenever a bundle is copied or packed again, and the same bundle must give the same report.
 pub struct Entry {
     /// `dir/file`, `logs.zip!kern.log.gz`; unique within the run.
     pub path: String,
@@ -34,9 +35,6 @@ pub struct Entry {
     pub member: String,
     /// Unpacked length in bytes, if known before reading.
     pub len: Option<u64>,
-    /// Always absent at present: times of files and members change whenever a bundle is copied or packed again, and the
-    /// same bundle must give the same report.
-    pub modified: Option<Timestamp>,
     pub content: Content,
     /// What the path says about whose artifact this is.
     pub who: Claim,

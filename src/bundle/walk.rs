@@ -483,7 +483,7 @@ impl Walk {
             return;
         }
         let (path, who) = (String::new(), Claim::default());
-        self.entries.push(Entry { path, input: self.input, member, len, modified: None, content, who, refused, diagnostics });
+        self.entries.push(Entry { path, input: self.input, member, len, content, who, refused, diagnostics });
     }
 
     /// Lists something that is not read, with the reason.

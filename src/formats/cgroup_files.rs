@@ -263,8 +263,7 @@ fn finish(current: &mut Option<Reading>, input: &Input<'_>, out: &mut Facts) {
         who.cgroup = Some(p.as_str().into());
     }
     let cite = out.cite(r.offset, Some(r.line), &r.first);
-    let at = input.modified.map_or(RawTime::Absent, RawTime::FileModified);
-    out.cgroups.push(Observation { at, who, cite, what: r.what });
+    out.cgroups.push(Observation { at: RawTime::Absent, who, cite, what: r.what });
 }
 
 #[cfg(test)]

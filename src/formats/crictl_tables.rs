@@ -58,7 +58,6 @@ impl Format for CrictlTables {
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
         let Some(bytes) = input.whole(out) else { return };
-        let at = input.modified.map_or(RawTime::Absent, RawTime::FileModified);
         let text = String::from_utf8_lossy(&bytes);
         let header = text.lines().find(|l| table(l).is_some()).unwrap_or("");
         let Some(kind) = table(header) else { return };
@@ -89,7 +88,7 @@ impl Format for CrictlTables {
                     let memory = get("MEM").or_else(|| get("MEM USAGE / LIMIT")).and_then(size);
                     if memory.is_some() {
                         let what = UsageReading { working_set_bytes: memory, ..UsageReading::default() };
-                        out.usage.push(Observation { at: at.clone(), who, cite, what });
+                        out.usage.push(Observation { at: RawTime::Absent, who, cite, what });
                     }
                 }
                 Table::Ps => {
@@ -112,7 +111,7 @@ impl Format for CrictlTables {
                         containers: vec![container],
                         ..PodState::default()
                     };
-                    out.pods.push(Observation { at: at.clone(), who, cite, what });
+                    out.pods.push(Observation { at: RawTime::Absent, who, cite, what });
                 }
             }
         }

@@ -283,8 +283,7 @@ impl Dump {
             body: ProfileBody::Stacks(Box::new(table)),
             ..HeapProfile::default()
         };
-        let at = input.modified.map_or(RawTime::Absent, RawTime::FileModified);
-        out.profiles.push(Observation { at, who: input.who.clone(), cite, what: profile });
+        out.profiles.push(Observation { at: RawTime::Absent, who: input.who.clone(), cite, what: profile });
     }
 }
 

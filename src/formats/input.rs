@@ -1,6 +1,6 @@
 //! What a format gets to see of an artifact: its path, its first bytes for sniffing, then a slice or a stream.
 
-use crate::model::{ArtifactId, Claim, Facts, Timestamp};
+use crate::model::{ArtifactId, Claim, Facts};
 use std::borrow::Cow;
 use std::io::{self, Read};
 
@@ -41,8 +41,6 @@ pub struct Input<'a> {
     pub path: &'a str,
     /// Length in bytes, if known before reading.
     pub len: Option<u64>,
-    /// Modification time from the archive or file system.
-    pub modified: Option<Timestamp>,
     /// What the artifact's surroundings say about its identity (transcripts, folders); marked inferred.
     pub who: Claim,
     pub source: &'a dyn Open,

@@ -148,7 +148,7 @@ pub fn parse_bytes(format: &dyn Format, path: &str, bytes: &[u8]) -> Facts {
     let artifact = crate::model::ArtifactId::default();
     let mut facts = Facts::new(artifact);
     let len = Some(bytes.len() as u64);
-    let input = Input { artifact, path, len, modified: None, who: crate::model::Claim::default(), source: &bytes };
+    let input = Input { artifact, path, len, who: crate::model::Claim::default(), source: &bytes };
     format.parse(&input, &mut facts);
     facts
 }

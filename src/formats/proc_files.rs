@@ -64,7 +64,6 @@ impl Format for ProcFiles {
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
         let Some(bytes) = input.whole(out) else { return };
-        let at = input.modified.map_or(RawTime::Absent, RawTime::FileModified);
         let mut who = input.who.clone();
         let kind = kind(&bytes);
         let mut info = MemInfo::default();
@@ -112,7 +111,7 @@ impl Format for ProcFiles {
         let Some(first) = first else { return };
         let cite = out.cite(first.offset, Some(first.number), first.text);
         if kind == Some(Kind::Meminfo) {
-            out.meminfo.push(Observation { at, who, cite, what: info });
+            out.meminfo.push(Observation { at: RawTime::Absent, who, cite, what: info });
             return;
         }
         let get = |k: &str| process.values.get(k).copied();
@@ -128,7 +127,7 @@ impl Format for ProcFiles {
         };
         who.pid = filled.pid;
         who.comm = filled.comm.as_deref().map(Into::into);
-        out.processes.push(Observation { at, who, cite, what: filled });
+        out.processes.push(Observation { at: RawTime::Absent, who, cite, what: filled });
     }
 }
 

@@ -84,7 +84,6 @@ impl Format for PsTable {
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
         let Some(bytes) = input.whole(out) else { return };
-        let at = input.modified.map_or(RawTime::Absent, RawTime::FileModified);
         let mut header: Option<Header<'_>> = None;
         for line in lines(&bytes) {
             let Ok(text) = std::str::from_utf8(line.text) else {
@@ -108,7 +107,7 @@ impl Format for PsTable {
             who.pid = what.pid;
             who.comm = what.comm.as_deref().map(Into::into);
             let cite = out.cite(line.offset, Some(line.number), line.text);
-            out.processes.push(Observation { at: at.clone(), who, cite, what });
+            out.processes.push(Observation { at: RawTime::Absent, who, cite, what });
         }
     }
 }

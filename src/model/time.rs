@@ -264,8 +264,6 @@ pub enum RawTime {
     Ago { least: i64, most: i64 },
     /// Taken from a file name, zone unknown unless `utc`.
     FromName { civil: Timestamp, utc: bool },
-    /// Modification time kept by the archive or the file system.
-    FileModified(Timestamp),
     /// Nothing but the place in the file is known.
     #[default]
     Absent,
@@ -293,7 +291,6 @@ pub enum Basis {
     /// An age subtracted from the solved capture time.
     AgeOfCapture,
     FileName,
-    FileTime,
     /// Only the order is known.
     #[default]
     Order,

@@ -211,7 +211,6 @@ fn parts(parsed: &mut Parsed) -> Vec<Entry> {
                 input: 0,
                 member: String::new(),
                 len: Some(bytes.len() as u64),
-                modified: None,
                 content: Content::memory(bytes),
                 who,
                 refused: false,
@@ -271,7 +270,7 @@ fn one(id: ArtifactId, entry: &Entry, sniffed: &Sniffed, entries: &[Entry], dige
     if let Some(format) = sniffed.format {
         let source = Among { tracked: &tracked, entries };
         let who = entry.who.clone();
-        let input = Input { artifact: id, path: &entry.path, len: entry.len, modified: entry.modified, who, source: &source };
+        let input = Input { artifact: id, path: &entry.path, len: entry.len, who, source: &source };
         let mut out = Facts::new(id);
         let parsed = rayon::in_place_scope(|s| {
             if beside {

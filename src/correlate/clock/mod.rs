@@ -25,7 +25,7 @@ pub struct Clock {
     capture: capture::Capture,
 }
 
-/// Slack around a time that a file name or a file's modification gives.
+/// Slack around a time that a file name gives.
 const NAME_SLACK: i64 = MINUTE;
 
 impl Clock {
@@ -68,16 +68,13 @@ impl Clock {
                     When { earliest: shifted(offsets.iter().max()), latest, basis: Basis::ZoneInferred }
                 }
             },
-            RawTime::NoYear { civil, precision } => match self.years.place(artifact, civil) {
+            RawTime::NoYear { civil, precision } => match self.years.place(civil) {
                 Some(full) => span(self.zones.utc(artifact, full), precision, Basis::YearInferred),
                 None => When::unknown(),
             },
             RawTime::FromName { civil, utc } => {
                 let t = if utc { civil } else { self.zones.utc(artifact, civil) };
                 When { earliest: t.saturating_sub(NAME_SLACK), latest: t.saturating_add(NAME_SLACK), basis: Basis::FileName }
-            }
-            RawTime::FileModified(t) => {
-                When { earliest: t.saturating_sub(NAME_SLACK), latest: t.saturating_add(SECOND), basis: Basis::FileTime }
             }
             RawTime::SinceBoot { .. } | RawTime::Ago { .. } | RawTime::Absent => When::unknown(),
         }

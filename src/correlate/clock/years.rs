@@ -1,21 +1,17 @@
 //! Years for stamps that have none (syslog, klog): the year that brings them nearest to what other evidence dates.
 //!
-//! Instants stated by Kubernetes objects, Prometheus series and full-date logs weigh most; file names come next,
-//! modification times last. Logs lie before the capture, so a candidate after the latest stated instant costs more
+//! Instants stated by Kubernetes objects, Prometheus series and full-date logs weigh most, file names come next. Logs lie before the capture, so a candidate after the latest stated instant costs more
 //! than one equally far before it.
 
 use crate::model::facts::Facts;
 use crate::model::time::{DAY, civil, civil_from_days};
-use crate::model::{ArtifactId, RawTime, Timestamp};
-use std::collections::BTreeMap;
+use crate::model::{RawTime, Timestamp};
 
 /// The reference to which years are chosen.
 #[derive(Debug, Clone, Default)]
 pub struct Years {
     /// Latest instant of the strongest kind of evidence.
     reference: Option<Timestamp>,
-    /// Modification times of single artifacts, for those that stand alone.
-    modified: BTreeMap<ArtifactId, Timestamp>,
 }
 
 /// Instants outside of 1990..2150 are placeholders (year 0001, epoch 0), not evidence.
@@ -34,33 +30,28 @@ impl Latest {
 
 impl Years {
     pub fn learn(facts: &Facts) -> Self {
-        let (mut stated, mut named, mut filed) = (Latest::default(), Latest::default(), Latest::default());
-        let mut modified = BTreeMap::new();
+        let (mut stated, mut named) = (Latest::default(), Latest::default());
         {
-            let mut raw = |r: &RawTime, artifact: ArtifactId| match *r {
+            let mut raw = |r: &RawTime| match *r {
                 RawTime::Utc { at, .. } => stated.see(at),
                 RawTime::NoZone { civil, .. } | RawTime::SomeZone { civil, .. } => stated.see(civil),
                 RawTime::FromName { civil, .. } => named.see(civil),
-                RawTime::FileModified(t) => {
-                    filed.see(t);
-                    modified.insert(artifact, t);
-                }
                 _ => {}
             };
             macro_rules! scan {
-                ($($list:ident),*) => { $(for o in &facts.$list { raw(&o.at, o.cite.span.artifact); })* };
+                ($($list:ident),*) => { $(for o in &facts.$list { raw(&o.at); })* };
             }
             scan!(
                 kills, pods, workloads, nodes, events, alerts, usage, series, profiles, cgroups, processes, meminfo, logs, captures,
                 missing
             );
             for e in &facts.events {
-                raw(&e.what.first, e.cite.span.artifact);
-                raw(&e.what.last, e.cite.span.artifact);
+                raw(&e.what.first);
+                raw(&e.what.last);
             }
             for b in &facts.boots {
-                raw(&b.at, b.cite.span.artifact);
-                raw(&b.what.wall, b.cite.span.artifact);
+                raw(&b.at);
+                raw(&b.what.wall);
             }
         }
         for p in &facts.pods {
@@ -77,12 +68,12 @@ impl Years {
         for s in &facts.series {
             s.what.times.last().into_iter().for_each(|ms| stated.see(Timestamp(ms.saturating_mul(1_000_000))));
         }
-        Years { reference: stated.0.or(named.0).or(filed.0), modified }
+        Years { reference: stated.0.or(named.0) }
     }
 
     /// The full date of a stamp whose `civil` reads as if the year were 2000; `None` when nothing dates the bundle.
-    pub fn place(&self, artifact: ArtifactId, stamp: Timestamp) -> Option<Timestamp> {
-        let reference = self.reference.or_else(|| self.modified.get(&artifact).copied())?;
+    pub fn place(&self, stamp: Timestamp) -> Option<Timestamp> {
+        let reference = self.reference?;
         let (year, _, _) = civil_from_days(reference.0.div_euclid(DAY));
         let (_, month, day) = civil_from_days(stamp.0.div_euclid(DAY));
         let within = stamp.0.rem_euclid(DAY);
@@ -100,17 +91,17 @@ mod tests {
     use super::*;
 
     fn years(y: i64, m: u32, d: u32) -> Years {
-        Years { reference: civil(y, m, d, 12, 0, 0, 0), modified: BTreeMap::new() }
+        Years { reference: civil(y, m, d, 12, 0, 0, 0) }
     }
 
     #[test]
     fn a_log_from_december_in_a_january_bundle_is_last_years() {
         let stamp = civil(2000, 12, 31, 23, 59, 0, 0).unwrap_or_default();
-        assert_eq!(years(2027, 1, 2).place(ArtifactId(0), stamp), civil(2026, 12, 31, 23, 59, 0, 0));
-        assert_eq!(years(2026, 11, 2).place(ArtifactId(0), stamp), civil(2026, 12, 31, 23, 59, 0, 0));
-        assert_eq!(years(2026, 8, 2).place(ArtifactId(0), stamp), civil(2025, 12, 31, 23, 59, 0, 0));
+        assert_eq!(years(2027, 1, 2).place(stamp), civil(2026, 12, 31, 23, 59, 0, 0));
+        assert_eq!(years(2026, 11, 2).place(stamp), civil(2026, 12, 31, 23, 59, 0, 0));
+        assert_eq!(years(2026, 8, 2).place(stamp), civil(2025, 12, 31, 23, 59, 0, 0));
         let leap = civil(2000, 2, 29, 0, 0, 0, 0).unwrap_or_default();
-        assert_eq!(years(2027, 1, 2).place(ArtifactId(0), leap), civil(2028, 2, 29, 0, 0, 0, 0));
-        assert_eq!(Years::default().place(ArtifactId(0), stamp), None);
+        assert_eq!(years(2027, 1, 2).place(leap), civil(2028, 2, 29, 0, 0, 0, 0));
+        assert_eq!(Years::default().place(stamp), None);
     }
 }

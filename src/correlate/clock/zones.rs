@@ -33,9 +33,9 @@ impl Zones {
         if self.told.is_some() {
             return;
         }
-        let civil = |raw: &RawTime, artifact| match *raw {
+        let civil = |raw: &RawTime| match *raw {
             RawTime::NoZone { civil, .. } | RawTime::SomeZone { civil, .. } => Some(civil),
-            RawTime::NoYear { civil, .. } => years.place(artifact, civil),
+            RawTime::NoYear { civil, .. } => years.place(civil),
             _ => None,
         };
         let mut votes: BTreeMap<ArtifactId, BTreeMap<i64, u32>> = BTreeMap::new();
@@ -49,7 +49,7 @@ impl Zones {
         };
         for b in &facts.boots {
             let artifact = b.cite.span.artifact;
-            if let (Some(c), RawTime::Utc { at, .. }) = (civil(&b.at, artifact), &b.what.wall) {
+            if let (Some(c), RawTime::Utc { at, .. }) = (civil(&b.at), &b.what.wall) {
                 vote(artifact, c, *at);
             }
         }
@@ -62,7 +62,7 @@ impl Zones {
         }
         for k in &facts.kills {
             let artifact = k.cite.span.artifact;
-            if let (Some(c), Some(at)) = (civil(&k.at, artifact), key(k).and_then(|v| dated.get(&v))) {
+            if let (Some(c), Some(at)) = (civil(&k.at), key(k).and_then(|v| dated.get(&v))) {
                 vote(artifact, c, *at);
             }
         }

@@ -327,7 +327,7 @@ impl Text {
         let (table, totals) = builder.finish(self.maps.mappings, kept);
         let process = table.mappings.first().map(|m| m.file.to_string()).filter(|f| !f.is_empty());
         let at = match self.last_gc {
-            0 => input.modified.map_or(RawTime::Absent, RawTime::FileModified),
+            0 => RawTime::Absent,
             // The runtime collects every two minutes at the latest, so the capture is not much later.
             ns => RawTime::Utc { at: Timestamp(ns), precision: 2 * MINUTE },
         };

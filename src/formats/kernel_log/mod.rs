@@ -248,18 +248,6 @@ fn parse(input: &Input<'_>, out: &mut Facts) {
     if let Err(e) = failed {
         out.error("read-error", None, || format!("reading broke off: {e}; what came before is kept"));
     }
-    if let Some(t) = input.modified
-        && (!out.kills.is_empty() || !out.logs.is_empty())
-    {
-        // Logs without a year lie before the moment at which their file was last written.
-        let cite = out.cite(0, None, b"");
-        out.boots.push(crate::model::Observation {
-            at: crate::model::RawTime::FileModified(t),
-            who: Claim::default(),
-            cite,
-            what: crate::model::node::BootAnchor { boot_id: None, wall: crate::model::RawTime::Absent, late_ns: 0 },
-        });
-    }
 }
 
 fn lines(reader: impl std::io::Read, out: &mut Facts, who: Claim) -> std::io::Result<()> {

@@ -183,7 +183,7 @@ fn emit(mut t: Tables, whole: bool, input: &Input<'_>, out: &mut Facts) {
         who.workload_hint = m.file.rsplit(['/', '\\']).next().filter(|n| !n.is_empty()).map(Into::into);
     }
     let at = match time {
-        0 => input.modified.map_or(RawTime::Absent, RawTime::FileModified),
+        0 => RawTime::Absent,
         ns => RawTime::Utc { at: Timestamp(ns), precision: 1 },
     };
     let says = format!("{samples} samples, default measure {}", measures.get(profile.default_measure).map_or("", |m| &m.name));
