@@ -37,8 +37,9 @@ impl Drawing<'_> {
         let Some([low, mid, high]) = chart.eta_seconds.filter(|e| self.wide && e.iter().all(|v| v.is_finite())) else { return };
         let Some([t, _, level, _]) = points.last() else { return };
         let text = format!("limit in {} ({} to {})", when::lasted(mid), when::lasted(low), when::lasted(high));
-        // Under the line, where nothing else is drawn.
-        let y = (f.y(*level) + 20.0).min(f.down - 8.0);
+        // Under the line and under the limit's own label, where nothing else is drawn.
+        let limit = chart.limit_bytes.filter(|l| l.is_finite() && *l <= f.top).map_or(f.up, |l| f.y(l));
+        let y = (f.y(*level) + 20.0).max(limit + 18.0).min(f.down - 8.0);
         let _ = write!(
             self.out,
             r##"<text class="limt halo" x="{}" y="{}" text-anchor="end" fill="#9c2f00" font-size="11" paint-order="stroke" stroke="#fff" stroke-width="3">{}</text>"##,
