@@ -123,8 +123,9 @@ fn names(dirs: &[&str], file: &str) -> Option<Claim> {
         return Some(Claim::container(ns, pod, ""));
     }
     // logs/POD_C.log, logs-POD_C.log
+    // The mark of a previous run and the prefix both say that it is a log, as the folder does.
     let name = current(file.strip_prefix("logs-").or_else(|| file.strip_prefix("logs_")).unwrap_or(file));
-    let in_logs = name.len() != current(file).len() || dirs.last().is_some_and(|d| *d == "logs" || d.ends_with("-logs"));
+    let in_logs = name.len() != file.len() || dirs.last().is_some_and(|d| *d == "logs" || d.ends_with("-logs"));
     if in_logs {
         if let Some((pod, c)) = name.split_once('_').filter(|(p, c)| is_label(p) && is_label(c)) {
             return Some(Claim::container("", pod, c));
@@ -202,6 +203,9 @@ mod tests {
             ("dump/payments/vault-7c9f6b5d8-x2k4z/logs.txt", "payments vault-7c9f6b5d8-x2k4z - -"),
             ("logs-cart-5d8f7-bbcd2_app.previous.log", "- cart-5d8f7-bbcd2 app -"),
             ("logs/cart-5d8f7-bbcd2.app.previous.log", "- cart-5d8f7-bbcd2 app -"),
+            ("cart-5d8f7-bbcd2_app-previous.log", "- cart-5d8f7-bbcd2 app -"),
+            ("cart-5d8f7-bbcd2.previous.log", "- cart-5d8f7-bbcd2 - -"),
+            ("previous.log", "- - - -"),
             ("nodes/worker-1/kern.log", "- - - worker-1"),
             ("nodes/worker-1.kern.log.gz", "- - - worker-1"),
             ("node-lnd-38.kern.log.gz", "- - - lnd-38"),

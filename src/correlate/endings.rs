@@ -3,7 +3,6 @@
 //! reports near in time, and says what speaks for and against it. Where nothing decides, the kind stays open.
 
 use super::limits;
-use crate::model::log::LogPattern;
 use crate::model::oom::{Constraint, KillKind, LimitLevel, OomKill};
 use crate::model::pod::{ContainerKind, ContainerRun, ContainerState, KubeEvent, PodState};
 use crate::model::time::{Basis, MINUTE, SECOND};
@@ -65,6 +64,8 @@ pub fn classify(incident: &Incident, pod: &Placed<PodState>, c: &ContainerState,
     }
     match (reason, code) {
         ("OOMKilled", Some(137)) => oom_killed(&near, run),
+        // A text that breaks off behind the reason: the container ended, only its code is not there.
+        ("OOMKilled", None) => oom_killed(&near, run).but(near.status(run).map(|(c, _)| (c, "the exit code is not in the input".into()))),
         ("OOMKilled", Some(143)) => match near.stopping() {
             Some(e) => Ending::new(
                 Some(KillKind::Sigterm),
@@ -85,6 +86,10 @@ pub fn classify(incident: &Incident, pod: &Placed<PodState>, c: &ContainerState,
             let kind = if probe.is_some() { KillKind::ProbeKill } else { KillKind::Sigterm };
             let says = if probe.is_some() { "a failed probe stopped it, and it left in time" } else { "it was told to stop and did so" };
             Ending::new(Some(kind), says).with(probe.or_else(|| near.stopping()))
+        }
+        (_, Some(_)) if run.message.as_deref().is_some_and(killed_at_birth) => {
+            Ending::new(Some(KillKind::MemcgContainer), "its first process was killed at the memory limit before it could start")
+                .with(near.status(run).zip(run.message.clone()).map(|((cite, _), m)| (cite, format!("the container runtime says: {m}"))))
         }
         (_, Some(0)) | (_, None) => Ending::new(None, "it ended by itself"),
         (_, Some(code)) => own_end(&near, run, code),
@@ -156,6 +161,11 @@ fn sigkill(near: &Near<'_>, run: &ContainerRun) -> Ending {
     Ending::new(None, "something sent SIGKILL; nothing here tells who").with(status)
 }
 
+/// runc and crun say so when the limit does not even hold what starts the container.
+fn killed_at_birth(message: &str) -> bool {
+    message.contains("container init was OOM-killed") || (message.contains("OCI runtime") && message.contains("memory limit too low"))
+}
+
 /// A code of the program's own choice.
 fn own_end(near: &Near<'_>, run: &ContainerRun, code: i32) -> Ending {
     const WORDS: [&str; 6] = [
@@ -176,16 +186,7 @@ fn own_end(near: &Near<'_>, run: &ContainerRun, code: i32) -> Ending {
         let ours = l.owner.same_pod(&near.pod.owner)
             && (l.owner.container.is_none() || l.owner.container.as_deref() == Some(near.container.name.as_str()));
         let fits = near.at.is_none_or(|a| !l.at.is_known() || l.at.near(&a, SAME_MOMENT));
-        ours && fits
-            && matches!(
-                l.what.pattern,
-                LogPattern::V8HeapLimit
-                    | LogPattern::JvmFatal
-                    | LogPattern::GoOutOfMemory
-                    | LogPattern::JavaOutOfMemory
-                    | LogPattern::PythonMemoryError
-                    | LogPattern::OtherOutOfMemory
-            )
+        ours && fits && l.what.pattern.is_out_of_memory()
     });
     match log {
         Some(l) => Ending::new(Some(KillKind::RuntimeAbort), "the runtime gave up at its own limit; the kernel was not involved")
@@ -224,16 +225,13 @@ impl Near<'_> {
         (e.cite.clone(), format!("event {}: {}", e.what.reason, e.what.message))
     }
 
-    fn names_container(&self, e: &KubeEvent) -> bool {
-        e.container.as_deref() == Some(self.container.name.as_str())
-            || e.message.split(|c: char| c.is_whitespace() || c == ',').any(|w| w == self.container.name)
-    }
-
     /// The kubelet says that a probe failed and the container will be restarted.
     fn probe(&self) -> Option<(Cite, String)> {
         let killing = |e: &&Placed<KubeEvent>| {
             let m = &e.what.message;
-            e.what.reason == "Killing" && (m.contains("liveness probe") || m.contains("startup probe")) && self.names_container(&e.what)
+            e.what.reason == "Killing"
+                && (m.contains("liveness probe") || m.contains("startup probe"))
+                && e.what.names_container(&self.container.name)
         };
         self.events().filter(killing).find(|e| self.fits(e, GRACE)).map(|e| self.told(e))
     }
@@ -242,7 +240,7 @@ impl Near<'_> {
         let killing = |e: &&Placed<KubeEvent>| {
             matches!(e.what.reason.as_str(), "Killing" | "Preempted" | "Preempting")
                 && !e.what.message.contains(" probe")
-                && (self.names_container(&e.what) || e.what.reason != "Killing")
+                && (e.what.names_container(&self.container.name) || e.what.reason != "Killing")
         };
         self.events().filter(killing).find(|e| self.fits(e, GRACE)).map(|e| self.told(e))
     }
@@ -356,6 +354,21 @@ mod tests {
         r.message = Some("java.lang.OutOfMemoryError: Java heap space".into());
         assert_eq!(classify(&Incident::default(), &pod(), &container(), &r).kind, Some(KillKind::RuntimeAbort));
         assert_eq!(kind(&Incident::default(), "Error", 1), None);
+    }
+
+    #[test]
+    fn a_text_that_breaks_off_behind_its_reason_tells_of_no_child() {
+        let mut r = run("OOMKilled", 0);
+        r.exit_code = None;
+        let ending = classify(&Incident::default(), &pod(), &container(), &r);
+        assert_eq!((ending.kind, ending.against.len()), (Some(KillKind::MemcgContainer), 1));
+    }
+
+    #[test]
+    fn a_limit_that_the_start_does_not_fit_in_is_a_kill() {
+        let mut r = run("StartError", 128);
+        r.message = Some("failed to create containerd task: OCI runtime create failed: runc create failed: unable to start container process: container init was OOM-killed (memory limit too low?): unknown".into());
+        assert_eq!(classify(&Incident::default(), &pod(), &container(), &r).kind, Some(KillKind::MemcgContainer));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use crate::model::cgroup_path;
 use crate::model::facts::Facts;
-use crate::model::incident::Join;
+use crate::model::identity::is_template_hash;
+use crate::model::incident::{ArtifactInfo, Join};
 use crate::model::pod::{ContainerKind, PodState, WorkloadState};
 use crate::model::series::Series;
 use crate::model::{Claim, Owner};
@@ -20,6 +21,8 @@ struct PodName {
     containers: BTreeSet<String>,
     /// Containers of any kind that were restarted: only they can have had an id that nothing names any more.
     restarted: BTreeSet<String>,
+    /// Containers whose logs stand in folders of the pod.
+    logged: BTreeSet<String>,
 }
 
 /// Every name learnt from every artifact.
@@ -36,7 +39,7 @@ pub struct Names {
 }
 
 impl Names {
-    pub fn learn(facts: &Facts) -> Self {
+    pub fn learn(facts: &Facts, artifacts: &[ArtifactInfo]) -> Self {
         let mut names = Names::default();
         for w in &facts.workloads {
             names.learn_workload(&w.what);
@@ -60,6 +63,10 @@ impl Names {
             {
                 names.pod_index(Some(ns), name);
             }
+        }
+        // The kubelet's own lines and its log folders say which UID is whose.
+        for who in facts.logs.iter().map(|l| &l.who).chain(artifacts.iter().map(|a| &a.who)) {
+            names.learn_claim(who);
         }
         for name in names.pods.iter().filter_map(|p| p.node.clone()).collect::<Vec<_>>() {
             names.nodes.insert(name);
@@ -118,6 +125,25 @@ impl Names {
             if p.node.is_none() && !node.contains(':') {
                 p.node = Some(node.to_string());
             }
+        }
+    }
+
+    /// A claim that holds a name and a strong key together, as the kubelet's lines and the folders of `/var/log/pods` do.
+    fn learn_claim(&mut self, who: &Claim) {
+        let (Some(ns), Some(pod)) = (&who.namespace, &who.pod) else { return };
+        if who.pod_uid.is_none() && who.container_id.is_none() {
+            return;
+        }
+        let i = self.pod_index(Some(ns), pod);
+        if let Some(uid) = &who.pod_uid {
+            self.by_uid.entry(uid.to_string()).or_insert(i);
+        }
+        let container = who.container.as_deref().filter(|c| !c.is_empty());
+        if let (Some(c), Some(id)) = (container, &who.container_id) {
+            self.by_container.entry(id.to_string()).or_insert_with(|| (i, c.to_owned()));
+        }
+        if let (Some(c), Some(p)) = (container, self.pods.get_mut(i)) {
+            p.logged.insert(c.to_owned());
         }
     }
 
@@ -246,7 +272,7 @@ impl Names {
         }
         let pod = self.pods.get(i).filter(|_| in_container)?;
         let only = |names: &BTreeSet<String>| if names.len() == 1 { names.first().cloned() } else { None };
-        only(&pod.restarted).or_else(|| only(&pod.containers))
+        only(&pod.restarted).or_else(|| only(if pod.containers.is_empty() { &pod.logged } else { &pod.containers }))
     }
 
     fn named(&self, i: usize, container: Option<String>, claim: &Claim) -> Owner {
@@ -270,7 +296,7 @@ impl Names {
         Some(Join {
             left: left.to_owned(),
             right: self.label(i, container),
-            reason: format!("{reason} stated by Kubernetes or by the metrics' cgroup path"),
+            reason: format!("{reason} stated by Kubernetes, by its log folders or by the metrics' cgroup path"),
         })
     }
 
@@ -284,9 +310,4 @@ impl Names {
 /// `ReplicaSet/api-7d9f` → `api-7d9f`.
 fn bare(controller: &str) -> &str {
     controller.rsplit('/').next().unwrap_or(controller)
-}
-
-/// Pod template hashes are 5 to 10 characters of the alphabet `bcdfghjklmnpqrstvwxz2456789` (k8s.io/apimachinery `rand.SafeEncodeString`).
-pub fn is_template_hash(s: &str) -> bool {
-    (5..=10).contains(&s.len()) && s.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
 }

@@ -1,7 +1,7 @@
 //! Endings: kernel reports, container states, events and log words joined into one entry per ending.
 //! The kernel log is the witness of record; every other witness either confirms one of its entries or adds one it missed.
 
-use super::{agents, endings, limits, rhythm};
+use super::{agents, endings, limits, node_events, rhythm};
 use crate::model::cgroup_path;
 use crate::model::incident::Kill;
 use crate::model::log::{LogPattern, LogWord};
@@ -13,7 +13,7 @@ use crate::model::{ArtifactId, Cite, Incident, Owner, Placed, Timestamp, When};
 use std::collections::BTreeMap;
 
 /// Two witnesses of one ending may differ by this much: kubelet notices late, `dmesg -T` drifts.
-const SAME_ENDING: i64 = 2 * MINUTE;
+pub(super) const SAME_ENDING: i64 = 2 * MINUTE;
 
 /// From this many restarts on, stops on request are worth an entry.
 const REPEATED: u64 = 3;
@@ -30,6 +30,8 @@ pub fn endings(incident: &mut Incident) {
     runtime_aborts(incident, &mut kills);
     userspace_kills(incident, &mut kills);
     unit_kills(incident, &mut kills);
+    node_events::kills(incident, &mut kills);
+    counted(incident, &mut kills);
     kills.sort_by_cached_key(key);
     incident.kills = kills;
 }
@@ -326,7 +328,7 @@ fn probe_event<'a>(incident: &'a Incident, owner: &Owner, at: Option<When>) -> O
         w.reason == "Killing"
             && (w.message.contains("liveness probe") || w.message.contains("startup probe"))
             && e.owner.same_pod(owner)
-            && owner.container.as_deref().is_none_or(|c| w.message.contains(c))
+            && owner.container.as_deref().is_none_or(|c| w.names_container(c))
             && fits
     })
 }
@@ -355,7 +357,7 @@ fn status_sentence(c: &ContainerState, run: &ContainerRun) -> String {
 }
 
 /// Adds a witness once; its cite always.
-fn witness(k: &mut Kill, who: &'static str, cite: Cite, says: String) {
+pub(super) fn witness(k: &mut Kill, who: &'static str, cite: Cite, says: String) {
     if !k.witnesses.contains(&who) {
         k.witnesses.push(who);
         k.evidence.push((cite, says));
@@ -490,12 +492,16 @@ fn only_container(incident: &Incident, owner: &Owner) -> Option<String> {
 
 /// A runtime that ended itself: its last words, with the end of the run where the status shows it.
 fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
-    for l in incident.logs.iter().filter(|l| {
-        matches!(l.what.pattern, LogPattern::V8HeapLimit | LogPattern::GoOutOfMemory | LogPattern::JvmFatal) && l.owner.pod.is_some()
-    }) {
+    for l in incident.logs.iter().filter(|l| l.what.refused_memory() && l.owner.node.as_deref().is_none_or(|_| l.owner.pod.is_some())) {
+        let container = l.owner.container.clone().or_else(|| only_container(incident, &l.owner));
+        let owner = Owner { container, ..l.owner.clone() };
+        let mine = |k: &Kill| match owner.pod {
+            Some(_) => k.owner.same_pod(&owner) && (k.owner.container == owner.container || owner.container.is_none()),
+            // Words that nobody owns are one process's if they stand in one file.
+            None => k.owner == owner && k.evidence.iter().any(|(c, _)| c.span.artifact == l.cite.span.artifact),
+        };
         let near = |k: &&mut Kill| {
-            k.owner.same_pod(&l.owner)
-                && (k.owner.container == l.owner.container || l.owner.container.is_none())
+            mine(k)
                 && match k.at {
                     Some(w) if l.at.is_known() => w.near(&l.at, SAME_ENDING),
                     _ => k.kind == KillKind::RuntimeAbort,
@@ -505,17 +511,49 @@ fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
             witness(k, "application log", l.cite.clone(), l.what.text.clone());
             continue;
         }
-        let container = l.owner.container.clone().or_else(|| only_container(incident, &l.owner));
+        // Where the status is at hand it has told already which of its endings was one of these; what went on living after
+        // the words did not die of them, and of an error that may have been caught nothing more is known.
+        let life = life(incident, &owner, l.at);
+        if life == Life::Unbroken || (life != Life::Unknown && !l.what.ends_process()) {
+            continue;
+        }
+        let open = (!l.what.ends_process())
+            .then(|| (l.cite.clone(), "the error may have been caught: nothing else here shows that the process ended".to_owned()));
         kills.push(Kill {
             at: l.at.is_known().then_some(l.at),
             kind: KillKind::RuntimeAbort,
-            owner: Owner { container, ..l.owner.clone() },
+            owner,
             count: 1,
             witnesses: vec!["application log"],
             evidence: vec![(l.cite.clone(), l.what.text.clone())],
+            against: open.into_iter().collect(),
             ..Kill::default()
         });
     }
+}
+
+/// What the container's status says of the time in which a log word was written.
+#[derive(PartialEq)]
+enum Life {
+    /// No status of this container is at hand.
+    Unknown,
+    /// It ended at some time.
+    Ended,
+    /// It has been running since before, and was never restarted.
+    Unbroken,
+}
+
+fn life(incident: &Incident, owner: &Owner, at: When) -> Life {
+    let found = incident
+        .pods
+        .iter()
+        .filter(|p| p.owner.same_pod(owner))
+        .flat_map(|p| &p.what.containers)
+        .find(|c| Some(&c.name) == owner.container.as_ref() && c.now.state.is_some());
+    let Some(c) = found else { return Life::Unknown };
+    let running = c.now.state.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("running"));
+    let since = c.now.started.is_some_and(|t| at.is_known() && t < at.earliest);
+    if running && c.restart_count == Some(0) && c.last.is_none() && (since || !at.is_known()) { Life::Unbroken } else { Life::Ended }
 }
 
 /// systemd's word that a unit lost a process to the OOM killer: it confirms the kernel's report, or stands alone where the
@@ -554,9 +592,27 @@ fn unit_kills(incident: &Incident, kills: &mut Vec<Kill>) {
     }
 }
 
-/// systemd-oomd and the like: SIGKILL without a kernel report.
+/// systemd-oomd and the like: SIGKILL without a kernel report. A daemon tells of one kill in several lines: a first signal
+/// and a second one to the same process, its own line about a unit and the service manager's.
 fn userspace_kills(incident: &Incident, kills: &mut Vec<Kill>) {
+    let mut told: Vec<(usize, &Placed<LogWord>)> = Vec::new();
     for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::UserspaceOomd) {
+        let same = |have: &Placed<LogWord>| {
+            let (a, b) = (&have.who, &l.who);
+            let unit = || b.workload_hint.as_deref().zip(a.cgroup.as_deref()).is_some_and(|(u, path)| path.ends_with(u));
+            have.owner == l.owner
+                && (a.pid.is_some() && a.pid == b.pid && a.comm == b.comm
+                    || a.container_id.is_some() && a.container_id == b.container_id
+                    || unit())
+                && (have.at.near(&l.at, SAME_ENDING) || !have.at.is_known() && !l.at.is_known())
+        };
+        if let Some((k, _)) = told.iter().rev().find(|(_, have)| same(have)).and_then(|(i, have)| Some((kills.get_mut(*i)?, have))) {
+            k.evidence.push((l.cite.clone(), l.what.text.clone()));
+            k.against.clear();
+            continue;
+        }
+        told.push((kills.len(), l));
+        let asked = l.what.text.contains("SIGTERM");
         kills.push(Kill {
             at: l.at.is_known().then_some(l.at),
             kind: KillKind::UserspaceOomd,
@@ -565,6 +621,41 @@ fn userspace_kills(incident: &Incident, kills: &mut Vec<Kill>) {
             count: 1,
             witnesses: vec!["node log"],
             evidence: vec![(l.cite.clone(), l.what.text.clone())],
+            against: asked
+                .then(|| (l.cite.clone(), "it was only asked to end; nothing shows whether it did".to_owned()))
+                .into_iter()
+                .collect(),
+            ..Kill::default()
+        });
+    }
+}
+
+/// A container's own counter of kills, where nothing else tells of one: the cgroup is made anew with each start, so whatever
+/// it counted took children of a container that lived on.
+fn counted(incident: &Incident, kills: &mut Vec<Kill>) {
+    for c in &incident.cgroups {
+        let n = match c.what.file.as_str() {
+            "memory.events" => c.what.values.get("oom_kill"),
+            "memory.oom_control" => c.what.values.get("oom_kill"),
+            _ => None,
+        };
+        let Some(n) = n.copied().filter(|n| *n > 0) else { continue };
+        let of_container = c.owner.container.is_some() || c.owner.pod.is_none() && c.owner.node.is_none() && c.what.path.is_none();
+        let known = |k: &Kill| k.kind.is_memory() && (k.owner.same_pod(&c.owner) || c.owner.pod.is_none());
+        if !of_container || kills.iter().any(known) {
+            continue;
+        }
+        kills.push(Kill {
+            kind: KillKind::ChildProcess,
+            owner: c.owner.clone(),
+            limit_level: Some(LimitLevel::Container),
+            count: n,
+            witnesses: vec!["cgroup counter"],
+            evidence: vec![(
+                c.cite.clone(),
+                format!("{} of the container counts {n} processes killed for memory since it started", c.what.file),
+            )],
+            against: vec![(c.cite.clone(), "a counter tells neither when nor which processes".into())],
             ..Kill::default()
         });
     }

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod kills;
 pub mod ledger;
 pub mod limits;
+pub mod node_events;
 pub mod objections;
 pub mod pods;
 pub mod profiles;
@@ -58,7 +59,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         all.merge(f);
     }
     let clock = clock::Clock::solve(&all, &artifacts, options);
-    let names = identity::Names::learn(&all);
+    let names = identity::Names::learn(&all, &artifacts);
     let mut incident = Incident { artifacts, ..Incident::default() };
     let mut joins = BTreeSet::new();
     let mut place = Placer { clock: &clock, names: &names, joins: &mut joins };
@@ -124,13 +125,14 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.contradictions.extend(clock.contradictions().cloned());
     pods::merge(&mut incident);
     window::restrict(&mut incident, options.since, options.until);
+    adopt::files(&mut incident);
     kills::endings(&mut incident);
     limits::settle(&mut incident);
     trends::compute(&mut incident, options.sizing);
     series_kills::add(&mut incident);
     kills::from_restart_counters(&mut incident);
     objections::hear(&mut incident);
-    adopt::orphans(&mut incident);
+    adopt::profiles(&mut incident);
     if !options.uncompared {
         profiles::compare(&mut incident, &options.rows);
         incident.bridges = bridge::build(&incident);

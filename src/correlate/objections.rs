@@ -104,7 +104,7 @@ fn probe_events<'a>(incident: &'a Incident, k: &'a Kill, slack: i64) -> impl Ite
         e.what.reason == "Killing"
             && e.what.message.contains(" probe")
             && e.owner.same_pod(&k.owner)
-            && k.owner.container.as_deref().is_none_or(|c| e.what.container.as_deref() == Some(c) || e.what.message.contains(c))
+            && k.owner.container.as_deref().is_none_or(|c| e.what.names_container(c))
             && k.at.is_some_and(|at| e.at.is_known() && e.at.width() <= 10 * MINUTE && e.at.near(&at, slack))
     })
 }

@@ -110,7 +110,17 @@ pub fn subject(case: &Case<'_>) -> String {
         (None, _, Some(p)) => p.clone(),
         // Loose profiles are of some process, even where nothing says which.
         _ if !case.is_node() && case.owner.node.is_none() => "the profiled process".into(),
-        _ => case.owner.node.as_deref().map_or("something outside this bundle".into(), |n| format!("node {n}")),
+        _ => case.owner.node.as_deref().map_or_else(|| nameless(case), |n| format!("node {n}")),
+    }
+}
+
+/// What nothing names is known by the file that tells of it.
+fn nameless(case: &Case<'_>) -> String {
+    let cite = case.kills.first().and_then(|k| k.evidence.first()).map(|(c, _)| c);
+    let path = cite.map_or("", |c| case.incident.path(c.span.artifact));
+    match path.rsplit('/').next() {
+        Some(file) if !file.is_empty() => format!("the process that {file} is about"),
+        _ => "a process that nothing here names".into(),
     }
 }
 

@@ -157,8 +157,9 @@ fn judge(case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     let mut out = Vec::new();
-    let killed = case.kills.iter().any(|k| k.kind.is_memory() && !matches!(k.kind, KillKind::NodeOom | KillKind::Eviction))
-        || case.kills.iter().any(|k| case.is_node() && k.kind.is_memory());
+    // What a node's want of memory took is the node's case, if anything names the node.
+    let nodes = |kind: KillKind| matches!(kind, KillKind::NodeOom | KillKind::Eviction) && case.owner.node.is_some() && !case.is_node();
+    let killed = case.kills.iter().any(|k| k.kind.is_memory() && !nodes(k.kind));
     for (i, (p, cause)) in scored.iter().enumerate() {
         if *p < if i == 0 { FLOOR } else { SECOND_FLOOR } || i > 1 {
             break;

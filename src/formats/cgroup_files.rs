@@ -112,6 +112,11 @@ fn by_content(bytes: &[u8]) -> Option<(&'static str, u8, Shape)> {
     FILES.iter().find(|(n, ..)| *n == name).copied()
 }
 
+/// The file of which these are the first lines, where the first key is one that only begins a file.
+fn begins(bytes: &[u8]) -> Option<(&'static str, u8, Shape)> {
+    [&b"anon "[..], b"cache ", b"low ", b"oom_kill_disable "].iter().any(|k| bytes.starts_with(k)).then(|| by_content(bytes)).flatten()
+}
+
 /// A section mark: `==> path <==`.
 fn section(line: &[u8]) -> Option<&str> {
     std::str::from_utf8(line).ok()?.trim().strip_prefix("==> ")?.strip_suffix(" <==")
@@ -184,6 +189,14 @@ impl Format for CgroupFiles {
                 && let Some(k) = own
             {
                 current = Some(Reading::new(path, k, &line));
+            }
+            // One file printed behind another without a mark: what its first keys tell, where nothing else names them.
+            if known(path).is_none()
+                && let Some(next) = begins(bytes.get(usize::try_from(line.offset).unwrap_or(usize::MAX)..).unwrap_or(&[]))
+                && current.as_ref().is_some_and(|r| r.path == path && !r.what.file.ends_with(next.0))
+            {
+                finish(&mut current, input, out);
+                current = Some(Reading::new(path, next, &line));
             }
             match &mut current {
                 Some(r) => r.take(line.text, &line, out),

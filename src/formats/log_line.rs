@@ -1,12 +1,13 @@
 //! What stands before a log line's text, and the time that a line carries, wherever loggers put it. Shared by every
 //! format that may meet its lines inside a saved container log; says nothing about what a line means.
 
+use crate::model::identity::is_template_hash;
 use crate::model::time::{self, SECOND};
 use crate::model::{Claim, RawTime, Timestamp};
 
 /// A line without what kubectl or the container runtime put before it.
 pub struct Prefixed<'a> {
-    /// Pod and container of `kubectl logs --prefix`.
+    /// Pod and container of `kubectl logs --prefix` or of stern.
     pub pod: Option<(&'a str, &'a str)>,
     /// The line is in the container runtime's own file format.
     pub stream: bool,
@@ -25,6 +26,9 @@ impl<'a> Prefixed<'a> {
         {
             out.pod = Some(name.split_once('/').unwrap_or((name, "")));
             out.text = rest.get(end + 1..).unwrap_or(&[]).trim_ascii_start();
+        } else if let Some((pod, container, text)) = stern(line) {
+            out.pod = Some((pod, container));
+            out.text = text;
         }
         // Docker's json-file: {"log":"…","stream":"stderr","time":"…"}
         if out.text.starts_with(b"{\"log\":\"") {
@@ -51,6 +55,30 @@ impl<'a> Prefixed<'a> {
         }
         out
     }
+}
+
+/// stern's default: `POD CONTAINER text`. The pod's name must be one that a controller made, with the container's name in
+/// line with it or a runtime's stamp behind; two words at the start of a sentence are none.
+fn stern(line: &[u8]) -> Option<(&str, &str, &[u8])> {
+    let end = memchr::memchr(b' ', line.get(..line.len().min(254))?)?;
+    let pod = std::str::from_utf8(line.get(..end)?).ok().filter(|p| is_controlled(p))?;
+    let rest = line.get(end + 1..)?;
+    let end = memchr::memchr(b' ', rest.get(..rest.len().min(64))?)?;
+    let container = std::str::from_utf8(rest.get(..end)?).ok()?;
+    let label = container.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && container.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let text = rest.get(end + 1..)?;
+    let stamped = time::parse_iso(text).is_some_and(|i| i.offset_seconds.is_some());
+    (label && (stamped || pod.starts_with(container))).then_some((pod, container, text))
+}
+
+/// A name that a controller made: `…-x7k2p` of a replica, `…-3` of a stateful set.
+fn is_controlled(pod: &str) -> bool {
+    let Some((base, tail)) = pod.rsplit_once('-') else { return false };
+    let label = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let random = tail.len() == 5 && is_template_hash(tail);
+    let ordinal = (1..=3).contains(&tail.len()) && tail.bytes().all(|b| b.is_ascii_digit());
+    !base.is_empty() && base.bytes().all(label) && (random || ordinal)
 }
 
 /// The time of a line: the runtime's stamp if there is one, else the application's own.
@@ -184,6 +212,8 @@ mod tests {
             r#"{"level":"info","ts":1782984358.0,"msg":"x"}"#,
             r#"10.0.0.1 - - [02/Jul/2026:11:25:58 +0200] "GET / HTTP/1.1" 200 1"#,
             "[pod/cart-0/app] 2026-07-02T09:25:58.000000000Z text",
+            "cart-0 app 2026-07-02T09:25:58.000000000Z text",
+            "cart-7d9f5b6c8-x7k2p cart 2026-07-02T09:25:58Z INFO text",
             r#"{"log":"text\n","stream":"stderr","time":"2026-07-02T09:25:58.000000000Z"}"#,
         ];
         for line in same {
@@ -193,5 +223,9 @@ mod tests {
         let p = Prefixed::of(b"2026-07-02T09:25:58.000000001Z stderr F java.lang.OutOfMemoryError");
         assert_eq!((p.stream, p.text), (true, b"java.lang.OutOfMemoryError".as_slice()));
         assert_eq!(time(&Prefixed::of(b"plain words [here]")), RawTime::Absent);
+        assert_eq!(Prefixed::of(b"cart-0 app 2026-07-02T09:25:58Z text").pod, Some(("cart-0", "app")));
+        for sentence in ["worker-1 starting up", "cart-0 app started", "step-12 of 20 done"] {
+            assert_eq!(Prefixed::of(sentence.as_bytes()).pod, None, "{sentence}");
+        }
     }
 }

@@ -70,3 +70,9 @@ impl Owner {
         self.pod.is_some() && self.namespace == other.namespace && self.pod == other.pod
     }
 }
+
+/// Pod template hashes and pods' random endings: 5 to 10 characters of the alphabet `bcdfghjklmnpqrstvwxz2456789`
+/// (k8s.io/apimachinery `rand.SafeEncodeString`).
+pub fn is_template_hash(s: &str) -> bool {
+    (5..=10).contains(&s.len()) && s.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
+}

@@ -27,6 +27,8 @@ pub struct ArtifactInfo {
     pub path: String,
     /// Format name, or `unknown`.
     pub format: &'static str,
+    /// Whose it is, judging by its path or by what it was found in.
+    pub who: super::Claim,
     /// Unpacked size in bytes.
     pub bytes: u64,
     pub facts: usize,

@@ -52,6 +52,19 @@ pub enum LogPattern {
 }
 
 impl LogPattern {
+    /// A runtime's own word that it got no memory.
+    pub fn is_out_of_memory(self) -> bool {
+        matches!(
+            self,
+            LogPattern::V8HeapLimit
+                | LogPattern::JavaOutOfMemory
+                | LogPattern::GoOutOfMemory
+                | LogPattern::PythonMemoryError
+                | LogPattern::OtherOutOfMemory
+                | LogPattern::JvmFatal
+        )
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             LogPattern::V8HeapLimit => "v8-heap-limit",
@@ -87,4 +100,25 @@ pub struct LogWord {
     pub pattern: LogPattern,
     pub text: String,
     pub numbers: Vec<(&'static str, f64)>,
+}
+
+impl LogWord {
+    /// Whether the process cannot have gone on after these words: what a runtime prints when it ends itself. An exception may
+    /// have been caught, and a refused fork leaves its parent alive.
+    pub fn ends_process(&self) -> bool {
+        let says = |words: &[&str]| words.iter().any(|w| self.text.contains(w));
+        match self.pattern {
+            LogPattern::V8HeapLimit | LogPattern::GoOutOfMemory | LogPattern::JvmFatal => true,
+            LogPattern::JavaOutOfMemory => says(&["Terminating due to", "Aborting due to", "OutOfMemory encountered"]),
+            LogPattern::OtherOutOfMemory => {
+                says(&["Unhandled exception", "terminate called", "memory allocation of", "eheap_alloc", "NoMemoryError"])
+            }
+            _ => false,
+        }
+    }
+
+    /// A process that asked for memory and was refused, whether it went on or not; a fork that failed took nobody's life.
+    pub fn refused_memory(&self) -> bool {
+        self.pattern.is_out_of_memory() && !self.text.contains("fork") && !self.text.contains("Allowed memory size")
+    }
 }

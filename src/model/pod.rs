@@ -202,6 +202,12 @@ impl KubeEvent {
         self.message = rest.to_owned();
     }
 
+    /// Whether the event is about this container: its field path says so, or the message has the name as a word of its own.
+    pub fn names_container(&self, name: &str) -> bool {
+        self.container.as_deref() == Some(name)
+            || self.message.split(|c: char| c.is_whitespace() || matches!(c, ',' | '"' | '\'' | '(' | ')')).any(|w| w == name)
+    }
+
     /// Container name of a field path such as `spec.containers{api}` or `spec.initContainers{migrate}`.
     pub fn container_of(field_path: &str) -> Option<String> {
         let (list, rest) = field_path.split_once('{')?;

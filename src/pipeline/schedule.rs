@@ -303,6 +303,7 @@ fn one(id: ArtifactId, entry: &Entry, sniffed: &Sniffed, entries: &[Entry], dige
     let info = ArtifactInfo {
         id,
         path: entry.path.clone(),
+        who: entry.who.clone(),
         format: match sniffed.format {
             _ if entry.refused => "refused",
             Some(f) => f.name(),

@@ -77,12 +77,12 @@ impl Years {
         let (year, _, _) = civil_from_days(reference.0.div_euclid(DAY));
         let (_, month, day) = civil_from_days(stamp.0.div_euclid(DAY));
         let within = stamp.0.rem_euclid(DAY);
-        [year - 1, year, year + 1].into_iter().filter_map(|y| Some(civil(y, month, day, 0, 0, 0, 0)?.saturating_add(within))).min_by_key(
-            |t| {
-                let past = reference.0.saturating_sub(t.0);
-                if past >= 0 { past } else { past.saturating_neg().saturating_mul(3) }
-            },
-        )
+        // A leap day may be seven years back.
+        let back = if (month, day) == (2, 29) { 8 } else { 1 };
+        (year - back..=year + 1).filter_map(|y| Some(civil(y, month, day, 0, 0, 0, 0)?.saturating_add(within))).min_by_key(|t| {
+            let past = reference.0.saturating_sub(t.0);
+            if past >= 0 { past } else { past.saturating_neg().saturating_mul(3) }
+        })
     }
 }
 
@@ -101,7 +101,9 @@ mod tests {
         assert_eq!(years(2026, 11, 2).place(stamp), civil(2026, 12, 31, 23, 59, 0, 0));
         assert_eq!(years(2026, 8, 2).place(stamp), civil(2025, 12, 31, 23, 59, 0, 0));
         let leap = civil(2000, 2, 29, 0, 0, 0, 0).unwrap_or_default();
-        assert_eq!(years(2027, 1, 2).place(leap), civil(2028, 2, 29, 0, 0, 0, 0));
+        assert_eq!(years(2027, 1, 2).place(leap), civil(2024, 2, 29, 0, 0, 0, 0));
+        assert_eq!(years(2026, 11, 21).place(leap), civil(2024, 2, 29, 0, 0, 0, 0));
+        assert_eq!(years(2028, 3, 2).place(leap), civil(2028, 2, 29, 0, 0, 0, 0));
         assert_eq!(Years::default().place(stamp), None);
     }
 }

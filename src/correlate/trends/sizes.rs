@@ -1,7 +1,7 @@
 //! What a size means for the pod: the kind of workload, the QoS class before and after, the command that sets it.
 
 use super::roles::Group;
-use crate::correlate::identity::is_template_hash;
+use crate::model::identity::is_template_hash;
 use crate::model::kubectl::Kubectl;
 use crate::model::pod::{ContainerKind, PodState, Resources};
 use crate::model::trend::{Sizing, Trend, WorkloadKind};

@@ -103,15 +103,24 @@ fn read(input: &Input<'_>, out: &mut Facts) {
         let more = n - KEPT_MAX;
         out.note("folded", None, None, || format!("{more} further lines of the kind {} are only counted", pattern.word()));
     }
-    log.collections.into_facts(out);
-    log.marked.into_facts(out);
-    log.go.into_facts(out);
+    for speaker in log.speakers.into_values() {
+        speaker.into_facts(out);
+    }
 }
 
 struct Log {
+    /// Whose lines these are, unless a line names its pod itself.
     who: Claim,
-    last: RawTime,
     kept: BTreeMap<LogPattern, u32>,
+    /// Who spoke last.
+    speaking: Claim,
+    /// One for each container whose lines share this file: their collectors know nothing of one another.
+    speakers: BTreeMap<Claim, Speaker>,
+}
+
+/// What goes on in the lines of one container.
+struct Speaker {
+    last: RawTime,
     /// Lines left in which the same breakdown of one program may go on.
     breakdown: Option<(LogPattern, u32)>,
     collections: gc::Collections,
@@ -119,50 +128,72 @@ struct Log {
     go: go_runtime::GoRuntime,
 }
 
+impl Speaker {
+    fn new(who: &Claim) -> Self {
+        Speaker {
+            last: RawTime::Absent,
+            breakdown: None,
+            collections: gc::Collections::new(who.clone()),
+            marked: v8_gc::Marked::new(who.clone()),
+            go: go_runtime::GoRuntime::new(who.clone()),
+        }
+    }
+
+    fn into_facts(self, out: &mut Facts) {
+        self.collections.into_facts(out);
+        self.marked.into_facts(out);
+        self.go.into_facts(out);
+    }
+}
+
 /// Lines after a runtime's first word about running out of memory that belong to the same breakdown.
 const BREAKDOWN_LINES: u32 = 40;
 
 impl Log {
     fn new(input: &Input<'_>) -> Self {
-        Log {
-            who: input.who.clone(),
-            last: RawTime::Absent,
-            kept: BTreeMap::new(),
-            breakdown: None,
-            collections: gc::Collections::new(input.who.clone()),
-            marked: v8_gc::Marked::new(input.who.clone()),
-            go: go_runtime::GoRuntime::new(input.who.clone()),
-        }
+        Log { who: input.who.clone(), kept: BTreeMap::new(), speaking: input.who.clone(), speakers: BTreeMap::new() }
     }
 
     fn line(&mut self, line: Line<'_>, out: &mut Facts) {
         if let Some(who) = stamp::section(line.text) {
+            // A second section of one container is another run of it, with times of its own.
+            if let Some(again) = self.speakers.get_mut(&who) {
+                (again.last, again.breakdown) = (RawTime::Absent, None);
+            }
+            self.speaking = who.clone();
             self.who = who;
-            self.last = RawTime::Absent;
-            self.breakdown = None;
             return;
         }
         let p = stamp::Prefixed::of(line.text);
+        match p.pod {
+            Some((pod, container)) if !names(&self.speaking, pod, container) => self.speaking = named(&self.who, pod, container),
+            None if self.speaking != self.who => self.speaking.clone_from(&self.who),
+            _ => {}
+        }
+        if !self.speakers.contains_key(&self.speaking) {
+            self.speakers.insert(self.speaking.clone(), Speaker::new(&self.speaking));
+        }
+        let Some(speaker) = self.speakers.get_mut(&self.speaking) else { return };
         let own = stamp::time(&p);
         if own != RawTime::Absent {
-            self.last = own.clone();
+            speaker.last = own.clone();
         }
-        if let Some((_, left)) = &mut self.breakdown {
+        if let Some((_, left)) = &mut speaker.breakdown {
             *left = left.saturating_sub(1);
         }
-        if self.marked.line(p.text, &own, line, out) {
+        if speaker.marked.line(p.text, &own, line, out) {
             return;
         }
-        if self.collections.line(p.text, &own, line, out) || self.go.line(p.text, &own, line, out) {
+        if speaker.collections.line(p.text, &own, line, out) || speaker.go.line(p.text, &own, line, out) {
             return;
         }
         let Some(word) = words::classify(p.text) else { return };
         // V8 and the JVM say it several times over in one breakdown: the first line tells, unless a later one is
         // of another kind.
-        if self.breakdown.is_some_and(|(w, left)| w == word.pattern && left > 0 && word.repeats) {
+        if speaker.breakdown.is_some_and(|(w, left)| w == word.pattern && left > 0 && word.repeats) {
             return;
         }
-        self.breakdown = Some((word.pattern, BREAKDOWN_LINES));
+        speaker.breakdown = Some((word.pattern, BREAKDOWN_LINES));
         let n = self.kept.entry(word.pattern).or_insert(0);
         *n += 1;
         if *n > KEPT_MAX {
@@ -170,27 +201,30 @@ impl Log {
         }
         let mut numbers = word.numbers;
         if word.pattern == LogPattern::V8HeapLimit
-            && let Some(after) = self.marked.last()
+            && let Some(after) = speaker.marked.last()
         {
             numbers.push(("heap_after_gc_bytes", after));
         }
         let at = match own {
-            RawTime::Absent => near(&self.last),
+            RawTime::Absent => near(&speaker.last),
             t => t,
         };
-        let who = match &p.pod {
-            Some((pod, container)) => Claim { inferred: false, ..named(&self.who, pod, container) },
-            None => self.who.clone(),
-        };
-        let text = String::from_utf8_lossy(p.text.get(..p.text.len().min(400)).unwrap_or(p.text)).trim().to_owned();
+        let who = self.speaking.clone();
+        let said = word.inside.as_ref().map_or(p.text, String::as_bytes);
+        let text = String::from_utf8_lossy(said.get(..said.len().min(400)).unwrap_or(said)).trim().to_owned();
         let cite = out.cite(line.offset, Some(line.number), line.text);
         out.logs.push(Observation { at, who, cite, what: LogWord { pattern: word.pattern, text, numbers } });
     }
 }
 
+/// Whether the claim is what a line with this prefix says.
+fn names(who: &Claim, pod: &str, container: &str) -> bool {
+    who.pod.as_deref() == Some(pod) && who.container.as_deref().unwrap_or("") == container && !who.inferred
+}
+
 /// The claim of a line that names its pod itself.
 fn named(who: &Claim, pod: &str, container: &str) -> Claim {
-    Claim { pod: Some(pod.into()), container: (!container.is_empty()).then(|| container.into()), ..who.clone() }
+    Claim { pod: Some(pod.into()), container: (!container.is_empty()).then(|| container.into()), inferred: false, ..who.clone() }
 }
 
 /// The time of a line before: the word came then or somewhat later.

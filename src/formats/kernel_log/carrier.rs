@@ -106,7 +106,8 @@ fn prefixed(line: &[u8]) -> Option<Parsed<'_>> {
         }
         b'0'..=b'9' => {
             if let Some((stamp, n, comma)) = stamp::iso(line) {
-                if comma {
+                // dmesg writes microseconds behind the comma; programs' own logs (Python, log4j) milliseconds.
+                if comma && line.get(20..26).is_some_and(|f| f.iter().all(u8::is_ascii_digit)) {
                     return Some(plain(stamp, n, Escape::Hex));
                 }
                 return Some(addressed(line, stamp, n));

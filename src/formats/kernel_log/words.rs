@@ -129,6 +129,9 @@ fn systemd(text: &[u8]) -> Option<Word> {
         w.who.workload_hint = Some(if has(text, "containerd") { "containerd.service".into() } else { "kubelet.service".into() });
         return Some(w);
     }
+    if has(text, "systemd-oomd killed") {
+        return Some(named(LogPattern::UserspaceOomd));
+    }
     killer(text).filter(|_| has(text, "systemd-oomd"))
 }
 

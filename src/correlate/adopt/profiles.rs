@@ -1,20 +1,28 @@
-//! Profiles and log words that name no container: they are given to the one container they can belong to, and marked so.
-//! A runtime's snapshot fits a container whose killed process or own metrics are of that runtime, and whose life covers the
-//! capture. Nothing is adopted where two workloads fit equally well.
+//! Profiles that name no container: a runtime's snapshot fits a container whose killed process, own metrics or command are
+//! of that runtime, and whose pod was there when it was taken. Profiles of one folder and runtime are one process's and go
+//! together. A pprof file goes to a Go program only if its frames are Go's.
 
 use crate::model::incident::Join;
+use crate::model::profile::{HeapProfile, ProfileBody};
 use crate::model::{Incident, Owner, When};
 use std::collections::BTreeMap;
 
-/// Runtime of a profile, from its format.
-fn runtime(format: &str) -> Option<&'static str> {
-    Some(match format {
+/// Runtime of a profile, from its format; pprof is written by programs of many languages.
+fn runtime(p: &HeapProfile) -> Option<&'static str> {
+    Some(match p.format {
         f if f.starts_with("v8") || f.starts_with("node") => "node",
-        f if f.starts_with("jvm") || f.starts_with("hprof") || f == "gc-log" => "java",
+        f if f.starts_with("jvm") || f.starts_with("class-histogram") || f == "nmt" => "java",
         f if f.starts_with("tracemalloc") || f.starts_with("memray") => "python",
-        f if f.starts_with("pprof") || f.starts_with("go") => "go",
+        "pprof" if !is_go(p) => return None,
+        f if f.starts_with("pprof") || f.starts_with("go") || f.starts_with("heap-text") => "go",
         _ => return None,
     })
+}
+
+/// Go's stacks begin in its own runtime.
+fn is_go(p: &HeapProfile) -> bool {
+    let ProfileBody::Stacks(stacks) = &p.body else { return true };
+    stacks.strings.iter().any(|s| matches!(&**s, "runtime.main" | "runtime.goexit" | "main.main") || s.ends_with(".go"))
 }
 
 /// How well a container fits: kills of such a process count most, metrics of such a runtime next.
@@ -62,40 +70,43 @@ fn fitness(incident: &Incident, runtime: &str) -> BTreeMap<Owner, u32> {
 }
 
 /// Gives ownerless profiles of one folder and runtime to the container that fits best, if one workload stands alone.
-pub fn orphans(incident: &mut Incident) {
-    let orphan: Vec<(usize, &'static str, When)> = incident
-        .profiles
-        .iter()
-        .enumerate()
-        .filter(|(_, p)| p.owner.pod.is_none())
-        .filter_map(|(i, p)| Some((i, runtime(p.what.format)?, p.at)))
-        .collect();
-    let mut adopted: Vec<(usize, Owner)> = Vec::new();
-    let mut by_runtime: BTreeMap<&'static str, Option<Owner>> = BTreeMap::new();
-    for (i, runtime, _) in orphan {
-        let owner = by_runtime.entry(runtime).or_insert_with(|| best(incident, runtime)).clone();
-        adopted.extend(owner.map(|o| (i, o)));
+pub fn profiles(incident: &mut Incident) {
+    let mut sets: BTreeMap<(&'static str, String), Vec<usize>> = BTreeMap::new();
+    for (i, p) in incident.profiles.iter().enumerate().filter(|(_, p)| p.owner.pod.is_none()) {
+        let folder = incident.path(p.cite.span.artifact).rsplit_once('/').map_or("", |(d, _)| d).to_owned();
+        if let Some(runtime) = runtime(&p.what) {
+            sets.entry((runtime, folder)).or_default().push(i);
+        }
     }
-    for (i, owner) in adopted {
-        let Some(p) = incident.profiles.get(i) else { continue };
-        let join = Join {
-            left: incident.path(p.cite.span.artifact).to_owned(),
-            right: owner.label(),
-            reason: format!("inferred: the only workload with kills or metrics of a {} process", runtime(p.what.format).unwrap_or("like")),
-        };
-        incident.joins.push(join);
-        if let Some(p) = incident.profiles.get_mut(i) {
-            p.owner = owner;
+    for ((runtime, _), members) in sets {
+        let taken: Vec<When> = members.iter().filter_map(|i| incident.profiles.get(*i)).map(|p| p.at).filter(When::is_known).collect();
+        let Some(owner) = best(incident, runtime, &taken) else { continue };
+        for i in members {
+            let Some(p) = incident.profiles.get_mut(i) else { continue };
+            p.owner = owner.clone();
             p.who.inferred = true;
+            let artifact = p.cite.span.artifact;
+            let reason = format!("inferred: the only workload with kills or metrics of a {runtime} process");
+            incident.joins.push(Join { left: incident.path(artifact).to_owned(), right: owner.label(), reason });
         }
     }
     incident.joins.sort();
     incident.joins.dedup();
 }
 
+/// The pod was there at each of these times: made before, and not yet gone.
+fn lived(incident: &Incident, owner: &Owner, taken: &[When]) -> bool {
+    let Some(p) = incident.pods.iter().find(|p| p.owner.same_pod(owner)) else { return true };
+    let made = p.what.created.or(p.what.start_time);
+    let over = matches!(p.what.phase.as_deref(), Some("Failed" | "Succeeded"));
+    let gone = p.what.containers.iter().filter_map(|c| c.now.finished).max().filter(|_| over);
+    taken.iter().all(|t| made.is_none_or(|m| m <= t.latest) && gone.is_none_or(|g| t.earliest <= g))
+}
+
 /// The fittest container, if no container of another workload is as fit.
-fn best(incident: &Incident, runtime: &str) -> Option<Owner> {
-    let fit = fitness(incident, runtime);
+fn best(incident: &Incident, runtime: &str, taken: &[When]) -> Option<Owner> {
+    let mut fit = fitness(incident, runtime);
+    fit.retain(|o, _| lived(incident, o, taken));
     let top = *fit.values().max()?;
     let mut tops = fit.iter().filter(|(_, n)| **n == top).map(|(o, _)| o);
     let first = tops.next()?;

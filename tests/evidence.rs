@@ -1,0 +1,194 @@
+//! Evidence that names no container, or names it in an unusual way: logs saved under any name, words inside structured
+//! lines, events of nodes, counters without a path. Every bundle here is a few lines in a temporary folder.
+
+use postmem::model::Incident;
+use postmem::pipeline::{self, Options};
+use std::path::Path;
+
+const DEAD_NODE: &str =
+    "2026-05-06T10:00:00Z listening\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n";
+const DEAD_JAVA: &str = "2026-05-06T10:00:01Z ERROR boom\njava.lang.OutOfMemoryError: Java heap space\nTerminating due to java.lang.OutOfMemoryError: Java heap space\n";
+
+/// A running pod with one container, which ended before with this code at 10:00:05.
+fn pod(name: &str, container: &str, code: Option<(i32, &str)>) -> String {
+    let last = code.map_or("{}".into(), |(c, reason)| {
+        format!(r#"{{"terminated":{{"reason":"{reason}","exitCode":{c},"startedAt":"2026-05-06T09:00:00Z","finishedAt":"2026-05-06T10:00:05Z"}}}}"#)
+    });
+    let (restarts, since) = if code.is_some() { (1, "2026-05-06T10:00:06Z") } else { (0, "2026-05-06T09:00:00Z") };
+    format!(
+        r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{name}","namespace":"shop","uid":"u-{name}","creationTimestamp":"2026-05-06T09:00:00Z"}},
+"spec":{{"nodeName":"n1","containers":[{{"name":"{container}","image":"x:1","resources":{{"limits":{{"memory":"1Gi"}}}}}}]}},
+"status":{{"phase":"Running","startTime":"2026-05-06T09:00:00Z","containerStatuses":[{{"name":"{container}","restartCount":{restarts},
+"state":{{"running":{{"startedAt":"{since}"}}}},"lastState":{last}}}]}}}}"#
+    )
+}
+
+fn read(files: &[(&str, &str)]) -> Incident {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    analyze(dir.path())
+}
+
+fn analyze(dir: &Path) -> Incident {
+    pipeline::read(&[dir.to_path_buf()], &Options::default()).unwrap()
+}
+
+/// `kind pod/container witness+witness` of every kill.
+fn kills(i: &Incident) -> Vec<String> {
+    let s = |o: &Option<String>| o.clone().unwrap_or("-".into());
+    i.kills.iter().map(|k| format!("{} {}/{} {}", k.kind.word(), s(&k.owner.pod), s(&k.owner.container), k.witnesses.join("+"))).collect()
+}
+
+#[test]
+fn a_log_without_a_name_belongs_to_the_only_container() {
+    let i = read(&[("pods.json", &pod("web-0", "web", Some((134, "Error")))), ("previous.log", DEAD_NODE)]);
+    assert_eq!(kills(&i), ["runtime-abort web-0/web container status+application log"]);
+    assert!(i.joins.iter().any(|j| j.left.ends_with("previous.log") && j.reason.starts_with("inferred")), "{:?}", i.joins);
+}
+
+#[test]
+fn among_several_the_one_that_ended_so_or_is_called_so() {
+    let (a, b, c) = (pod("web-0", "web", None), pod("api-0", "api", Some((3, "Error"))), pod("db-0", "db", Some((137, "OOMKilled"))));
+    let three = |log: &str| read(&[("a.json", &a), ("b.json", &b), ("c.json", &c), (log, DEAD_JAVA)]);
+    let expected = ["memcg-container db-0/db container status", "runtime-abort api-0/api container status+application log"];
+    let sorted = |log: &str| {
+        let mut k = kills(&three(log));
+        k.sort();
+        k
+    };
+    assert_eq!(sorted("crash.log"), expected);
+    assert_eq!(sorted("api.log"), expected);
+    // The name of a container that was never restarted says that the program went on; nothing is made of the words.
+    assert_eq!(sorted("web.log"), ["memcg-container db-0/db container status"]);
+}
+
+#[test]
+fn words_that_nobody_owns_are_an_ending_of_their_own() {
+    let i = read(&[("dump.log", "time=2026-05-06T10:00:00Z level=INFO msg=x\nfatal error: runtime: out of memory\n")]);
+    assert_eq!(kills(&i), ["runtime-abort -/- application log"]);
+    let verdict = postmem::diagnosis::diagnose(&i);
+    assert!(verdict.findings[0].sentence.contains("dump.log"), "{}", verdict.findings[0].sentence);
+    // Options of the JVM, a quotation and a refused fork are not.
+    for line in [
+        "Picked up JAVA_TOOL_OPTIONS: -XX:+ExitOnOutOfMemoryError",
+        r#"2026-05-06T10:00:00Z INFO indexed "How to fix java.lang.OutOfMemoryError: Java heap space""#,
+        "2026-05-06T10:00:00Z bash: fork: Cannot allocate memory",
+    ] {
+        assert!(read(&[("app.log", &format!("2026-05-06T10:00:00Z started\n{line}\n"))]).kills.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn a_traceback_in_a_python_log_is_no_kernel_log() {
+    let log = "2026-05-06 10:00:01,002 INFO start\n2026-05-06 10:00:04,771 INFO reading (11.2 GB)\nTraceback (most recent call last):\n  File \"/app/etl.py\", line 88, in <module>\nMemoryError\n";
+    let i = read(&[("pods.json", &pod("etl-0", "etl", Some((1, "Error")))), ("etl.log", log)]);
+    assert_eq!(i.artifacts.iter().find(|a| a.path.ends_with("etl.log")).map(|a| a.format), Some("app-log"));
+    assert_eq!(kills(&i), ["runtime-abort etl-0/etl container status+application log"]);
+}
+
+#[test]
+fn containers_that_share_a_log_keep_their_heaps_apart() {
+    let mut log = String::new();
+    for n in 0..10 {
+        for (pod, mb) in [("web-1", 100 + n), ("web-5", 500 + n)] {
+            log += &format!(
+                "[pod/{pod}/app] 2026-05-06T10:{n:02}:00.000000000Z [1:0x5a1b2c0]    {n}4732 ms: Mark-Compact {}.2 (700.3) -> {mb}.0 (711.5) MB, 1.0 / 0.0 ms\n",
+                mb + 9
+            );
+        }
+    }
+    let i = read(&[("logs.txt", &log)]);
+    let mut ranges: Vec<(String, f64, f64)> = i
+        .series
+        .iter()
+        .map(|s| {
+            let v = &s.what.values;
+            (s.owner.pod.clone().unwrap_or_default(), v.iter().copied().fold(f64::MAX, f64::min), v.iter().copied().fold(0.0, f64::max))
+        })
+        .collect();
+    ranges.sort_by(|a, b| a.0.cmp(&b.0));
+    let mib = 1_048_576.0;
+    assert_eq!(ranges, [("web-1".into(), 100.0 * mib, 109.0 * mib), ("web-5".into(), 500.0 * mib, 509.0 * mib)]);
+}
+
+fn events(rows: &[(&str, &str)]) -> String {
+    let mut out = "NAMESPACE   LAST SEEN   TYPE      REASON                 OBJECT        MESSAGE\n".to_owned();
+    for (reason, message) in rows {
+        out += &format!("default     10m         Warning   {reason:<22} node/n1       {message}\n");
+    }
+    out
+}
+
+#[test]
+fn a_nodes_events_tell_of_kills_that_no_log_shows() {
+    let killed = "Memory cgroup out of memory: Killed process 812 (worker) total-vm:900kB, anon-rss:300000kB, file-rss:0kB, shmem-rss:0kB";
+    let i =
+        read(&[("events.txt", &events(&[("OOMKilling", killed), ("SystemOOM", "System OOM encountered, victim process: etl, pid: 77")]))]);
+    let mut k = kills(&i);
+    k.sort();
+    assert_eq!(k, ["memcg-container -/- event", "node-oom -/- event"]);
+    // A supervisor's word tells whose child it was.
+    let log = "[2026-05-06 09:40:00,112: ERROR/MainProcess] Process 'Pool-2' pid:42 exited with 'signal 9 (SIGKILL)'\n";
+    let i = read(&[
+        ("events.txt", &events(&[("OOMKilling", killed)])),
+        ("pods.json", &pod("jobs-0", "jobs", None)),
+        ("logs/jobs-0_jobs.log", log),
+    ]);
+    assert_eq!(kills(&i), ["child-process jobs-0/jobs event+application log"]);
+}
+
+#[test]
+fn an_eviction_happened_on_the_node_that_was_short_of_memory() {
+    let text = events(&[("EvictionThresholdMet", "Attempting to reclaim memory")])
+        + "shop        10m         Warning   Evicted                pod/web-0     The node was low on resource: memory. Threshold quantity: 750Mi, available: 412Mi.\n";
+    let i = read(&[("events.txt", &text)]);
+    assert_eq!(i.kills.iter().map(|k| k.owner.node.as_deref()).collect::<Vec<_>>(), [Some("n1")]);
+    let verdict = postmem::diagnosis::diagnose(&i);
+    assert!(!verdict.findings[0].sentence.starts_with("Nothing"), "{}", verdict.findings[0].sentence);
+}
+
+#[test]
+fn counters_printed_without_a_path_are_the_only_containers() {
+    let text = "anon 951234560\nfile 20971520\nkernel 9437184\nlow 0\nhigh 0\nmax 1290\noom 9\noom_kill 9\noom_group_kill 0\n";
+    let i = read(&[("pods.json", &pod("run-0", "run", None)), ("cgroup.txt", text)]);
+    assert_eq!(kills(&i), ["child-process run-0/run cgroup counter"]);
+    assert_eq!(i.kills[0].count, 9);
+}
+
+#[test]
+fn the_folders_of_the_kubelet_say_whose_uid_it_is() {
+    let uid = "3f1b2c4d-5e6f-4a8b-9c0d-e1f2a3b4c5d6";
+    let path = format!(
+        "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{}.slice/cri-containerd-{}.scope",
+        uid.replace('-', "_"),
+        "ab".repeat(32)
+    );
+    let line = |text: &str| format!("2026-05-06T10:00:00.000000+00:00 n1 kernel: {text}\n");
+    let log = [
+        line("hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=900"),
+        line("memory: usage 1048576kB, limit 1048576kB, failcnt 40"),
+        line(&format!("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg={path},task_memcg={path},task=hog,pid=9,uid=0")),
+        line("Memory cgroup out of memory: Killed process 9 (hog) total-vm:2000000kB, anon-rss:1040000kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:400kB oom_score_adj:900"),
+    ]
+    .concat();
+    let folder = format!("var/log/pods/shop_hog-0_{uid}/hog/0.log");
+    let i = read(&[("journal.log", &log), (&folder, "2026-05-06T09:59:00.000000000Z stdout F working\n")]);
+    assert_eq!(kills(&i), ["memcg-container hog-0/hog kernel"]);
+}
+
+#[test]
+fn two_signals_of_one_daemon_are_one_kill() {
+    let line = |s: u32, text: &str| format!("2026-05-06T10:00:{s:02}+0000 n4 earlyoom[733]: {text}\n");
+    let log = [
+        line(1, "sending SIGTERM to process 20313 uid 1000 \"java\": badness 1122, VmRSS 9812 MiB"),
+        line(9, "sending SIGKILL to process 20313 uid 1000 \"java\": badness 1122, VmRSS 9812 MiB"),
+    ]
+    .concat();
+    let i = read(&[("journal.log", &log)]);
+    assert_eq!(kills(&i), ["userspace-oomd -/- node log"]);
+    assert_eq!(i.kills[0].evidence.len(), 2);
+}
