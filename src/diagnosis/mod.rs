@@ -39,7 +39,8 @@ fn hear(case: &Case<'_>) -> (Testimony, Vec<NotEvaluated>) {
             // What kind of case it is, is no evidence that could have been collected.
             Some(Need::Node | Need::Container) => {}
             Some(need) => {
-                missing.push(NotEvaluated { rule: rule.id().into(), need: format!("{} for {}", need.words(), case.owner.label()) })
+                let need = format!("{} for {}", need.words(), case.owner.label());
+                missing.push(NotEvaluated { rule: rule.id().into(), need, owner: case.owner.clone() });
             }
             None => rule.examine(case, &mut testimony.of(rule.id(), case)),
         }

@@ -1,7 +1,7 @@
 //! What a rule is: it states what it needs and testifies for or against causes. It never sees another rule.
 
 use super::case::Case;
-use crate::model::finding::{Cause, Culprit, Evidence, Stance, Strength};
+use crate::model::finding::{Cause, Cites, Culprit, Evidence, Stance, Strength};
 use crate::model::{Cite, Owner};
 
 /// What a rule cannot do without.
@@ -81,9 +81,8 @@ impl Witness<'_> {
     }
 
     fn say(&mut self, cause: Cause, stance: Stance, strength: Strength, source: &'static str, cites: Vec<Cite>, says: String) {
-        if cites.is_empty() {
-            return;
-        }
-        self.out.evidence.push(Evidence { rule: self.rule, owner: self.owner.clone(), cause, stance, strength, source, says, cites });
+        let Some(cites) = Cites::of(cites) else { return };
+        let (rule, owner) = (self.rule, self.owner.clone());
+        self.out.evidence.push(Evidence { rule, owner, cause, stance, strength, source, says, cites, on_record: false });
     }
 }

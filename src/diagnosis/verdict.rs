@@ -4,7 +4,7 @@
 use super::case::Case;
 use super::rule::Testimony;
 use super::{advice, sentences, trigger};
-use crate::model::finding::{Cause, Culprit, Evidence, Finding, Stance, Strength};
+use crate::model::finding::{Cause, Cites, Culprit, Evidence, Finding, Stance, Strength};
 use crate::model::oom::KillKind;
 use crate::model::time::DAY;
 use crate::model::trend::TrendVerdict;
@@ -262,7 +262,8 @@ fn kills_as_evidence(case: &Case<'_>, cause: Cause) -> Vec<Evidence> {
             strength,
             source: named(w),
             says: says.clone(),
-            cites: vec![cite.clone()],
+            cites: Cites::one(cite.clone()),
+            on_record: cause != Cause::Inconclusive,
         })
         .collect()
 }
@@ -334,7 +335,8 @@ fn inconclusive_overall(incident: &Incident) -> Option<Finding> {
             strength: Strength::Weak,
             source: "Bundle",
             says: format!("{} artifacts were read, none shows a kill or a memory series", incident.artifacts.len()),
-            cites: vec![cite],
+            cites: Cites::one(cite),
+            on_record: true,
         }],
         advice: Vec::new(),
     };

@@ -6,7 +6,7 @@ use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The contract's closed list of causes.
+/// Why memory became an incident: the closed list of `postmem.report/1` (docs/json.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
@@ -30,7 +30,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The contract's word.
+    /// The word in the documents.
     pub fn word(self) -> &'static str {
         match self {
             Cause::HeapLeak => "heap-leak",
@@ -80,7 +80,34 @@ impl Strength {
     }
 }
 
-/// One statement of a rule about one owner and cause. No cite, no evidence: the constructor takes the first one.
+/// The places a statement rests on, one at least: what points nowhere is no evidence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cites {
+    first: Cite,
+    rest: Vec<Cite>,
+}
+
+impl Cites {
+    pub fn one(first: Cite) -> Self {
+        Cites { first, rest: Vec::new() }
+    }
+
+    /// `None` for no place at all.
+    pub fn of(all: Vec<Cite>) -> Option<Self> {
+        let mut all = all.into_iter();
+        Some(Cites { first: all.next()?, rest: all.collect() })
+    }
+
+    pub fn first(&self) -> &Cite {
+        &self.first
+    }
+
+    pub fn rest(&self) -> &[Cite] {
+        &self.rest
+    }
+}
+
+/// One statement of a rule about one owner and cause.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
     pub rule: &'static str,
@@ -92,10 +119,12 @@ pub struct Evidence {
     pub source: &'static str,
     /// One sentence with numbers and units.
     pub says: String,
-    pub cites: Vec<Cite>,
+    pub cites: Cites,
+    /// It tells what happened and was not weighed: it would speak for every cause alike.
+    pub on_record: bool,
 }
 
-/// Who grew or misbehaved, in the contract's kinds.
+/// Who grew or misbehaved; the kinds are listed in docs/json.md.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Culprit {
     pub kind: String,
@@ -132,7 +161,7 @@ pub struct Finding {
     /// Replicas with the same finding.
     pub also_owners: Vec<Owner>,
     pub sentence: String,
-    /// Numbers by contract name (`growth_bytes_per_hour`, `limit_bytes`, …).
+    /// Numbers by the name that the documents give them (`growth_bytes_per_hour`, `limit_bytes`, …).
     pub quantities: BTreeMap<&'static str, f64>,
     pub intervals: BTreeMap<&'static str, (f64, f64)>,
     pub culprits: Vec<Culprit>,
@@ -142,10 +171,13 @@ pub struct Finding {
 }
 
 /// A rule that could not speak, and what it lacked.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NotEvaluated {
     pub rule: String,
     pub need: String,
+    /// About whom it could not speak.
+    #[serde(default)]
+    pub owner: Owner,
 }
 
 /// A published defect whose range holds a version of this bundle.

@@ -1,7 +1,7 @@
 //! Numbers every quoted place once (E1, E2, …) and collects the quotes.
 
-use super::headline::capital;
-use crate::model::finding::{Evidence, Strength};
+use super::names::Names;
+use crate::model::finding::Evidence;
 use crate::model::{Cite, Incident};
 use crate::report::document::{EvidenceRef, Excerpt, ExcerptLine};
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ type Quote = (Option<u32>, String, Vec<String>);
 
 pub struct Numbering<'a> {
     incident: &'a Incident,
+    pub names: Names<'a>,
     /// Statement and first place → id.
     ids: BTreeMap<(String, Cite), String>,
     /// (artifact path, offset) → line, text, ids.
@@ -22,26 +23,24 @@ pub struct Numbering<'a> {
 
 impl<'a> Numbering<'a> {
     pub fn new(incident: &'a Incident) -> Self {
-        Numbering { incident, ids: BTreeMap::new(), quoted: BTreeMap::new() }
+        Numbering { incident, names: Names::of(incident), ids: BTreeMap::new(), quoted: BTreeMap::new() }
     }
 
     /// A numbered reference; the same statement about the same place keeps its number.
     pub fn numbered(&mut self, e: &Evidence) -> EvidenceRef {
-        let first = e.cites.first().cloned().unwrap_or_default();
+        let first = e.cites.first();
         let next = format!("E{}", self.ids.len() + 1);
         let id = self.ids.entry((e.says.clone(), first.clone())).or_insert(next).clone();
-        for c in &e.cites {
+        for c in std::iter::once(first).chain(e.cites.rest()) {
             self.quote(c, &id);
         }
-        let mut r = self.unnumbered(&first, &e.says);
+        let mut r = self.unnumbered(first, &e.says);
         r.id = id;
         r.source = e.source.into();
-        // What happened was not weighed: it speaks for every cause alike.
-        let record = e.rule == "kill-scope" && e.strength == Strength::Weak;
-        r.strength = if record { "on record" } else { e.strength.word() }.into();
-        r.says = capital(&e.says);
+        r.strength = if e.on_record { "on record" } else { e.strength.word() }.into();
+        r.says = self.names.capital(&e.says);
         r.rule = e.rule.into();
-        r.also = e.cites.iter().skip(1).map(|c| (self.incident.path(c.span.artifact).to_owned(), c.span.line, c.span.offset)).collect();
+        r.also = e.cites.rest().iter().map(|c| (self.incident.path(c.span.artifact).to_owned(), c.span.line, c.span.offset)).collect();
         r
     }
 

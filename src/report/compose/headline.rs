@@ -1,5 +1,6 @@
 //! What a reader sees first: the class of incident, one sentence, the first step, four numbers.
 
+use super::names::Names;
 use crate::model::finding::Verdict;
 use crate::model::quantity::{human, human_seconds};
 use crate::model::trend::TrendVerdict;
@@ -29,7 +30,7 @@ pub fn class_of(cause: &str) -> (&'static str, &'static str) {
     }
 }
 
-pub fn headline(incident: &Incident, verdict: &Verdict, doc: &ReportDoc) -> Headline {
+pub fn headline(incident: &Incident, verdict: &Verdict, doc: &ReportDoc, names: &Names<'_>) -> Headline {
     let Some(f) = doc.findings.first() else {
         if let Some(focus) = &verdict.focus {
             return Headline {
@@ -68,7 +69,7 @@ pub fn headline(incident: &Incident, verdict: &Verdict, doc: &ReportDoc) -> Head
             if n == 1 { "s" } else { "" },
             f.against.len()
         ),
-        sentence: capital(&f.sentence),
+        sentence: names.capital(&f.sentence),
         detail: detail(f),
         scope: scope(f, doc.window),
         first_step: f.advice.iter().find(|a| a.command.is_some()).or(f.advice.first()).cloned(),
@@ -80,22 +81,12 @@ fn s(n: usize) -> &'static str {
     if n == 1 { "" } else { "s" }
 }
 
-/// First letter upper case, unless the sentence starts with an identifier.
-pub(super) fn capital(text: &str) -> String {
-    let first = text.split(' ').next().unwrap_or("");
-    if first.contains(['-', '/', '_', '.']) || first.chars().any(|c| c.is_ascii_digit()) {
-        return text.to_owned();
-    }
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
-}
-
 /// The two strongest statements, with their numbers; among equals, what the heap itself shows comes first.
 fn detail(f: &FindingDoc) -> String {
     let rank = |s: &str| ["conclusive", "strong", "moderate", "weak"].iter().position(|w| *w == s).unwrap_or(9);
     let mut best: Vec<_> = f.evidence.iter().collect();
     best.sort_by_key(|e| (rank(&e.strength), e.source != "Heap"));
-    best.iter().take(2).map(|e| format!("{}. [{}]", capital(e.says.trim_end_matches('.')), e.id)).collect::<Vec<_>>().join(" ")
+    best.iter().take(2).map(|e| format!("{}. [{}]", e.says.trim_end_matches('.'), e.id)).collect::<Vec<_>>().join(" ")
 }
 
 fn scope(f: &FindingDoc, window: Option<Span>) -> String {

@@ -4,12 +4,13 @@ mod charts;
 mod coverage;
 mod evidence;
 mod headline;
+mod names;
 mod trends;
 
 use super::document::*;
 use super::{flamegraph, inspect};
 use crate::model::bridge::{Bridge, Rung};
-use crate::model::finding::{Evidence, Finding, Stance, Verdict};
+use crate::model::finding::{Evidence, Finding, NotEvaluated, Stance, Verdict};
 use crate::model::incident::{AgentCycle, AgentStage, Kill, PlacedTree};
 use crate::model::{Incident, Timestamp, When};
 use evidence::Numbering;
@@ -112,16 +113,16 @@ pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
         excerpts: Vec::new(),
         redactions: 0,
     };
-    doc.headline = headline::headline(incident, verdict, &doc);
+    doc.headline = headline::headline(incident, verdict, &doc, &numbering.names);
     doc.excerpts = numbering.excerpts();
     doc
 }
 
 /// Only what the main finding's owner lacked; a cluster's other containers lack the same things for no one's benefit.
-fn not_evaluated(verdict: &Verdict) -> Vec<crate::model::finding::NotEvaluated> {
+fn not_evaluated(verdict: &Verdict) -> Vec<NotEvaluated> {
     let Some(first) = verdict.findings.first() else { return verdict.not_evaluated.clone() };
-    let label = first.owner.label();
-    verdict.not_evaluated.iter().filter(|n| n.need.ends_with(&label)).cloned().collect()
+    let mine = |n: &&NotEvaluated| n.owner == first.owner || n.owner.same_container(&first.owner);
+    verdict.not_evaluated.iter().filter(mine).cloned().collect()
 }
 
 fn finding(i: usize, f: &Finding, numbering: &mut Numbering<'_>) -> FindingDoc {

@@ -327,7 +327,8 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
             evidence(r, cites);
         }
     }
-    for NotEvaluated { rule: _, need } in not_evaluated {
+    for NotEvaluated { rule: _, need, owner: who } in not_evaluated {
+        owner(r, who);
         r.string(need);
     }
     for JoinDoc { left, right, reason } in joins {
