@@ -11,6 +11,16 @@ fn kernel_log(node: &str) -> Option<String> {
     Kubectl::on_node(node).say("journalctl -k -o short-iso-precise > kernel.log").finish()
 }
 
+/// Formats that what a container printed is read as.
+const CONTAINER_LOGS: [&str; 3] = ["app-log", "jvm-gc-log", "go-goroutine-text"];
+
+/// Whether a file's own name says so, as `kubectl logs --previous` is saved by people and collectors: `web-previous.log`,
+/// `previous.log`, `app.prev.txt`. A folder's name says nothing about what lies in it.
+fn of_previous_run(path: &str) -> bool {
+    let file = path.rsplit(['/', '!']).next().unwrap_or(path);
+    file.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| matches!(word, "previous" | "prev"))
+}
+
 pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc> {
     let owner = first.map(|f| f.owner.clone()).unwrap_or_default();
     let within = || match owner.namespace.as_deref() {
@@ -61,7 +71,7 @@ pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc
     let working: usize = incident.series.iter().filter(|s| s.what.metric == "container_memory_working_set_bytes").count();
     source("Memory series", working, "working-set series", "leak, plateau or spike", Some("curl -sG PROMETHEUS/api/v1/query_range --data-urlencode 'query=container_memory_working_set_bytes' -d start=… -d end=… -d step=30 > working_set.json".into()));
     source("Heap profiles", incident.profiles.len(), "profiles", "which class, function or line grew", None);
-    let previous = incident.artifacts.iter().filter(|a| a.path.contains("previous") && a.format != "unknown").count();
+    let previous = incident.artifacts.iter().filter(|a| CONTAINER_LOGS.contains(&a.format) && of_previous_run(&a.path)).count();
     source(
         "Previous container log",
         previous,
@@ -130,5 +140,31 @@ fn partial_kernel(incident: &Incident, out: &mut [CoverageDoc]) {
             if nodes.len() == 1 { "" } else { "s" }
         );
         entry.command = kernel_log(n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::incident::ArtifactInfo;
+
+    #[test]
+    fn a_previous_container_log_is_a_log_that_says_so_in_its_own_name() {
+        let found = |path: &str, format: &'static str| {
+            let artifact = ArtifactInfo { path: path.into(), format, facts: 1, ..ArtifactInfo::default() };
+            let all = coverage(&Incident { artifacts: vec![artifact], ..Incident::default() }, None);
+            all.into_iter().find(|c| c.source == "Previous container log").map(|c| c.status)
+        };
+        for path in ["logs/web-1_web.previous.log", "a.zip!pods/web-1/web/logs/previous.log", "web-1-previous.txt.gz", "prev.log"] {
+            assert_eq!(found(path, "app-log").as_deref(), Some("read"), "{path}");
+        }
+        let not = [
+            ("previous-week/describe.txt", "kube-describe"),
+            ("previous-week/web.log", "app-log"),
+            ("describe-previous.txt", "kube-describe"),
+        ];
+        for (path, format) in not {
+            assert_eq!(found(path, format).as_deref(), Some("missing"), "{path}");
+        }
     }
 }
