@@ -1,5 +1,5 @@
-//! Node logs at the size of real ones: a journal in which reports are rare, nothing but reports, and a kubelet's log of a
-//! gigabyte. The inputs are generated, every victim with a pid of its own; throughput is printed in bytes per second.
+//! Node logs at the size of real ones: a journal in which reports are rare, nothing but reports, one kill of a group with a
+//! hundred thousand members, and a kubelet's log of a gigabyte. The inputs are generated, every victim with a pid of its own; throughput is printed in bytes per second.
 //!
 //! To measure a whole run's memory instead, write the same inputs to disk: `cargo bench --bench kernel_log -- --write DIR`.
 
@@ -125,6 +125,22 @@ fn dense(size: usize) -> Vec<u8> {
     out
 }
 
+/// One group kill of as many processes as `size` bytes name.
+fn group(size: usize) -> Vec<u8> {
+    let mut out = b"[    1.000000] worker invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=985\n\
+        [    1.000001] Tasks in /kubepods/podx are going to be killed due to memory.oom.group set\n"
+        .to_vec();
+    let mut pid = 1000;
+    while out.len() < size {
+        let _ = writeln!(
+            out,
+            "[    1.000002] Memory cgroup out of memory: Killed process {pid} (worker) total-vm:221356kB, anon-rss:65152kB, file-rss:6612kB, shmem-rss:0kB"
+        );
+        pid += 1;
+    }
+    out
+}
+
 fn parse(bytes: &[u8]) -> usize {
     let mut out = Facts::new(ArtifactId(0));
     let source = Bytes(bytes);
@@ -159,7 +175,7 @@ fn main() {
     }
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     let mut group = criterion.benchmark_group("kernel-log");
-    for (name, bytes) in [("journal", journal(20_000_000)), ("dense", dense(20_000_000))] {
+    for (name, bytes) in [("journal", journal(20_000_000)), ("dense", dense(20_000_000)), ("group", self::group(20_000_000))] {
         group.throughput(Throughput::Bytes(bytes.len() as u64));
         group.bench_with_input(BenchmarkId::new("parse", name), &bytes, |b, bytes| b.iter(|| parse(bytes)));
     }

@@ -32,7 +32,6 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             "ResourceQuota" => quota(p, f),
             "HorizontalPodAutoscaler" if targets(case, &p.what) => horizontal(p, f),
             "VerticalPodAutoscaler" if targets(case, &p.what) => vertical(case, p, f),
-            "PodDisruptionBudget" => None,
             _ => None,
         };
         out.extend(text.map(|text| Advice { kind: "size".into(), text: format!("{text} ({}).", place(case, p)), command: None }));

@@ -29,20 +29,8 @@ const HELD_GAUGES: &[&str] =
     &["jvm_memory_committed_bytes{area=\"heap\"}", "jvm_memory_bytes_committed{area=\"heap\"}", "nodejs_heap_size_total_bytes"];
 
 /// Daemons that manage their memory themselves.
-const NATIVE_DAEMONS: &[&str] = &[
-    "fluent-bit",
-    "nginx",
-    "envoy",
-    "haproxy",
-    "redis-server",
-    "memcached",
-    "postgres",
-    "mysqld",
-    "mongod",
-    "vector",
-    "varnishd",
-    "coredns-c",
-];
+const NATIVE_DAEMONS: &[&str] =
+    &["fluent-bit", "nginx", "envoy", "haproxy", "redis-server", "memcached", "postgres", "mysqld", "mongod", "vector", "varnishd"];
 
 pub struct HeapOrNative;
 

@@ -30,7 +30,6 @@ pub enum UsageKind {
 pub struct OomKillLine<'a> {
     pub constraint: Option<Constraint>,
     pub oom_memcg: Option<&'a [u8]>,
-    pub global: bool,
     pub task_memcg: Option<&'a [u8]>,
     pub comm: Option<&'a [u8]>,
     pub pid: Option<u32>,
@@ -230,7 +229,6 @@ pub fn oom_kill(s: &[u8]) -> Option<OomKillLine<'_>> {
             b"MEMORY_POLICY" => Some(Constraint::MemoryPolicy),
             _ => None,
         }),
-        global: find(body, b",global_oom").is_some(),
         ..OomKillLine::default()
     };
     // From the right: a task may be named `,pid=1,uid=0`.

@@ -78,7 +78,7 @@ fn clock(s: &[u8]) -> Option<(i64, usize, i64)> {
 const MONTHS: [&[&str]; 12] = [
     &["jan", "ene", "gen", "янв", "sty", "oca", "led", "tammi"],
     &["feb", "fév", "fev", "фев", "lut", "şub", "úno", "helmi"],
-    &["mar", "mär", "mrt", "мар", "nis mart", "bře", "maalis", "mrz"],
+    &["mar", "mär", "mrt", "мар", "bře", "maalis", "mrz"],
     &["apr", "avr", "abr", "апр", "kwi", "nis", "dub", "huhti"],
     &["may", "mai", "maj", "mei", "mag", "май", "мая", "kvě", "touko"],
     &["jun", "juin", "giu", "июн", "cze", "haz", "čen", "čer", "kesä"],
@@ -199,8 +199,7 @@ pub fn ctime(s: &[u8]) -> Option<(Stamp, usize)> {
     let close = body.get(..body.len().min(64))?.iter().position(|&b| b == b']')?;
     let (mut month_no, mut day, mut time, mut year) = (None, None, None, None);
     for word in body.get(..close)?.split(|&b| b == b' ').filter(|w| !w.is_empty()) {
-        if let Some((ns, len, unit)) = clock(word).filter(|c| c.1 == word.len()) {
-            debug_assert!(len == word.len());
+        if let Some((ns, _, unit)) = clock(word).filter(|c| c.1 == word.len()) {
             time = Some((ns, unit));
         } else if let Some((v, n)) = digits(word)
             && n == word.len()

@@ -122,7 +122,7 @@ fn container(rows: &[Row<'_>], mut at: usize, parent: usize, c: &mut ContainerSt
         match key {
             "Container ID" => c.container_id = bare_container_id(value),
             "Image" => c.image = some(value),
-            "Ready" => c.ready = value.parse::<String>().ok().and_then(|v| v.to_ascii_lowercase().parse().ok()),
+            "Ready" => c.ready = value.to_ascii_lowercase().parse().ok(),
             "Restart Count" => c.restart_count = value.parse().ok(),
             "Liveness" => c.has_liveness_probe = true,
             "State" | "Last State" => {
