@@ -20,7 +20,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Exit code of the contract.
+    /// The process's exit code, as docs/json.md lists them.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,

@@ -16,6 +16,7 @@
 //! | `diagnosis` | `model`, `heap`, `series` | formats, bundle; one rule another rule |
 //! | `report` | `model` | deciding anything |
 //! | `pipeline` | all | logic longer than wiring |
+//! | `cli` (of the binary) | `pipeline`, `report`, `model`; options of `bundle`, `correlate`, `series` | formats, heap, diagnosis |
 //!
 //! Invariants: a parser never fails and never panics, trouble is data; only `bundle` opens files; only `correlate` makes
 //! times and owners; rules only testify, `diagnosis::verdict` alone weighs; nothing depends on hash order, thread count

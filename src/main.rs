@@ -1,4 +1,4 @@
-//! The binary: parse arguments, call the library, write outputs, give the contract's exit code.
+//! The binary: parse arguments, call the library, write outputs, give the exit code.
 
 mod cli;
 

@@ -70,7 +70,7 @@ fn standard_input_and_standard_output() {
 }
 
 #[test]
-fn exit_codes_of_the_contract() {
+fn exit_codes_are_the_documented_ones() {
     let dir = bundle();
     postmem().arg("analyze").arg(dir.path().join("missing")).assert().code(66);
     postmem().args(["analyze", "--no-such-flag"]).assert().code(2);

@@ -2,8 +2,8 @@
 //!
 //! Plain files are mapped where the whole slice is asked for. This file holds the crate's only `unsafe`: a mapping
 //! shows later changes of its file, and reading past a file that shrank meanwhile ends the process (SIGBUS). A bundle
-//! is collected evidence at rest, so that is accepted for files; everything that a stranger controls (archive members)
-//! is decompressed into memory or into our own spool instead.
+//! is collected evidence at rest, so that is accepted for files, the members of an uncompressed archive among them; what
+//! is decompressed goes into memory or into our own spool.
 
 use super::blob::Blob;
 use super::inflate::{self, Layer, Trouble};

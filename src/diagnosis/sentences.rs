@@ -14,7 +14,7 @@ type Intervals = BTreeMap<&'static str, (f64, f64)>;
 /// up is half the limit again.
 const CENSORED_STEP: f64 = 1.5;
 
-/// The contract's `quantities` and `intervals`.
+/// A finding's `quantities` and `intervals`.
 pub fn quantities(case: &Case<'_>, cause: Cause) -> (Numbers, Intervals) {
     let (mut q, mut i) = (Numbers::new(), Intervals::new());
     if let Some(limit) = case.limit() {

@@ -506,7 +506,7 @@ impl Sites<'_> {
         self.cumulative.get(g * self.measures..(g + 1) * self.measures).unwrap_or(&[])
     }
 
-    /// Key, name and location of a group, as the contract has them for this grouping.
+    /// Key, name and location of a group, as the documents have them for this grouping.
     pub fn words(&self, g: usize) -> (String, String, Option<String>) {
         let Some(label) = self.labels.get(g) else { return Default::default() };
         let name = self.text(label.name).to_owned();

@@ -1,4 +1,4 @@
-//! What comparing 2..N profiles of one process gives: the `postmem.diff/1` document, and the flags that shape its rows.
+//! What comparing 2..N profiles of one process gives: the `postmem.diff/1` document (docs/json.md), and the flags that shape its rows.
 
 use super::graph::RepeatedStrings;
 use super::time::Timestamp;
@@ -176,7 +176,7 @@ pub struct Suspect {
     /// What one occurrence of the leak costs, where goroutines and heap tell it together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_event: Option<PerEvent>,
-    /// Extra words of the culprit in the contract's kinds: (`class`, `CheckoutContext`), (`function`, …).
+    /// The culprit by its kinds in docs/json.md: (`class`, `CheckoutContext`), (`function`, …).
     #[serde(default)]
     pub culprits: Vec<(String, String)>,
 }

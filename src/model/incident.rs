@@ -54,7 +54,7 @@ pub struct InputInfo {
     pub sha256: String,
 }
 
-/// One ending of a process or container, joined from all witnesses: the contract's `kills[]`.
+/// One ending of a process or container, joined from all witnesses: an entry of `kills[]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Kill {
     pub at: Option<When>,

@@ -1,6 +1,6 @@
 //! Words in logs that bear on memory: a runtime's own out-of-memory text, kubelet's and the container runtime's notices.
 
-/// What a log line means; `pattern` in the contract's `logs[]`.
+/// What a log line means; `pattern` in `logs[]` of `postmem.inspect/1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogPattern {
     /// V8: `FATAL ERROR: … JavaScript heap out of memory`.

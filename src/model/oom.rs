@@ -5,7 +5,7 @@ use super::quantity::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How a process or container came to its end, in the contract's closed list.
+/// How a process or container came to its end, in the closed list of docs/json.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum KillKind {
@@ -24,7 +24,7 @@ pub enum KillKind {
 }
 
 impl KillKind {
-    /// The contract's word.
+    /// The word in the documents.
     pub fn word(self) -> &'static str {
         match self {
             KillKind::MemcgContainer => "memcg-container",

@@ -39,7 +39,7 @@ pub struct HeapProfile {
 /// Values of one allocation site.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SiteRow {
-    /// What rows of two profiles are matched by; see the contract's row keys.
+    /// What rows of two profiles are matched by; see the row keys in docs/json.md.
     pub key: String,
     pub name: String,
     /// `file:line`, or the file, where it is not the name already.
@@ -177,7 +177,7 @@ pub struct ClassTable {
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClassRow {
-    /// What rows of two profiles are matched by; see the contract's row keys.
+    /// What rows of two profiles are matched by; see the row keys in docs/json.md.
     pub key: String,
     pub name: String,
     /// One value per measure of the profile.

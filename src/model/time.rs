@@ -37,7 +37,7 @@ impl Timestamp {
         Timestamp(self.0.saturating_sub(ns))
     }
 
-    /// RFC 3339 in UTC with six fractional digits, the contract's form.
+    /// RFC 3339 in UTC with six fractional digits, the form of every document.
     pub fn rfc3339(self) -> String {
         let (days, rest) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
         let (y, m, d) = civil_from_days(days);

@@ -1,4 +1,4 @@
-//! What a memory series of one container, pod or node process did: the contract's `trends[]` entry, computed once.
+//! What a memory series of one container, pod or node process did: an entry of `trends[]`, computed once.
 
 use super::identity::Owner;
 use super::source::Cite;

@@ -1,5 +1,5 @@
 //! The report as data: `postmem.report/1`. Everything a page shows is in here, so that any output can be rendered again
-//! from the JSON alone. Composed by `pipeline::compose` from the incident and its verdict; writers only print it.
+//! from the JSON alone (docs/json.md). Composed by `report::compose` from the incident and its verdict; writers only print it.
 
 use crate::model::account::AccountPart;
 use crate::model::calltree::{CallTree, TreeNode};
@@ -23,7 +23,7 @@ pub struct ReportDoc {
     pub headline: Headline,
     pub findings: Vec<FindingDoc>,
     pub kills: Vec<KillDoc>,
-    /// The contract's `trends[]`, headline of each container first.
+    /// Series judged, the headline of each container first.
     pub trends: Vec<Value>,
     pub deltas: Vec<DeltaDoc>,
     /// What processes' memory was made of.
@@ -332,7 +332,7 @@ pub struct Chart {
     /// Seconds from the last sample to the limit: earliest, likeliest, latest of an 80 % interval.
     #[serde(default)]
     pub eta_seconds: Option<[f64; 3]>,
-    /// Lives between restarts: (start, end, first bytes, peak bytes, slope bytes per hour or NaN).
+    /// Lives between restarts.
     pub runs: Vec<ChartRun>,
     /// Where the points come from.
     pub source: Vec<String>,

@@ -179,7 +179,7 @@ pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgeme
     Judgement { shape, growth, error: noise, ups, steps, late_share, certain: reliable }
 }
 
-/// The contract's word for a row's trend.
+/// The word for a row's trend in `postmem.diff/1`.
 pub fn word(values: &[Value], halves: &Halves) -> &'static str {
     let by_bytes = halves.by_bytes();
     let at = |v: Option<&Value>| v.map_or(0, |v| v.of(by_bytes));

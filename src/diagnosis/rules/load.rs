@@ -8,7 +8,7 @@ use crate::model::trend::TrendVerdict;
 
 /// A burst is a load several times its usual level; below that it is an ordinary daily peak.
 const BURST_FACTOR: f64 = 3.0;
-/// Load that rose by half over the window counts as grown.
+/// A load whose highest level is this many times the usual one, short of a burst, counts as grown.
 const GROWTH_FACTOR: f64 = 1.4;
 
 pub struct Load;

@@ -1,7 +1,8 @@
 //! Claims: the runtime was allowed a heap that leaves no room under the container's limit. Mechanism: a collector works
 //! harder only when its own cap is near; with the cap at or above the limit the kernel comes first, and code, stacks,
 //! metaspace and buffers need room beside the heap. Refuted by: a live heap that grows, or a soft cap (GOMEMLIMIT) below the
-//! limit. A quarter of the limit outside the heap is what runtimes' own guides ask for.
+//! limit. Runtimes' own guides ask for a quarter of the limit outside the heap; a cap
+//! that takes more than [`ROOMY`] of it counts.
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};

@@ -8,7 +8,7 @@ use crate::model::oom::KillKind;
 use crate::model::quantity::human_seconds;
 use crate::model::time::SECOND;
 
-/// A life shorter than this is a start: five minutes is the longest back-off between restarts (kubelet, CrashLoopBackOff).
+/// A life shorter than this is a start: what has run for longer than a few minutes has loaded its data and serves.
 const START_SECONDS: f64 = 180.0;
 
 pub struct StartupPeak;

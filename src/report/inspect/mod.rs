@@ -1,4 +1,4 @@
-//! `postmem.inspect/1`: what was opened, parsed and resolved, one file per section.
+//! `postmem.inspect/1` (docs/json.md): what was opened, parsed and resolved, one file per section.
 
 pub mod artifacts;
 mod class_rows;
