@@ -1,4 +1,4 @@
-//! Every rule speaks, speaks against, and stays silent; the verdict weighs what they said.
+//! Stories and the verdict they must get: what the rules said, weighed. That each rule is heard is `testimony`'s to show.
 
 use postmem::diagnosis;
 use postmem::model::delta::{Delta, DeltaRow, SnapshotInfo, Suspect};
@@ -10,18 +10,18 @@ use postmem::model::time::HOUR;
 use postmem::model::trend::{Companion, Estimate, Percentiles, Run, Trend, TrendVerdict};
 use postmem::model::{Cite, Claim, Incident, Owner, Placed, Timestamp, When};
 
-const MIB: f64 = 1_048_576.0;
-const WS: &str = "container_memory_working_set_bytes";
+pub const MIB: f64 = 1_048_576.0;
+pub const WS: &str = "container_memory_working_set_bytes";
 
-fn hour(h: i64) -> Timestamp {
+pub fn hour(h: i64) -> Timestamp {
     Timestamp(1_790_000_000_000_000_000 + h * HOUR)
 }
 
-fn cite() -> Cite {
+pub fn cite() -> Cite {
     Cite::new(postmem::model::ArtifactId(0), 0, Some(1), b"a line of evidence")
 }
 
-fn owner() -> Owner {
+pub fn owner() -> Owner {
     Owner {
         namespace: Some("shop".into()),
         workload: Some("cart".into()),
@@ -32,16 +32,16 @@ fn owner() -> Owner {
 }
 
 /// An incident under construction: one container with a 512 MiB limit.
-struct Story(Incident);
+pub struct Story(pub Incident);
 
 impl Story {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut s = Story(Incident::default());
         s.pod(|_| {});
         s
     }
 
-    fn pod(&mut self, change: impl FnOnce(&mut PodState)) -> &mut Self {
+    pub fn pod(&mut self, change: impl FnOnce(&mut PodState)) -> &mut Self {
         let mut pod = PodState {
             namespace: Some("shop".into()),
             name: "cart-7d9f8b6c4-x2mqp".into(),
@@ -62,7 +62,7 @@ impl Story {
         self
     }
 
-    fn kill(&mut self, kind: KillKind, at: i64, change: impl FnOnce(&mut OomKill)) -> &mut Self {
+    pub fn kill(&mut self, kind: KillKind, at: i64, change: impl FnOnce(&mut OomKill)) -> &mut Self {
         let mut report = OomKill {
             victims: vec![Victim { pid: Some(42), comm: Some("app".into()), anon_rss_bytes: Some(500 << 20), ..Victim::default() }],
             constraint: Some(Constraint::Memcg),
@@ -94,7 +94,7 @@ impl Story {
         self
     }
 
-    fn trend(&mut self, metric: &str, verdict: TrendVerdict, change: impl FnOnce(&mut Trend)) -> &mut Self {
+    pub fn trend(&mut self, metric: &str, verdict: TrendVerdict, change: impl FnOnce(&mut Trend)) -> &mut Self {
         let mut t = Trend {
             owner: owner(),
             metric: metric.into(),
@@ -122,11 +122,11 @@ impl Story {
         self
     }
 
-    fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> Verdict {
         diagnosis::diagnose(&self.0)
     }
 
-    fn first(&self) -> Finding {
+    pub fn first(&self) -> Finding {
         self.verdict().findings.first().cloned().expect("a finding")
     }
 }
@@ -362,7 +362,7 @@ fn a_bare_kill_is_never_a_confident_cause() {
 }
 
 /// A gauge that moves by so many MiB an hour.
-fn gauge(metric: &str, mib_per_hour: f64) -> Companion {
+pub fn gauge(metric: &str, mib_per_hour: f64) -> Companion {
     Companion { metric: metric.into(), unit: "bytes", slope_per_hour: Some(mib_per_hour * MIB), ..Companion::default() }
 }
 
