@@ -333,7 +333,7 @@ fn what_a_collector_could_not_get_is_missing_evidence() {
     assert_eq!(format, Some("collector-error"));
     let m = &facts.missing[0];
     assert_eq!((m.what.source.as_str(), m.who.pod.as_deref()), ("previous container log", Some("api-0")));
-    assert_eq!(m.what.command.as_deref(), Some("kubectl logs api-0 -c api --previous"));
+    assert_eq!(m.what.command.as_deref(), Some("kubectl logs api-0 -c api --previous > previous.log"));
     let (format, facts) = parse_bytes("bundle/events.json", b"");
     assert_eq!((format, facts.missing.len()), (Some("collector-error"), 1));
     let (_, facts) = parse_bytes("cluster-resources/pods/logs-errors.json", br#"["pods \"web-1\" not found"]"#);
