@@ -163,7 +163,13 @@ fn cut_flipped_and_lengthened_samples_are_survived_by_every_format() {
                 let facts = parse(f, &s.name, &bytes);
                 if let Some((_, most)) = of_whole.filter(|(name, _)| round % 4 == 0 && *name == f.name()) {
                     let cut = tally(&facts);
-                    assert!(cut.iter().zip(most).all(|(c, w)| *c <= w), "{}/{} cut at {}: {cut:?} of {most:?}", s.format, s.name, bytes.len());
+                    assert!(
+                        cut.iter().zip(most).all(|(c, w)| *c <= w),
+                        "{}/{} cut at {}: {cut:?} of {most:?}",
+                        s.format,
+                        s.name,
+                        bytes.len()
+                    );
                 }
                 // Every fact points into what there was.
                 for at in facts

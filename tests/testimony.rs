@@ -77,8 +77,7 @@ fn stories() -> Vec<Story> {
     };
     let beside = |metric: &'static str, mib_per_hour| {
         told(|s| {
-            s.kill(KillKind::MemcgContainer, 8, |_| {})
-                .trend(WS, TrendVerdict::Leak, |t| t.companions.push(gauge(metric, mib_per_hour)));
+            s.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Leak, |t| t.companions.push(gauge(metric, mib_per_hour)));
         })
     };
     let loaded = |correlation, factor| {
@@ -190,10 +189,8 @@ fn every_rule_speaks_speaks_against_and_stays_silent() {
             *counts = (counts.0 + any(Stance::For), counts.1 + any(Stance::Against), counts.2 + usize::from(said.evidence.is_empty()));
         }
     }
-    let lacking: Vec<_> = heard
-        .iter()
-        .filter(|(id, (f, a, s))| (*f == 0 || *a == 0 || *s == 0) && !EXCEPT.iter().any(|(e, _)| e == *id))
-        .collect();
+    let lacking: Vec<_> =
+        heard.iter().filter(|(id, (f, a, s))| (*f == 0 || *a == 0 || *s == 0) && !EXCEPT.iter().any(|(e, _)| e == *id)).collect();
     assert!(lacking.is_empty(), "(for, against, silent): {lacking:?}");
     assert!(EXCEPT.iter().all(|(id, _)| heard.contains_key(id)), "an exception for a rule that is not there");
 }
