@@ -87,11 +87,18 @@ impl<'a> Walk<'a> {
         let factor = side.scale.and_then(|s| s.get(side.measure)).copied();
         let samples = t.samples();
         let column = t.values.get(side.measure * samples..).unwrap_or(&[]);
-        let mut cursors = Vec::with_capacity(column.iter().take(samples).filter(|v| **v != 0).count());
-        for ((s, bounds), v) in t.stack_start.windows(2).enumerate().zip(column).filter(|(_, v)| **v != 0) {
+        let scaled = |v: i64| factor.map_or(v, |f| (v as f64 * f).round() as i64);
+        // Samples of one stack go down together.
+        let mut sums = vec![0i64; t.stacks()];
+        for (s, v) in column.iter().take(samples).enumerate().filter(|(_, v)| **v != 0) {
             let passes = side.passing.as_ref().is_none_or(|p| p.get(s).copied().unwrap_or(false));
-            if let (true, [start, end]) = (passes, bounds) {
-                let value = factor.map_or(*v, |f| (*v as f64 * f).round() as i64);
+            if let (true, Some(sum)) = (passes, sums.get_mut(t.stack_number(s))) {
+                *sum = sum.saturating_add(scaled(*v));
+            }
+        }
+        let mut cursors = Vec::with_capacity(sums.iter().filter(|v| **v != 0).count());
+        for (bounds, &value) in t.stack_start.windows(2).zip(&sums).filter(|(_, v)| **v != 0) {
+            if let [start, end] = bounds {
                 cursors.push(Cursor { value, start: *start, end: (*end).max(*start), frame: 0, name: END });
             }
         }

@@ -1,16 +1,19 @@
 //! The pass over all samples of a profile that adds them up by group: own and cumulative values of every measure.
 //!
-//! This is where a big profile's time goes (tens of millions of frames), so measures are added four at a time as arrays,
-//! a location with one group costs one look, and a long table is summed in two halves side by side. Integer sums do not
-//! depend on the halves; those of sampling weights do not either, for the halves are the same on every machine.
+//! This is where a big profile's time goes (tens of millions of frames), so samples of one stack are added up first,
+//! measures are added four at a time as arrays, a location with one group costs one look, and a long table is summed in
+//! two halves side by side. Integer sums do not depend on the halves; those of sampling weights do not either, for the
+//! halves are the same on every machine.
 
-use super::sites::{Sampling, Scale, Sieve, Spread};
+use super::sampling::{Sampling, Spread};
+use super::sieve::Sieve;
+use super::sites::Scale;
 use crate::model::profile::StackTable;
 use std::ops::Range;
 
 /// Stands for a location with several groups, or none.
 pub const MANY: u32 = u32::MAX;
-/// Samples from which on two halves are worth a second set of sums.
+/// Stacks from which on two halves are worth a second set of sums.
 const HALVES: usize = 1 << 16;
 
 /// What is to be summed.
@@ -42,38 +45,82 @@ pub struct Sums {
 /// Sums all samples that pass the sieve.
 pub fn run(p: &Pass<'_>) -> Sums {
     let heads = p.sieve.heads();
-    let samples = p.table.samples();
-    if samples < HALVES {
-        return part(p, &heads, 0..samples);
-    }
-    let (mut a, b) = rayon::join(|| part(p, &heads, 0..samples / 2), || part(p, &heads, samples / 2..samples));
-    a.absorb(&b);
-    a
-}
-
-fn part(p: &Pass<'_>, heads: &[u32], range: Range<usize>) -> Sums {
-    let spreads = if p.noise.is_some() { p.groups } else { 0 };
-    let mut sums = Sums {
-        own: Vec::new(),
-        cumulative: Vec::new(),
-        totals: vec![0; p.measures],
-        spread: vec![Spread::default(); spreads],
-        cumulative_spread: vec![Spread::default(); spreads],
-    };
+    let mut out = Sums { totals: vec![0; p.measures], ..Sums::default() };
+    out.grow(p.groups, p.measures, p.noise.is_some());
     for first in (0..p.measures).step_by(4) {
         match p.measures - first {
-            1 => columns::<1>(p, heads, range.clone(), first, &mut sums),
-            2 => columns::<2>(p, heads, range.clone(), first, &mut sums),
-            _ => columns::<4>(p, heads, range.clone(), first, &mut sums),
+            1 => columns::<1>(p, &heads, first, &mut out),
+            2 => columns::<2>(p, &heads, first, &mut out),
+            _ => columns::<4>(p, &heads, first, &mut out),
         }
     }
-    sums
+    out
+}
+
+/// The values of some measures, sample by sample or, where samples share stacks, stack by stack.
+struct Rows<'a, const M: usize> {
+    values: [&'a [i64]; M],
+    merged: Vec<[i64; M]>,
+    /// Sampling weight of every stack, where it is asked for.
+    spread: Vec<Spread>,
+    /// No sum of these can leave 64 bits, so that plain additions do.
+    small: bool,
+}
+
+impl<'a, const M: usize> Rows<'a, M> {
+    fn new(p: &Pass<'a>, first: usize) -> Self {
+        let (table, samples) = (p.table, p.table.samples());
+        let column = |i: usize| match first + i < p.measures {
+            true => table.values.get((first + i) * samples..(first + i + 1) * samples).unwrap_or(&[]),
+            false => &[],
+        };
+        let values: [&[i64]; M] = std::array::from_fn(column);
+        let most = values.iter().map(|c| c.iter().fold(0u64, |a, v| a.saturating_add(v.unsigned_abs()))).max().unwrap_or(0);
+        let small = most <= i64::MAX as u64 && p.scale.is_none() && !p.every_frame;
+        let mut rows = Rows { values, merged: Vec::new(), spread: Vec::new(), small };
+        let noise = p.noise.filter(|_| first == 0);
+        if table.stack_of.is_empty() && p.scale.is_none() {
+            if let Some(n) = noise {
+                rows.spread = (0..samples).map(|s| n.spread(table, s, samples)).collect();
+            }
+            return rows;
+        }
+        let mut merged = vec![[0i64; M]; table.stacks()];
+        if noise.is_some() {
+            rows.spread = vec![Spread::default(); table.stacks()];
+        }
+        for s in 0..samples {
+            let k = table.stack_number(s);
+            let mut row = rows.row(s);
+            if let Some(scale) = p.scale {
+                for (v, by) in row.iter_mut().zip(scale.iter().skip(first)) {
+                    *v = (*v as f64 * by).round() as i64;
+                }
+            }
+            if let Some(sum) = merged.get_mut(k).filter(|_| row != [0; M]) {
+                plus::<M, false>(sum, &row);
+                if let Some(n) = noise {
+                    more(&mut rows.spread, k as u32, n.spread(table, s, samples));
+                }
+            }
+        }
+        rows.merged = merged;
+        rows
+    }
+
+    #[inline]
+    fn row(&self, k: usize) -> [i64; M] {
+        match self.merged.get(k) {
+            Some(row) => *row,
+            None => std::array::from_fn(|i| self.values.get(i).and_then(|c| c.get(k)).copied().unwrap_or(0)),
+        }
+    }
 }
 
 #[inline]
-fn plus<const M: usize>(sum: &mut [i64; M], row: &[i64; M]) {
+fn plus<const M: usize, const SMALL: bool>(sum: &mut [i64; M], row: &[i64; M]) {
     for (s, v) in sum.iter_mut().zip(row) {
-        *s = s.saturating_add(*v);
+        *s = if SMALL { s.wrapping_add(*v) } else { s.saturating_add(*v) };
     }
 }
 
@@ -85,52 +132,87 @@ fn more(spreads: &mut [Spread], group: u32, by: Spread) {
     }
 }
 
-/// Sums the measures `first..first + M` of the samples in `range`.
-fn columns<const M: usize>(p: &Pass<'_>, heads: &[u32], range: Range<usize>, first: usize, out: &mut Sums) {
-    let (table, samples) = (p.table, p.table.samples());
-    let mut own = vec![[0i64; M]; p.groups];
-    let mut cumulative = vec![[0i64; M]; p.groups];
-    let mut totals = [0i64; M];
-    let column = |i: usize| match first + i < p.measures {
-        true => table.values.get((first + i) * samples..(first + i + 1) * samples).unwrap_or(&[]),
-        false => &[],
+/// A group's cumulative values beside the last stack in which it was counted: one place in memory per frame.
+#[derive(Clone, Copy)]
+struct Cell<const M: usize> {
+    sum: [i64; M],
+    /// The stack's number plus one; 0 for none.
+    mark: u32,
+}
+
+/// Sums of a part of the stacks.
+struct Part<const M: usize> {
+    own: Vec<[i64; M]>,
+    cells: Vec<Cell<M>>,
+    totals: [i64; M],
+    spread: Vec<Spread>,
+    cumulative_spread: Vec<Spread>,
+}
+
+/// Sums the measures `first..first + M`.
+fn columns<const M: usize>(p: &Pass<'_>, heads: &[u32], first: usize, out: &mut Sums) {
+    let rows = Rows::<M>::new(p, first);
+    let stacks = p.table.stacks();
+    let run = |range| if rows.small { part::<M, true>(p, heads, &rows, range) } else { part::<M, false>(p, heads, &rows, range) };
+    let parts = if stacks < HALVES {
+        vec![run(0..stacks)]
+    } else {
+        let (a, b) = rayon::join(|| run(0..stacks / 2), || run(stacks / 2..stacks));
+        vec![a, b]
     };
-    let values: [&[i64]; M] = std::array::from_fn(column);
-    let noise = p.noise.filter(|_| first == 0);
-    // The last sample in which a group was counted.
-    let mut stamp = vec![u32::MAX; p.once];
-    for s in range {
-        let mut row: [i64; M] = std::array::from_fn(|i| values.get(i).and_then(|c| c.get(s)).copied().unwrap_or(0));
-        if let Some(scale) = p.scale {
-            for (v, by) in row.iter_mut().zip(scale.iter().skip(first)) {
-                *v = (*v as f64 * by).round() as i64;
-            }
-        }
+    drop(rows);
+    for part in parts {
+        let lay = |sums: &mut [i64], from: &[i64; M]| {
+            sums.iter_mut().skip(first).zip(from).for_each(|(s, v)| *s = s.saturating_add(*v));
+        };
+        lay(&mut out.totals, &part.totals);
+        out.own.chunks_exact_mut(p.measures.max(1)).zip(&part.own).for_each(|(s, v)| lay(s, v));
+        out.cumulative.chunks_exact_mut(p.measures.max(1)).zip(&part.cells).for_each(|(s, c)| lay(s, &c.sum));
+        (0..).zip(&part.spread).for_each(|(g, by)| more(&mut out.spread, g, *by));
+        (0..).zip(&part.cumulative_spread).for_each(|(g, by)| more(&mut out.cumulative_spread, g, *by));
+    }
+}
+
+fn part<const M: usize, const SMALL: bool>(p: &Pass<'_>, heads: &[u32], rows: &Rows<'_, M>, range: Range<usize>) -> Part<M> {
+    let noisy = !rows.spread.is_empty();
+    let spreads = || vec![Spread::default(); if noisy { p.groups } else { 0 }];
+    let mut out = Part {
+        own: vec![[0i64; M]; p.groups],
+        cells: vec![Cell { sum: [0i64; M], mark: 0 }; p.groups],
+        totals: [0i64; M],
+        spread: spreads(),
+        cumulative_spread: spreads(),
+    };
+    // Where something else than the group counts once per stack, the marks are its.
+    let mut marks = vec![0u32; if p.sieve.counts_groups_once() { 0 } else { p.once }];
+    let apart = !marks.is_empty();
+    for k in range {
+        let row = rows.row(k);
         if row == [0; M] {
             continue;
         }
-        let Some(stack) = p.sieve.pass(table.stack(s)) else { continue };
-        plus(&mut totals, &row);
-        let spread = noise.map(|n| n.spread(table, s, samples));
-        let mut leaf = true;
+        let Some(stack) = p.sieve.pass(p.table.locations_of(k)) else { continue };
+        plus::<M, SMALL>(&mut out.totals, &row);
+        let spread = if noisy { rows.spread.get(k).copied() } else { None };
+        if let Some(&group) = stack.iter().find_map(|l| p.sieve.groups(*l).first()) {
+            if let Some(sum) = out.own.get_mut(group as usize) {
+                plus::<M, SMALL>(sum, &row);
+            }
+            if let Some(by) = spread {
+                more(&mut out.spread, group, by);
+            }
+        }
+        let this = k as u32 + 1;
         let mut one = |group: u32, once: u32| {
-            if leaf {
-                leaf = false;
-                if let Some(sum) = own.get_mut(group as usize) {
-                    plus(sum, &row);
+            let Some(cell) = out.cells.get_mut(group as usize) else { return };
+            let mark = if apart { marks.get_mut(once as usize) } else { Some(&mut cell.mark) };
+            if let Some(mark) = mark {
+                if *mark == this && !p.every_frame {
+                    return;
                 }
-                if let Some(by) = spread {
-                    more(&mut out.spread, group, by);
-                }
+                *mark = this;
             }
-            let Some(mark) = stamp.get_mut(once as usize) else { return };
-            if *mark == s as u32 && !p.every_frame {
-                return;
-            }
-            *mark = s as u32;
-            if let Some(sum) = cumulative.get_mut(group as usize) {
-                plus(sum, &row);
-            }
+            plus::<M, SMALL>(&mut cell.sum, &row);
             if let Some(by) = spread {
                 more(&mut out.cumulative_spread, group, by);
             }
@@ -142,21 +224,7 @@ fn columns<const M: usize>(p: &Pass<'_>, heads: &[u32], range: Range<usize>, fir
             }
         }
     }
-    if M == p.measures {
-        // The same numbers in the same order: no second copy.
-        (out.own, out.cumulative, out.totals) = (own.into_flattened(), cumulative.into_flattened(), totals.to_vec());
-        return;
-    }
-    out.own.resize(p.groups * p.measures, 0);
-    out.cumulative.resize(p.groups * p.measures, 0);
-    let lay = |from: &[[i64; M]], to: &mut [i64]| {
-        for (row, from) in to.chunks_exact_mut(p.measures).zip(from) {
-            row.iter_mut().skip(first).zip(from).for_each(|(v, f)| *v = *f);
-        }
-    };
-    lay(&own, &mut out.own);
-    lay(&cumulative, &mut out.cumulative);
-    lay(&[totals], &mut out.totals);
+    out
 }
 
 impl Sums {
@@ -184,19 +252,6 @@ impl Sums {
         if let Some(by) = spread {
             more(&mut self.spread, group, by);
             more(&mut self.cumulative_spread, group, by);
-        }
-    }
-
-    /// Adds the sums of other samples of the same groups.
-    fn absorb(&mut self, other: &Sums) {
-        gather(&mut self.own, &other.own);
-        gather(&mut self.cumulative, &other.cumulative);
-        gather(&mut self.totals, &other.totals);
-        for (mine, theirs) in [(&mut self.spread, &other.spread), (&mut self.cumulative_spread, &other.cumulative_spread)] {
-            for (a, b) in mine.iter_mut().zip(theirs) {
-                a.live += b.live;
-                a.allocated += b.allocated;
-            }
         }
     }
 }

@@ -103,7 +103,7 @@ pub struct Mapping {
 /// Samples by call stack, as columns. Stacks are leaf first; a location holds its inlined frames innermost first.
 ///
 /// `loc_frames[loc_start[l]..loc_start[l + 1]]` are the frames of location `l`;
-/// `stack_locs[stack_start[s]..stack_start[s + 1]]` the locations of sample `s`;
+/// `stack_locs[stack_start[k]..stack_start[k + 1]]` the locations of stack `k`, which is `stack_of[s]` of sample `s`;
 /// `values[m * samples + s]` its value for measure `m`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StackTable {
@@ -118,6 +118,9 @@ pub struct StackTable {
     pub mappings: Vec<Mapping>,
     pub stack_start: Vec<u32>,
     pub stack_locs: Vec<u32>,
+    /// Stack of each sample where samples share stacks (one call site allocates many sizes); empty where sample `s` has
+    /// stack `s`.
+    pub stack_of: Vec<u32>,
     pub values: Vec<i64>,
     /// Block size of each sample where the producer labels it (Go's `bytes` label), else empty.
     pub block_size: Vec<i64>,
@@ -127,7 +130,18 @@ pub struct StackTable {
 
 impl StackTable {
     pub fn samples(&self) -> usize {
+        if self.stack_of.is_empty() { self.stacks() } else { self.stack_of.len() }
+    }
+
+    /// How many stacks the samples share.
+    pub fn stacks(&self) -> usize {
         self.stack_start.len().saturating_sub(1)
+    }
+
+    /// Which stack sample `s` has.
+    #[inline]
+    pub fn stack_number(&self, s: usize) -> usize {
+        if self.stack_of.is_empty() { s } else { self.stack_of.get(s).map_or(usize::MAX, |k| *k as usize) }
     }
 
     pub fn locations(&self) -> usize {
@@ -136,8 +150,16 @@ impl StackTable {
 
     /// Locations of sample `s`, leaf first.
     pub fn stack(&self, s: usize) -> &[u32] {
-        let (a, b) = (self.stack_start.get(s).copied().unwrap_or(0), self.stack_start.get(s + 1).copied().unwrap_or(0));
-        self.stack_locs.get(a as usize..b as usize).unwrap_or(&[])
+        self.locations_of(self.stack_number(s))
+    }
+
+    /// Locations of stack `k`, leaf first.
+    #[inline]
+    pub fn locations_of(&self, k: usize) -> &[u32] {
+        match self.stack_start.get(k..).unwrap_or(&[]) {
+            [a, b, ..] => self.stack_locs.get(*a as usize..*b as usize).unwrap_or(&[]),
+            _ => &[],
+        }
     }
 
     /// Frames of location `l`, innermost first.

@@ -10,6 +10,8 @@ use crate::model::profile::StackTable;
 use std::collections::{BTreeMap, HashMap};
 
 const NONE: u32 = u32::MAX;
+/// A stack that was not looked at.
+const UNSEEN: u32 = u32::MAX - 1;
 /// Rank from which on a frame outside the standard library owns the stack.
 const STANDARD: u8 = 2;
 
@@ -43,9 +45,43 @@ pub struct Parts {
     pub state: Option<String>,
 }
 
+/// What the frames of all locations say about ownership.
+struct Seen {
+    spots: Vec<Spot>,
+    /// What decides of each spot in one byte, so that a stack of 64 locations is looked through in the nearest cache: the
+    /// rank in the lowest bits, then the flags below.
+    marks: Vec<u8>,
+}
+
+const RANK: u8 = 7;
+const PROFILER: u8 = 1 << 3;
+const RUNTIME: u8 = 1 << 4;
+const WRAPPER: u8 = 1 << 5;
+const ENTRY: u8 = 1 << 6;
+const LEAF: u8 = 1 << 7;
+
+impl Seen {
+    fn new(spots: Vec<Spot>) -> Self {
+        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+        let mark = |s: &Spot| {
+            s.rank
+                | flag(s.profiler, PROFILER)
+                | flag(s.runtime, RUNTIME)
+                | flag(s.wrapper, WRAPPER)
+                | flag(s.entry != NONE, ENTRY)
+                | flag(s.leaf != NONE, LEAF)
+        };
+        Seen { marks: spots.iter().map(mark).collect(), spots }
+    }
+
+    fn spot(&self, l: u32) -> Option<&Spot> {
+        self.spots.get(l as usize)
+    }
+}
+
 /// What the frames of one location say about ownership.
 #[derive(Clone, Copy)]
-struct Seen {
+struct Spot {
     /// Best rank among its frames, the innermost of equals, and which frame that is.
     rank: u8,
     frame: u32,
@@ -94,12 +130,12 @@ fn rank(origin: Origin, name: &str) -> u8 {
     }
 }
 
-fn see(table: &StackTable, names: &mut Names) -> Vec<Seen> {
+fn see(table: &StackTable, names: &mut Names) -> Seen {
     let origins = Origins::of(table);
     let functions: Vec<u32> = table.functions.iter().map(|f| names.of(table.string(f.name))).collect();
-    (0..table.locations() as u32)
+    let spots = (0..table.locations() as u32)
         .map(|l| {
-            let mut seen = Seen { rank: 0, frame: 0, name: NONE, leaf: NONE, entry: NONE, profiler: false, runtime: true, wrapper: false };
+            let mut seen = Spot { rank: 0, frame: 0, name: NONE, leaf: NONE, entry: NONE, profiler: false, runtime: true, wrapper: false };
             let frames = table.frames(l);
             if frames.is_empty() {
                 let origin = Origins::binary(table, l);
@@ -137,7 +173,8 @@ fn see(table: &StackTable, names: &mut Names) -> Vec<Seen> {
             }
             seen
         })
-        .collect()
+        .collect();
+    Seen::new(spots)
 }
 
 /// Owner of one stack: name, entry, (location, frame) of the owner and of the allocating site.
@@ -149,26 +186,30 @@ struct Found {
 }
 
 /// `rooted` where a stack without a frame of the application is known by what it was started with.
-fn responsible(seen: &[Seen], stack: &[u32], goroutines: bool, rooted: bool) -> Option<Found> {
-    let mut best: Option<(u8, u32, (u32, u32))> = None;
-    let (mut leaf, mut entry, mut runtime) = (None, NONE, true);
+fn responsible(seen: &Seen, stack: &[u32], goroutines: bool, rooted: bool) -> Option<Found> {
+    let (mut best, mut leaf, mut entry): (Option<(u8, u32)>, Option<u32>, Option<u32>) = (None, None, None);
+    let mut all = RUNTIME;
     for &l in stack {
-        let Some(s) = seen.get(l as usize) else { continue };
-        if s.profiler {
+        let Some(&mark) = seen.marks.get(l as usize) else { continue };
+        if mark & PROFILER != 0 {
             return None;
         }
-        runtime &= s.runtime;
-        if s.entry != NONE && !(s.wrapper && entry != NONE) {
-            entry = s.entry;
+        all &= mark;
+        if mark & ENTRY != 0 && !(mark & WRAPPER != 0 && entry.is_some()) {
+            entry = Some(l);
         }
-        if leaf.is_none() && s.leaf != NONE {
-            leaf = Some((l, s.leaf));
+        if mark & LEAF != 0 && leaf.is_none() {
+            leaf = Some(l);
         }
-        if s.name != NONE && best.is_none_or(|(r, ..)| s.rank > r) {
-            best = Some((s.rank, s.name, (l, s.frame)));
+        if best.is_none_or(|(r, _)| mark & RANK > r) {
+            best = Some((mark & RANK, l));
         }
     }
-    let (rank, name, own) = best.filter(|_| !runtime)?;
+    let (rank, l) = best.filter(|_| all & RUNTIME == 0)?;
+    let spot = seen.spot(l)?;
+    let (name, own) = (spot.name, (l, spot.frame));
+    let entry = entry.and_then(|l| seen.spot(l)).map_or(NONE, |s| s.entry);
+    let leaf = leaf.and_then(|l| Some((l, seen.spot(l)?.leaf)));
     // What a library's goroutine allocates in ten places is one thing: the goroutine's.
     let name = if rooted && entry != NONE && rank <= STANDARD { entry } else { name };
     let entry = if goroutines { entry } else { NONE };
@@ -177,9 +218,9 @@ fn responsible(seen: &[Seen], stack: &[u32], goroutines: bool, rooted: bool) -> 
 
 /// What is kept of the first and of the last snapshot, so that growth can be traced back to their stacks.
 struct End {
-    seen: Vec<Seen>,
-    /// Owner of each sample, or none.
-    of_sample: Vec<u32>,
+    seen: Seen,
+    /// Owner of each stack, or none.
+    of_stack: Vec<u32>,
     columns: Columns,
 }
 
@@ -226,41 +267,48 @@ impl Owners {
         let samples = table.samples();
         let rooted = rooted(table);
         let mut row = vec![0i64; profile.measures.len()];
-        let mut of_sample = vec![NONE; samples];
+        // A stack is looked at when its first sample comes.
+        let mut of_stack = vec![UNSEEN; table.stacks()];
         let at = self.snapshots;
         for s in 0..samples {
             if !passes.as_ref().is_none_or(|p| p.get(s).copied().unwrap_or(false)) {
                 continue;
             }
-            let Some(found) = responsible(&seen, table.stack(s), self.goroutines, rooted) else { continue };
+            let k = table.stack_number(s);
+            let Some(&known) = of_stack.get(k) else { continue };
+            let owner = if known == UNSEEN { self.owner(&seen, table.locations_of(k), rooted) } else { known };
+            if let Some(slot) = of_stack.get_mut(k) {
+                *slot = owner;
+            }
+            let Some(o) = self.list.get_mut(owner as usize) else { continue };
             for (m, v) in row.iter_mut().enumerate() {
                 *v = table.values.get(m * samples + s).copied().unwrap_or(0);
             }
             let value = columns.value(&row, noise.map(|n| n.spread(table, s, samples)).unwrap_or_default());
-            let (list, names) = (&mut self.list, &self.names);
-            let owner = *self.index.entry((found.name, found.entry)).or_insert_with(|| {
-                let entry = (found.entry != NONE).then(|| names.text(found.entry));
-                list.push(Owned { blame: Blame { name: names.text(found.name), entry }, steps: Vec::new() });
-                list.len() as u32 - 1
-            });
-            if let Some(o) = of_sample.get_mut(s) {
-                *o = owner;
-            }
-            if let Some(o) = list.get_mut(owner as usize) {
-                o.steps.resize(at + 1, Value::default());
-                if let Some(slot) = o.steps.get_mut(at) {
-                    slot.add(value);
-                }
+            o.steps.resize(at + 1, Value::default());
+            if let Some(slot) = o.steps.get_mut(at) {
+                slot.add(value);
             }
         }
         self.snapshots += 1;
         self.list.iter_mut().for_each(|o| o.steps.resize(self.snapshots, Value::default()));
-        let end = End { seen, of_sample, columns };
+        let end = End { seen, of_stack, columns };
         if at == 0 {
             self.first = Some(end);
         } else {
             self.last = Some(end);
         }
+    }
+
+    /// The owner of a stack, made where it is new; [`NONE`] where nobody owns it.
+    fn owner(&mut self, seen: &Seen, stack: &[u32], rooted: bool) -> u32 {
+        let Some(found) = responsible(seen, stack, self.goroutines, rooted) else { return NONE };
+        let (list, names) = (&mut self.list, &self.names);
+        *self.index.entry((found.name, found.entry)).or_insert_with(|| {
+            let entry = (found.entry != NONE).then(|| names.text(found.entry));
+            list.push(Owned { blame: Blame { name: names.text(found.name), entry }, steps: Vec::new() });
+            list.len() as u32 - 1
+        })
     }
 
     fn value(end: &End, (profile, table): Stacks<'_>, s: usize, by_bytes: bool) -> i64 {
@@ -277,7 +325,8 @@ impl Owners {
             let Some(end) = end else { continue };
             let table = stacks.1;
             let rooted = rooted(table);
-            for (s, _) in end.of_sample.iter().enumerate().filter(|(_, o)| **o as usize == owner) {
+            let owned = |s: &usize| end.of_stack.get(table.stack_number(*s)).is_some_and(|o| *o as usize == owner);
+            for s in (0..table.samples()).filter(owned) {
                 let Some(found) = responsible(&end.seen, table.stack(s), self.goroutines, rooted) else { continue };
                 let v = Self::value(end, stacks, s, self.by_bytes);
                 let part = v.saturating_mul(sign);

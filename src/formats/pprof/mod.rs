@@ -9,6 +9,7 @@
 pub mod proto;
 pub mod prune;
 mod readahead;
+mod stacks;
 mod tables;
 mod wire;
 pub mod write;

@@ -67,9 +67,9 @@ pub fn prune(t: &mut StackTable, drop: &Regex, keep: Option<&Regex>) {
     t.loc_frames = frames;
     t.loc_start = starts;
     let (mut locs, mut stacks) = (Vec::with_capacity(t.stack_locs.len()), Vec::with_capacity(t.stack_start.len()));
-    for s in 0..t.samples() {
+    for k in 0..t.stacks() {
         stacks.push(locs.len() as u32);
-        let stack = t.stack(s);
+        let stack = t.locations_of(k);
         let mut user = false;
         let mut from = 0;
         for (i, l) in stack.iter().enumerate().rev() {

@@ -4,16 +4,17 @@
 //! and rewritten in place once the tables are known. Refers to nothing that it has not checked: an id or an index that
 //! leads nowhere becomes an unknown frame or an empty string, and is counted as trouble.
 
+use super::stacks::Stacks;
 use super::wire::{Message, Value, each_number};
 use crate::model::profile::{Frame, Function, Mapping, Measure, StackTable};
 use std::collections::HashMap;
 
-/// Makes room for one more in a way that does not litter: the allocator keeps what a growing vector leaves behind of sizes
+/// Makes room for `more` in a way that does not litter: the allocator keeps what a growing vector leaves behind of sizes
 /// below 32 MiB, and gives back at once what lies above. Room that is not written to costs nothing.
-fn room<T>(v: &mut Vec<T>) {
+pub fn room<T>(v: &mut Vec<T>, more: usize) {
     const AT_ONCE: usize = 33 << 20;
-    if v.len() == v.capacity() && v.len() >= 1 << 15 {
-        v.reserve((AT_ONCE / size_of::<T>().max(1)).max(v.len()));
+    if v.capacity() - v.len() < more && v.len() >= 1 << 15 {
+        v.reserve((AT_ONCE / size_of::<T>().max(1)).max(v.len()).max(more));
     }
 }
 
@@ -48,8 +49,9 @@ pub struct Tables {
     pub period: i64,
     pub default_sample_type: u64,
     pub trouble: Trouble,
-    stack_start: Vec<u32>,
-    stack_locs: Vec<u32>,
+    stacks: Stacks,
+    /// Stack of every sample.
+    stack_of: Vec<u32>,
     columns: Vec<Vec<i64>>,
     /// Numeric label of every sample under the first numeric key seen (Go: `bytes`), 0 where a sample has none.
     numbers: Vec<i64>,
@@ -69,7 +71,7 @@ pub struct Tables {
 
 impl Tables {
     pub fn samples(&self) -> usize {
-        self.stack_start.len()
+        self.stack_of.len()
     }
 
     /// A wire id as 32 bits; ids of 2^31 and more are numbered in the order met.
@@ -84,7 +86,7 @@ impl Tables {
 
     pub fn sample(&mut self, bytes: &[u8]) {
         let at = self.samples() as u32;
-        let locs = self.stack_locs.len();
+        let locs = self.stacks.locs.len();
         let marks = (self.labels.len(), self.number_labels.len());
         if u32::try_from(locs + bytes.len()).is_err() {
             self.trouble.overflow += 1;
@@ -97,11 +99,10 @@ impl Tables {
         for (field, value) in &mut message {
             match field {
                 1 => {
-                    let (out, wide) = (&mut self.stack_locs, &mut self.wide);
-                    ok &= each_number(value, |id| {
-                        room(out);
-                        out.push(Self::narrow(wide, id));
-                    });
+                    let (out, wide) = (&mut self.stacks.locs, &mut self.wide);
+                    // A number takes at least one byte.
+                    room(out, value.bytes().len().max(1));
+                    ok &= each_number(value, |id| out.push(Self::narrow(wide, id)));
                 }
                 2 => ok &= each_number(value, |v| self.row.push(v as i64)),
                 3 => {
@@ -130,22 +131,22 @@ impl Tables {
             } else {
                 self.trouble.bad_messages += 1;
             }
-            self.stack_locs.truncate(locs);
+            self.stacks.locs.truncate(locs);
             self.labels.truncate(marks.0);
             self.number_labels.truncate(marks.1);
             return;
         }
         for (c, v) in self.columns.iter_mut().zip(&self.row) {
-            room(c);
+            room(c, 1);
             c.push(*v);
         }
         if number != 0 || !self.numbers.is_empty() {
-            room(&mut self.numbers);
+            room(&mut self.numbers, 1);
             self.numbers.resize(at as usize, 0);
             self.numbers.push(number);
         }
-        room(&mut self.stack_start);
-        self.stack_start.push(locs as u32);
+        room(&mut self.stack_of, 1);
+        self.stack_of.push(self.stacks.close(locs));
     }
 
     pub fn value_type(&mut self, bytes: &[u8]) -> (u64, u64) {
@@ -225,8 +226,8 @@ impl Tables {
             // Without samples there are no columns yet; with samples of another width none can be believed.
             self.trouble.wrong_arity += self.samples() as u64;
             self.columns = vec![Vec::new(); measures];
-            self.stack_start.clear();
-            self.stack_locs = Vec::new();
+            self.stack_of.clear();
+            self.stacks = Stacks::default();
             self.labels.clear();
             self.number_labels.clear();
             self.numbers.clear();
@@ -268,7 +269,7 @@ impl Tables {
             t.loc_address.push(*address);
             t.loc_mapping.push(if *mapping == 0 { 0 } else { mapping_ids.get(*mapping).map_or(0, |m| m + 1) });
         }
-        t.stack_locs = std::mem::take(&mut self.stack_locs);
+        (t.stack_start, t.stack_locs) = std::mem::take(&mut self.stacks).finish();
         let missing = locations.len() as u32;
         let mut lost = 0u64;
         if !location_ids.identity {
@@ -292,8 +293,9 @@ impl Tables {
             t.loc_mapping.push(0);
             self.trouble.missing_locations += lost;
         }
-        t.stack_start = std::mem::take(&mut self.stack_start);
-        t.stack_start.push(t.stack_locs.len() as u32);
+        if t.stacks() < samples {
+            t.stack_of = std::mem::take(&mut self.stack_of);
+        }
         for (s, key, value) in std::mem::take(&mut self.labels) {
             let (key, value) = (self.checked_string(key), self.checked_string(value));
             t.labels.push((s, key, value));
