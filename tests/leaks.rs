@@ -72,3 +72,49 @@ fn two_folders_are_compared_kind_by_kind() {
     assert_eq!(d.measure, "inuse_space");
     assert_eq!(d.also.iter().map(|d| d.measure.as_str()).collect::<Vec<_>>(), ["goroutine"]);
 }
+
+/// Heap or goroutine profiles of the service of `samples/formats/pprof/freight`, five of each.
+fn freight(leak: &str, kind: &str) -> Delta {
+    let dir: PathBuf = [env!("CARGO_MANIFEST_DIR"), "samples/formats/pprof/freight", leak].iter().collect();
+    let files: Vec<PathBuf> = (0..5).map(|t| dir.join(format!("{kind}_t{t}.pb.gz"))).collect();
+    pipeline::diff(&files, &Options::default()).unwrap()
+}
+
+#[test]
+fn among_caches_that_fill_batches_and_bursts_the_leak_is_first_and_alone() {
+    for (leak, kind, name) in [
+        // A buffer that is copied into one twice as big stands still in between.
+        ("buffer", "heap", "store.trace"),
+        ("generic", "heap", "store.planTrip.func1"),
+        // It begins in the third of five captures.
+        ("late", "heap", "store.archive"),
+        ("waitlock", "goroutine", "store.updateStock.func1"),
+    ] {
+        let d = freight(leak, kind);
+        assert!(first(&d).name.ends_with(name), "{leak}: {:?}", d.suspects);
+        assert!(d.suspects.iter().all(|s| !s.name.contains("/noise.")), "{leak}: {:?}", d.suspects);
+    }
+    let control = freight("control", "heap");
+    assert_eq!(control.suspects, []);
+    let row = |name: &str| control.rows.iter().find(|r| r.name.ends_with(name)).unwrap();
+    assert_eq!((row("noise.FillCache").trend.as_str(), row("noise.Batch").trend.as_str()), ("plateau", "churn"));
+}
+
+#[test]
+fn names_that_change_between_builds_meet_and_it_is_said_how() {
+    let dir: PathBuf = [env!("CARGO_MANIFEST_DIR"), "samples/formats/pprof/builds"].iter().collect();
+    let files = [dir.join("heap_v1.pb.gz"), dir.join("heap_v2.pb.gz")];
+    let d = pipeline::diff(&files, &Options::default()).unwrap();
+    assert_eq!(d.same_process, Some(false));
+    let row = |name: &str| d.rows.iter().find(|r| r.name.ends_with(name)).unwrap();
+    let how = |name: &str| (row(name).matched.as_deref(), row(name).was.as_deref());
+    assert_eq!(how("cart.(*Shelf).Put"), (Some("package"), Some("example.com/shop/cart.(*Store).Put")));
+    assert_eq!(how("price.Note.func2"), (Some("name"), Some("example.com/shop/price.Note.func1")));
+    // Inlined in one build and not in the other, it is the same function.
+    assert_eq!(how("stock.fill"), (None, None));
+    assert!(row("stock.fill").bytes_delta.unwrap().abs() < 100_000);
+    // What has only moved is not what grew, and what did grow is told from where.
+    let names: Vec<&str> = d.suspects.iter().map(|s| s.name.rsplit('/').next().unwrap_or("")).collect();
+    assert_eq!(names, ["cart.(*Shelf).Put", "price.Note.func2"]);
+    assert!(first(&d).why.contains("example.com/shop/cart.(*Store).Put in the earlier build, matched by package"), "{}", first(&d).why);
+}

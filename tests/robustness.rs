@@ -17,6 +17,7 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("memray", &["memray-csv", "memray-stats"]),
     ("node", &["node-report", "source-map", "v8-heapprofile", "v8-heaptimeline"]),
     ("pprof", &["pprof", "go-goroutine-text", "heap-text"]),
+    ("profile-text", &["heap-text", "java-heapz", "contention-text"]),
     ("prometheus", &["prometheus-api", "promtool-text", "tsdb-dump", "openmetrics", "alerts"]),
 ];
 

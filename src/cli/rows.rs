@@ -54,6 +54,7 @@ enum By {
     Traceback,
     Package,
     Label,
+    Goroutine,
 }
 
 impl RowArgs {
@@ -81,6 +82,7 @@ impl RowArgs {
                 By::Traceback => GroupBy::Traceback,
                 By::Package => GroupBy::Package,
                 By::Label => GroupBy::Label,
+                By::Goroutine => GroupBy::Goroutine,
             }),
             cumulative: self.cum,
             top: self.top,

@@ -17,12 +17,15 @@ pub mod class_histogram;
 pub mod collection_stamp;
 pub mod collector_errors;
 pub mod columns;
+pub mod contention_text;
 pub mod crictl_tables;
 pub mod decimal;
 pub mod goroutine_text;
 pub mod grafana;
+pub mod heap_scale;
 pub mod heap_text;
 pub mod input;
+pub mod java_heapz;
 pub mod json_salvage;
 pub mod kernel_log;
 pub mod kube_describe;
@@ -121,6 +124,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &v8_heapprofile::V8HeapProfile,
     &node_report::NodeReport,
     &heap_text::HeapText,
+    &java_heapz::JavaHeapz,
+    &contention_text::ContentionText,
     &goroutine_text::GoroutineText,
     &class_histogram::ClassHistogram,
     &nmt::Nmt,

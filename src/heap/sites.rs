@@ -43,6 +43,14 @@ fn counts_recursion(profile: &HeapProfile) -> bool {
 pub fn default_grouping(profile: &HeapProfile) -> GroupBy {
     if profile.format.starts_with("tracemalloc") { GroupBy::Line } else { GroupBy::Function }
 }
+
+/// The grouping of a comparison: goroutines nearly all stand in the scheduler, so what they were started by tells them apart.
+pub fn comparing(profile: &HeapProfile) -> GroupBy {
+    match profile.measures.get(profile.default_measure).map(|m| m.name.as_str()) {
+        Some("goroutine" | "goroutineleak") => GroupBy::Goroutine,
+        _ => default_grouping(profile),
+    }
+}
 /// Groups and sums all samples of `profile`, whose body is `table`. With `noise` the sampling weights are summed too.
 pub fn sum<'a>(
     profile: &HeapProfile,
@@ -55,11 +63,11 @@ pub fn sum<'a>(
     let mut g = Grouping::new(table, by);
     let sieve = sieve(&mut g, filter);
     let measures = profile.measures.len();
-    if by == GroupBy::Label {
+    if matches!(by, GroupBy::Label | GroupBy::Goroutine) {
         // The groups of frames only told which stacks pass.
         g = Grouping::new(table, by);
     }
-    if matches!(by, GroupBy::Traceback | GroupBy::Label) {
+    if matches!(by, GroupBy::Traceback | GroupBy::Label | GroupBy::Goroutine) {
         return by_sample(g, &sieve, measures, scale, noise);
     }
     // What numbered the groups is not needed to add them up.
@@ -72,7 +80,14 @@ pub fn sum<'a>(
     Sites { table, by, labels: g.labels, made: g.made, measures, own, cumulative, totals, spread, cumulative_spread }
 }
 
-/// Groups samples by their whole stack, or by their text labels, of which one sample may have several; own and cumulative
+/// The outermost function that is not the runtime's own.
+fn entry<'t>(table: &'t StackTable, stack: &[u32]) -> &'t str {
+    let names = stack.iter().rev().flat_map(|l| table.frames(*l).iter().rev()).map(|f| table.function_name(f.function));
+    let outermost = names.clone().next();
+    names.clone().find(|n| !n.starts_with("runtime.")).or(outermost).unwrap_or("<unknown>")
+}
+
+/// Groups samples by their whole stack, by what started their goroutine, or by their text labels, of which one sample may have several; own and cumulative
 /// values are the same.
 fn by_sample<'a>(mut g: Grouping<'a>, sieve: &Sieve, measures: usize, scale: Scale<'_>, noise: Option<&Sampling>) -> Sites<'a> {
     let table = g.table;
@@ -93,11 +108,20 @@ fn by_sample<'a>(mut g: Grouping<'a>, sieve: &Sieve, measures: usize, scale: Sca
         }
         let Some(stack) = sieve.pass(table.stack(s)) else { continue };
         let spread = noise.map(|n| n.spread(table, s, samples));
-        if g.by == GroupBy::Label {
+        if matches!(g.by, GroupBy::Label | GroupBy::Goroutine) {
             sums.count(&row);
             let first = table.labels.partition_point(|l| (l.0 as usize) < s);
-            for l in table.labels.get(first..).unwrap_or(&[]).iter().take_while(|l| l.0 as usize == s) {
-                let name = g.make(&format!("{}: {}", table.string(l.1), table.string(l.2)));
+            let labels = table.labels.get(first..).unwrap_or(&[]).iter().take_while(|l| l.0 as usize == s);
+            let texts: Vec<String> = if g.by == GroupBy::Goroutine {
+                let creator = labels.clone().find(|l| table.string(l.1) == "created by").map(|l| table.string(l.2));
+                vec![creator.unwrap_or_else(|| entry(table, stack)).to_owned()]
+            } else {
+                // Go's block size has a column of its own; among the labels it is one like any other.
+                let size = table.block_size.get(s).filter(|b| **b != 0).map(|b| format!("bytes: {b} bytes"));
+                labels.map(|l| format!("{}: {}", table.string(l.1), table.string(l.2))).chain(size).collect()
+            };
+            for text in texts {
+                let name = g.make(&text);
                 let group = g.group(Label { name, file: u32::MAX, line: 0, address: 0 });
                 sums.grow(g.labels.len(), measures, noise.is_some());
                 sums.add(group, &row, spread);
@@ -119,7 +143,7 @@ fn by_sample<'a>(mut g: Grouping<'a>, sieve: &Sieve, measures: usize, scale: Sca
         sums.add(group, &row, spread);
     }
     let (labels, made) = match g.by {
-        GroupBy::Label => (std::mem::take(&mut g.labels), std::mem::take(&mut g.made)),
+        GroupBy::Label | GroupBy::Goroutine => (std::mem::take(&mut g.labels), std::mem::take(&mut g.made)),
         _ => trace_labels(table, by_trace, &g.labels, &g.made),
     };
     let Sums { own, cumulative, totals, spread, cumulative_spread } = sums;

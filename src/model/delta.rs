@@ -18,6 +18,8 @@ pub enum GroupBy {
     Traceback,
     Package,
     Label,
+    /// What a goroutine was started by, where the dump says it, else what it was started with.
+    Goroutine,
 }
 
 /// Row flags of `diff` and `inspect`.
@@ -166,6 +168,10 @@ pub struct Suspect {
     pub advice: Option<String>,
     pub retained_bytes: Option<i64>,
     pub growth_bytes: Option<i64>,
+    /// Growth per hour in the measure's unit: what can be relied on, the estimate, and the most that sampling leaves open;
+    /// where the captures have times and lie a minute or more apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth_per_hour: Option<[i64; 3]>,
     pub objects_added: Option<i64>,
     pub path: Vec<PathStep>,
     /// Source places or functions that belong to it.

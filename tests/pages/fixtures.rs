@@ -177,6 +177,7 @@ pub fn delta() -> Delta {
             why: "one `Map` holds 301.4 of 398.9 MiB and gains 22,200 entries every 35 min".into(),
             retained_bytes: Some(301 * MIB),
             growth_bytes: Some(281 * MIB),
+            growth_per_hour: None,
             objects_added: Some(44_451),
             path: vec![
                 step("", "system / Context @48201", "system / Context", 301.4),

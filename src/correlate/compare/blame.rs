@@ -175,7 +175,8 @@ fn place(name: &str, file: &str, goroot: Option<&str>) -> Origin {
     let standard = match goroot {
         // The module `quotes` may well shadow nothing: its files do not lie under GOROOT.
         Some(root) if !root.is_empty() => file.starts_with(root),
-        Some(_) => standard_path && file.strip_prefix(package).is_some_and(|r| r.starts_with('/')),
+        // What the runtime implements for another package (`internal/poll.runtime_pollWait`) lies in its own folder.
+        Some(_) => standard_path && (file.starts_with("runtime/") || file.strip_prefix(package).is_some_and(|r| r.starts_with('/'))),
         None => standard_path && (file.is_empty() || file.contains(&format!("/src/{package}/"))),
     };
     if standard {
@@ -231,6 +232,7 @@ mod tests {
         assert_eq!(place("quotes.(*Store).Remember", "/src/quotes/store.go", root), Origin::Application);
         assert_eq!(place("github.com/x/y.F", "/home/ci/go/pkg/mod/github.com/x/y@v1.2.3/f.go", root), Origin::Library);
         assert_eq!(place("bytes.growSlice", "bytes/buffer.go", Some("")), Origin::Helper);
+        assert_eq!(place("internal/poll.runtime_pollWait", "runtime/netpoll.go", Some("")), Origin::Helper);
         assert_eq!(place("time.Cache", "time/keeper/cache.go", Some("")), Origin::Standard);
         assert_eq!(place("shop/time.Cache", "shop/time/cache.go", Some("")), Origin::Application);
         assert_eq!(place("", "/usr/lib/python3.11/json/decoder.py", None), Origin::Standard);

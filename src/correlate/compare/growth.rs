@@ -12,6 +12,10 @@ use super::sites::{Halves, Value};
 pub const SIGNIFICANT: f64 = 2.0;
 /// Probability below which steady growth is not believed to have paused by chance of sampling.
 const UNLIKELY: f64 = 0.05;
+/// As much for a site that goes on allocating: there every tail of the series is tried.
+const VERY_UNLIKELY: f64 = 0.01;
+/// Share of all growth in the last step from which on the steps before it say nothing.
+const SUDDEN: f64 = 0.9;
 
 /// One standard error of the bytes gained from `a` to `b`; `None` where the measure was not sampled.
 pub fn standard_error(a: &Value, b: &Value, halves: &Halves) -> Option<f64> {
@@ -62,6 +66,8 @@ pub struct Judgement {
     pub steps: usize,
     /// Growth over the later half of the time as a share of an even growth's.
     pub late_share: f64,
+    /// All of it came in the last of several steps: one event, which may never come again.
+    pub sudden: bool,
     /// Growth that can be relied on: at two standard errors, or, where nothing was freed, at the 95 % Poisson bound.
     certain: f64,
 }
@@ -127,7 +133,7 @@ pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgeme
     let usual = values.iter().map(|v| v.spread.live).sum::<f64>() / n.max(1) as f64;
     let error = |a: &Value, b: &Value| if by_bytes { variance(a, b, usual).sqrt() } else { 0.0 };
     let (Some(first), Some(last)) = (values.first(), values.last()) else {
-        return Judgement { shape: Shape::Noise, growth: 0.0, error: 0.0, ups: 0, steps: 0, late_share: 0.0, certain: 0.0 };
+        return Judgement { shape: Shape::Noise, growth: 0.0, error: 0.0, ups: 0, steps: 0, late_share: 0.0, sudden: false, certain: 0.0 };
     };
     let (growth, noise) = (gain(first, last), error(first, last));
     let (mut ups, mut worst_fall) = (0, 0.0f64);
@@ -154,7 +160,9 @@ pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgeme
     let pause = |from: usize| {
         let (late, share) = (values.get(from).map_or(0.0, |v| gain(v, last)), left(from));
         let slowed = late < 0.35 * growth * share;
-        slowed && chance_of_pause(sampled(growth), sampled(late.max(0.0)), share) < UNLIKELY
+        // A pause that fills more than half of the time is one of many that might have been tried.
+        let unlikely = if from < steps / 2 { VERY_UNLIKELY } else { UNLIKELY };
+        slowed && chance_of_pause(sampled(growth), sampled(late.max(0.0)), share) < unlikely
     };
     // The later half: with an odd number of steps it is the longer one, so that a single last step does not decide. A
     // pause that began later counts too when it lasted for two steps and a third of the time.
@@ -162,7 +170,33 @@ pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgeme
     let expected = growth * left(half);
     let late = values.get(half).map_or(0.0, |v| gain(v, last));
     let late_share = if expected > 0.0 { late / expected } else { 0.0 };
-    let stopped = steps >= 2 && growth > 0.0 && (half..=steps - 2).any(|i| (i == half || left(i) > 0.3) && pause(i));
+    let paused = steps >= 2 && growth > 0.0 && (1..=half.max(steps - 2)).any(|i| (i <= half || left(i) > 0.3) && pause(i));
+    // A cache that is full replaces: it goes on allocating and keeps less and less of it. A leak keeps its share.
+    let replaces = |from: usize| {
+        let Some(v) = values.get(from).filter(|_| by_bytes) else { return false };
+        let made = |a: &Value, b: &Value| b.allocated_bytes.saturating_sub(a.allocated_bytes).max(0) as f64;
+        let (early, late) = (gain(first, v), gain(v, last).max(0.0));
+        let (made_early, made_late) = (made(first, v), made(v, last));
+        if early <= 0.0 || made_early <= 0.0 || made_late <= 0.0 {
+            return false;
+        }
+        let kept = (early / made_early).min(0.99);
+        // A site that also makes what is soon dropped may do more of that for a while. One that freed nothing and then
+        // begins to has no other reason than that it is full.
+        let slower = if kept > 0.9 { 0.9 } else { 0.65 };
+        if late >= slower * growth * left(from) {
+            return false;
+        }
+        late / made_late < 0.5 * kept && chance_of_pause(sampled(made_late), sampled(late), kept) < VERY_UNLIKELY
+    };
+    // A single block that is copied into one twice as big stands still in between, each time for twice as long.
+    let size = |v: &Value| v.bytes as f64 / v.count.max(1) as f64;
+    let doubles = by_bytes && (1..=4).contains(&first.count) && last.count <= first.count && size(last) >= 1.5 * size(first);
+    let rose = values.windows(2).rposition(|w| matches!(w, [a, b] if gain(a, b) > 0.0)).map_or(0, |i| i + 1);
+    let due = doubles && steps as f64 <= 2.2 * rose as f64;
+    let stopped = !due && (paused || (steps >= 2 && growth > 0.0 && (1..steps).any(replaces)));
+    let last_step = values.get(steps.saturating_sub(1)).map_or(0.0, |v| gain(v, last));
+    let sudden = steps >= 3 && growth > 0.0 && last_step >= SUDDEN * growth;
     let reliable = certain(first, last, growth, noise);
     let peak = values.iter().map(|v| v.of(by_bytes) as f64).fold(0.0, f64::max);
     let shape = if worst_fall > 0.25 * peak && worst_fall > 0.25 * growth.abs() {
@@ -176,7 +210,7 @@ pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgeme
     } else {
         Shape::Growing
     };
-    Judgement { shape, growth, error: noise, ups, steps, late_share, certain: reliable }
+    Judgement { shape, growth, error: noise, ups, steps, late_share, sudden, certain: reliable }
 }
 
 /// The word for a row's trend in `postmem.diff/1`.
@@ -230,6 +264,32 @@ mod tests {
         assert_eq!(judge(&steady, true, None).shape, Shape::Growing);
         let flat_end: Vec<Value> = [7.0, 9.0, 10.0, 10.0].iter().map(|k| sampled(*k, *k)).collect();
         assert_eq!(judge(&flat_end, true, None).shape, Shape::Growing);
+    }
+
+    #[test]
+    fn a_cache_that_fills_up_and_then_replaces_is_no_leak_and_a_leak_beside_garbage_is() {
+        // Fourteen objects are sampled per step; from the last step but one on, most of them replace older ones.
+        let full: Vec<Value> =
+            [(9.0, 9.0), (20.0, 23.0), (30.0, 37.0), (37.0, 51.0), (40.0, 65.0)].iter().map(|(k, m)| sampled(*k, *m)).collect();
+        assert_eq!(judge(&full, true, None).shape, Shape::Plateau);
+        // It need not have come to rest yet.
+        let filling: Vec<Value> =
+            [(19.0, 19.0), (35.0, 35.0), (46.0, 46.0), (51.0, 63.0), (61.0, 83.0)].iter().map(|(k, m)| sampled(*k, *m)).collect();
+        assert_eq!(judge(&filling, true, None).shape, Shape::Plateau);
+        // A third of all that is made is kept, in every step.
+        let leak: Vec<Value> =
+            [(9.0, 9.0), (14.0, 23.0), (18.0, 37.0), (24.0, 51.0), (28.0, 65.0)].iter().map(|(k, m)| sampled(*k, *m)).collect();
+        assert_eq!(judge(&leak, true, None).shape, Shape::Growing);
+        // A buffer that is copied into a bigger one when it is full: what it was copied from is freed.
+        let buffer = |sizes: &[i64]| -> Vec<Value> {
+            sizes.iter().map(|b| Value { bytes: *b, count: 1, allocated_bytes: 2 * b, ..Value::default() }).collect()
+        };
+        assert_eq!(judge(&buffer(&[2, 5, 10, 10, 10]), true, None).shape, Shape::Growing);
+        assert_eq!(judge(&buffer(&[5, 10, 10, 10, 10]), true, None).shape, Shape::Plateau);
+        let warm: Vec<Value> = [20.0, 54.0, 54.0].iter().map(|k| sampled(*k, *k)).collect();
+        assert_eq!(judge(&warm, true, None).shape, Shape::Plateau);
+        let burst: Vec<Value> = [0.0, 0.0, 0.0, 40.0].iter().map(|k| sampled(*k, *k)).collect();
+        assert!(judge(&burst, true, None).sudden && !judge(&leak, true, None).sudden);
     }
 
     #[test]

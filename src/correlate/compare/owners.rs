@@ -4,8 +4,10 @@
 //! stacks are made only for the few owners that turn out to grow. Stacks of the profiler and of the runtime have no owner.
 
 use super::blame::{Origin, Origins};
+use super::rematch::{self, Site};
 use super::sites::{Columns, Halves, Stacks, Value};
 use crate::heap::sites::{Filter, Sampling};
+use crate::model::delta::GroupBy;
 use crate::model::profile::StackTable;
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,6 +30,24 @@ pub struct Blame {
 pub struct Owned {
     pub blame: Blame,
     pub steps: Vec<Value>,
+    /// How it was matched across builds, and what it was called before.
+    pub renamed: Option<(&'static str, String)>,
+}
+
+impl Site for Owned {
+    fn name(&self) -> &str {
+        &self.blame.name
+    }
+    fn location(&self) -> Option<&str> {
+        None
+    }
+    fn steps(&self) -> &[Value] {
+        &self.steps
+    }
+    fn was(&mut self, level: &'static str, key: String, steps: Vec<Value>) {
+        self.steps.iter_mut().zip(steps).for_each(|(x, y)| x.add(y));
+        self.renamed = Some((level, key));
+    }
 }
 
 /// What an owner's growth is made of.
@@ -39,6 +59,8 @@ pub struct Parts {
     pub leaves: Vec<(String, i64)>,
     /// Functions of the stack that holds most at the end, innermost first.
     pub example: Vec<String>,
+    /// Where the responsible function is called from several places and one of them makes the growth: its name and share.
+    pub caller: Option<(String, f64)>,
     /// Creator of a goroutine, where the dump names it.
     pub creator: Option<String>,
     /// What such a goroutine waits for, where the dump says it.
@@ -306,9 +328,18 @@ impl Owners {
         let (list, names) = (&mut self.list, &self.names);
         *self.index.entry((found.name, found.entry)).or_insert_with(|| {
             let entry = (found.entry != NONE).then(|| names.text(found.entry));
-            list.push(Owned { blame: Blame { name: names.text(found.name), entry }, steps: Vec::new() });
+            list.push(Owned { blame: Blame { name: names.text(found.name), entry }, steps: Vec::new(), renamed: None });
             list.len() as u32 - 1
         })
+    }
+
+    /// Follows owners whose functions are called otherwise in a later build.
+    pub fn follow_renames(&mut self) {
+        for i in rematch::across_builds(&mut self.list, GroupBy::Function) {
+            if let Some(o) = self.list.get_mut(i) {
+                o.steps.iter_mut().for_each(|v| *v = Value::default());
+            }
+        }
     }
 
     fn value(end: &End, (profile, table): Stacks<'_>, s: usize, by_bytes: bool) -> i64 {
@@ -320,6 +351,7 @@ impl Owners {
     pub fn parts(&self, ends: Ends<'_>, owner: usize) -> Parts {
         let mut places: BTreeMap<String, i64> = BTreeMap::new();
         let mut leaves: BTreeMap<String, i64> = BTreeMap::new();
+        let mut callers: BTreeMap<String, i64> = BTreeMap::new();
         let mut biggest: Option<(i64, usize)> = None;
         for (end, stacks, sign) in [(&self.first, ends.first, -1), (&self.last, ends.last, 1)] {
             let Some(end) = end else { continue };
@@ -334,6 +366,10 @@ impl Owners {
                 *sum = sum.saturating_add(part);
                 let sum = leaves.entry(site(table, found.leaf)).or_default();
                 *sum = sum.saturating_add(part);
+                if let Some(caller) = caller(table, table.stack(s), found.own) {
+                    let sum = callers.entry(caller.to_owned()).or_default();
+                    *sum = sum.saturating_add(part);
+                }
                 if sign > 0 && biggest.is_none_or(|(b, _)| v > b) {
                     biggest = Some((v, s));
                 }
@@ -342,7 +378,7 @@ impl Owners {
         let mut leaves: Vec<(String, i64)> = leaves.into_iter().filter(|(_, v)| *v > 0).collect();
         leaves.sort_by(|x, y| y.1.cmp(&x.1).then_with(|| x.0.cmp(&y.0)));
         let place = places.into_iter().max_by(|x, y| x.1.cmp(&y.1).then_with(|| y.0.cmp(&x.0))).map(|(p, _)| p).unwrap_or_default();
-        let mut parts = Parts { place, leaves, ..Parts::default() };
+        let mut parts = Parts { place, leaves, caller: main_caller(callers), ..Parts::default() };
         if let Some((_, s)) = biggest {
             let table = ends.last.1;
             parts.example = functions(table, table.stack(s));
@@ -351,6 +387,30 @@ impl Owners {
         }
         parts
     }
+}
+
+/// Share of what grew from which on one caller among several is named.
+const MAIN_CALLER: f64 = 0.6;
+
+/// The caller that makes most of the growth, where there are several.
+fn main_caller(callers: BTreeMap<String, i64>) -> Option<(String, f64)> {
+    if callers.len() < 2 {
+        return None;
+    }
+    let grown: i64 = callers.values().filter(|v| **v > 0).fold(0, |a, v| a.saturating_add(*v));
+    let (name, most) = callers.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)))?;
+    let share = most as f64 / grown.max(1) as f64;
+    (share >= MAIN_CALLER).then_some((name, share))
+}
+
+/// The function that calls the one which frame `f` of location `l` belongs to; recursion is passed over.
+fn caller<'t>(table: &'t StackTable, stack: &[u32], (l, f): (u32, u32)) -> Option<&'t str> {
+    let own = table.frames(l).get(f as usize).map(|f| f.function)?;
+    let from = stack.iter().position(|x| *x == l)?;
+    let within = table.frames(l).iter().skip(f as usize + 1);
+    let outside = stack.iter().skip(from + 1).flat_map(|l| table.frames(*l));
+    let next = within.chain(outside).find(|f| f.function != own)?;
+    Some(table.function_name(next.function)).filter(|n| !n.is_empty())
 }
 
 /// Owners whose stacks pass through a function that begins with one of `prefixes`, most by what they ever allocated there

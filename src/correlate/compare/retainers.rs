@@ -94,6 +94,7 @@ fn suspect(p: &GrowthPoint, snapshots: usize) -> Suspect {
         advice: leak_patterns::remedy(pattern).map(str::to_owned),
         steps: Vec::new(),
         per_event: None,
+        growth_per_hour: None,
         name,
         pattern: pattern.into(),
         why,

@@ -196,7 +196,7 @@ impl<'r> Folding<'r> {
         Ok(Folding {
             rows,
             filter: Filter::new(rows)?,
-            by: rows.by.unwrap_or_else(|| sites::default_grouping(first)),
+            by: rows.by.unwrap_or_else(|| sites::comparing(first)),
             tracks: Tracks::default(),
             owners: Owners::new(&halves),
             base: first.measures.iter().map(|m| m.name.clone()).zip(first.totals.iter().copied()).collect(),
@@ -215,7 +215,7 @@ impl<'r> Folding<'r> {
     /// The document. Of `snapshots`, which are those that were folded, only the first and the last need their stacks.
     pub fn finish(self, snapshots: &[Snapshot<'_>]) -> Delta {
         let Some((first, last)) = outer(snapshots) else { return Delta::default() };
-        let Folding { rows, halves, by, tracks, owners, .. } = self;
+        let Folding { rows, halves, by, tracks, mut owners, .. } = self;
         let mut limits = Vec::new();
         for s in snapshots {
             if !s.profile.measures.iter().any(|m| m.name == halves.measure) {
@@ -226,6 +226,10 @@ impl<'r> Folding<'r> {
             }
         }
         let same_process = same_process(snapshots);
+        let renames = same_process == Some(false) && !rows.pprof_base;
+        if renames {
+            owners.follow_renames();
+        }
         let delta = Delta {
             same_process,
             measures: first.0.measures.iter().map(|m| m.name.clone()).collect(),
@@ -236,8 +240,10 @@ impl<'r> Folding<'r> {
             ..Delta::default()
         };
         let mut all = tracks.list;
-        if same_process == Some(false) && !rows.pprof_base {
-            rematch::across_builds(&mut all, by);
+        if renames {
+            for i in rematch::across_builds(&mut all, by).into_iter().rev() {
+                all.remove(i);
+            }
         }
         let size = |t: &Track| change(t, halves.by_bytes()).unsigned_abs();
         all.retain(|t| t.steps.iter().any(|v| (v.bytes, v.count) != t.steps.first().map_or((0, 0), |f| (f.bytes, f.count))));
@@ -271,6 +277,7 @@ fn kind(by: GroupBy) -> &'static str {
         GroupBy::Address => "address",
         GroupBy::Package => "package",
         GroupBy::Label => "label",
+        GroupBy::Goroutine => "goroutine",
         GroupBy::Class => "class",
         _ => "function",
     }

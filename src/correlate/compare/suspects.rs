@@ -20,6 +20,8 @@ const MATERIAL: f64 = 0.01;
 const LEAST_BYTES: f64 = 16_384.0;
 /// Nor is growth below this share of all growth.
 const OF_GROWTH: f64 = 0.02;
+/// Seconds between the first and the last profile from which on a rate per hour means something.
+const LEAST_SPAN: f64 = 60.0;
 
 /// Names the suspects among `owners`, best first, and adds to `limits` what could not be told.
 pub fn find(owners: &Owners, ends: Ends<'_>, snapshots: &[Snapshot<'_>], halves: &Halves, limits: &mut Vec<String>) -> Vec<Suspect> {
@@ -45,14 +47,21 @@ pub fn find(owners: &Owners, ends: Ends<'_>, snapshots: &[Snapshot<'_>], halves:
         let enough = j.growth >= MATERIAL * final_total && j.growth >= OF_GROWTH * all_growth;
         // Counts come and go by a few; a leak of goroutines does not stop at a handful.
         let many = (by_bytes && j.growth >= LEAST_BYTES) || (!by_bytes && j.growth >= 10.0 && j.growth >= 0.1 * first_total);
-        if j.shape == Shape::Growing && enough && many && j.lower() > 0.0 {
+        if j.sudden && j.shape == Shape::Growing && enough && many && j.lower() > 0.0 {
+            let grew = if by_bytes { quantity::human(j.growth) } else { format!("{:.0} {}", j.growth, plural(&halves.measure)) };
+            limits.push(format!(
+                "{} rose by {grew} in the last step only, which one event may have done; a later profile would tell whether it goes on",
+                b.blame.name
+            ));
+        } else if j.shape == Shape::Growing && enough && many && j.lower() > 0.0 {
             // What slows down is less of a leak than what goes on.
             found.push((j.lower() * j.late_share.clamp(0.2, 1.0), i, b, j));
         }
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.2.blame.cmp(&b.2.blame)));
     found.truncate(MOST);
-    let scene = Scene { ends, halves, profiles: snapshots.len(), all_growth };
+    let span = seconds.as_ref().and_then(|s| Some(s.last()? - s.first()?)).filter(|s| *s >= LEAST_SPAN);
+    let scene = Scene { ends, halves, profiles: snapshots.len(), all_growth, seconds: span };
     let mut named: Vec<Suspect> = found.into_iter().map(|(_, i, b, j)| scene.suspect(b, &owners.parts(ends, i), &j)).collect();
     cause_first(&mut named);
     named
@@ -102,11 +111,13 @@ struct Scene<'a> {
     halves: &'a Halves,
     profiles: usize,
     all_growth: f64,
+    /// From the first to the last, where that is long enough to speak of a rate.
+    seconds: Option<f64>,
 }
 
 impl Scene<'_> {
     fn suspect(&self, b: &Owned, parts: &Parts, j: &Judgement) -> Suspect {
-        let Scene { ends, halves, profiles, all_growth } = *self;
+        let Scene { ends, halves, profiles, all_growth, seconds } = *self;
         let by_bytes = halves.bytes.is_some();
         let outer = (b.steps.first().copied().unwrap_or_default(), b.steps.last().copied().unwrap_or_default());
         let objects = outer.1.count.saturating_sub(outer.0.count);
@@ -135,8 +146,28 @@ impl Scene<'_> {
         if all_growth > 0.0 {
             why += &format!("; {:.0} % of all growth", (j.growth / all_growth * 100.0).min(100.0));
         }
+        let slope = seconds.map(|s| {
+            let hourly = |v: f64| (v / s * 3600.0).round() as i64;
+            let low = if j.error > 0.0 { j.lower() } else { j.growth };
+            [hourly(low), hourly(j.growth), hourly(j.growth + growth::SIGNIFICANT * j.error)]
+        });
+        if let Some([low, mid, _]) = slope {
+            let per = |v: i64| amount(v as f64);
+            why += &format!("; {} per hour", per(mid));
+            if low < mid {
+                why += &format!(", at least {}", per(low));
+            }
+        }
+        // A goroutine's function stands for all that is called beneath it: there the caller tells nothing.
+        let caller = parts.caller.as_ref().filter(|(c, _)| *c != key.name && parts.example.contains(&key.name));
+        if let Some((caller, share)) = caller {
+            why += &format!("; {:.0} % of it is called by {caller}", share * 100.0);
+        }
         if let Some(s) = &shape {
             why += &format!("; {}", s.says);
+        }
+        if let Some((level, was)) = &b.renamed {
+            why += &format!("; {was} in the earlier build, matched by {level}");
         }
         // The transport's goroutines do not know who asked; who calls the client does show where it allocates.
         let callers =
@@ -148,10 +179,15 @@ impl Scene<'_> {
         } else if key.name.contains(':') {
             culprits = vec![("line".to_owned(), key.name.clone())];
         }
+        culprits.extend(caller.map(|(c, _)| ("function".to_owned(), c.clone())));
         if let Some(entry) = parts.creator.as_ref().or(key.entry.as_ref()) {
             culprits.push(("goroutine".to_owned(), entry.clone()));
         }
-        culprits.extend(callers.iter().take(1).map(|c| ("function".to_owned(), c.clone())));
+        match callers.as_slice() {
+            // The one function that asks is where the fix belongs, so it is named before what it leaves behind.
+            [one] => culprits.insert(0, ("function".to_owned(), one.clone())),
+            several => culprits.extend(several.iter().take(1).map(|c| ("function".to_owned(), c.clone()))),
+        }
         let mut sites: Vec<String> = parts.leaves.iter().take(5).map(|(l, _)| l.clone()).collect();
         if !sites.iter().any(|s| s.ends_with(place.as_str())) {
             sites.insert(0, if *place == key.name { key.name.clone() } else { format!("{} {}", key.name, place) });
@@ -170,6 +206,7 @@ impl Scene<'_> {
             why,
             retained_bytes: None,
             growth_bytes: by_bytes.then_some(j.growth as i64),
+            growth_per_hour: slope,
             objects_added: halves.count.as_ref().map(|_| objects),
             // Outermost first, as retaining paths run from the root.
             path: parts.example.iter().rev().map(|f| PathStep { edge: "calls".into(), node: f.clone(), ..PathStep::default() }).collect(),

@@ -2,10 +2,11 @@
 //!
 //! Spec: google/pprof `profile/legacy_profile.go`, Go `runtime/pprof/pprof.go`, jemalloc `src/prof_data.c`. Sampled counts
 //! are scaled as pprof and jeprof scale them. Go's `#` lines give the symbols that google/pprof throws away, and its
-//! MemStats trailer becomes figures of the profile. Java's heapz and contention texts are refused.
+//! MemStats trailer becomes figures of the profile. Java's heapz has a format of its own.
 
 mod maps;
 
+use super::heap_scale::scale;
 use super::stack_builder::StackBuilder;
 use super::{Format, Head, Input, Match, lines};
 use crate::model::profile::{Frame, HeapProfile, Measure, ProfileBody};
@@ -130,17 +131,6 @@ struct Text {
     damaged: bool,
     /// The last line is one that a MemStats trailer ends with.
     at_end: bool,
-}
-
-/// Undoes the bias of sampling by bytes, as pprof's `scaleHeapSample`: each block of mean size `s` was seen with
-/// probability 1 − exp(−s/rate).
-fn scale(count: i64, bytes: i64, rate: i64) -> (i64, i64) {
-    if count == 0 || bytes == 0 || rate <= 1 {
-        return (count, bytes);
-    }
-    let mean = bytes as f64 / count as f64;
-    let factor = 1.0 / (1.0 - (-mean / rate as f64).exp());
-    ((count as f64 * factor) as i64, (bytes as f64 * factor) as i64)
 }
 
 impl Text {
@@ -405,13 +395,5 @@ mod tests {
         assert_eq!(read("heap_v2/4096"), Some((Producer::Jemalloc, 4096)));
         assert_eq!(read("heap profile: 1: 2 [3: 4] @ cpu"), None);
         assert_eq!(read("heap profile: soon"), None);
-    }
-
-    #[test]
-    fn scaling_is_pprofs() {
-        // 1 object of 512 KiB at the default rate stands for 1/(1 − 1/e).
-        assert_eq!(scale(1, 524_288, 524_288), (1, 829_411));
-        assert_eq!(scale(5, 100, 1), (5, 100));
-        assert_eq!(scale(0, 0, 524_288), (0, 0));
     }
 }

@@ -28,7 +28,7 @@ fn bridge(v: &View<'_>, b: &BridgeDoc, several: bool) -> Markup {
         h3 class="sub" { "From live heap to limit" @if several { " in " span class="mono" { (escape::middle(&b.owner.label(), 60)) } } @if !time.is_empty() { span class="dim" { " " (time) } } }
         p { (v.prose(&outline::bridge(b))) }
         (scroll("From live heap to limit", &html! {
-            table class="cl" {
+            table class="cl way" {
                 thead { tr { th scope="col" { "Level, and what lies between" } th scope="col" class="l" { span class="vh" { "Bar" } } th scope="col" { "Size" } th scope="col" class="l" { "From" } } }
                 tbody { @for (r, (from, to)) in b.rungs.iter().zip(outline::steps(b)) { tr {
                     th scope="row" { @if r.level { (r.name) } @else { span class="dim" { (if r.bytes < 0 { "− " } else { "+ " }) (r.name) } } }

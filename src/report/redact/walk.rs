@@ -147,6 +147,7 @@ fn one_delta(r: &mut Redactor, d: &mut Delta) {
     }
     for Suspect {
         name,
+        growth_per_hour: _,
         pattern: _,
         why,
         advice: _,
