@@ -55,3 +55,40 @@ fn quote_desk_reports_are_the_golden_ones() {
         assert_golden(&story("quote-desk").join(kind), &bytes);
     }
 }
+
+#[test]
+fn rate_cards_leaks_response_bodies_and_its_memory_is_accounted_for() {
+    let report: serde_json::Value = serde_json::from_slice(&analyze("rate-cards", &["report.json"])[0]).expect("json");
+    let finding = &report["findings"][0];
+    assert_eq!(finding["cause"], "heap-leak", "{}", finding["sentence"]);
+    let first = finding["culprits"][0]["name"].as_str().expect("a culprit");
+    assert_eq!(first, "main.askCarrier");
+
+    // From live heap to limit, each level as its own source states it.
+    let rungs = report["bridges"][0]["rungs"].as_array().expect("rungs");
+    let find = |id: &str| rungs.iter().find(|r| r["id"] == id).unwrap_or_else(|| panic!("{id} in {rungs:?}"));
+    let bytes = |id: &str| find(id)["bytes"].as_i64().expect("bytes");
+    let from = |id: &str| find(id)["evidence"][0]["artifact"].as_str().expect("artifact").to_owned();
+    let levels = ["live-heap", "heap-in-use", "runtime", "rss", "working-set", "limit"];
+    assert!(levels.windows(2).all(|w| bytes(w[0]) < bytes(w[1])), "{rungs:?}");
+    assert_eq!(bytes("limit"), 160 << 20);
+    assert!(from("live-heap").ends_with("heap_t4.pb.gz") && from("heap-in-use").ends_with("metrics.om"));
+    assert!(from("limit").ends_with("memory.limit_in_bytes"));
+    // Levels and what lies between them add up; the mapped 24 MiB and the binary are what nothing in the input explains.
+    let between = |a: &str, b: &str, parts: &[&str]| {
+        assert!((bytes(b) - bytes(a) - parts.iter().map(|p| bytes(p)).sum::<i64>()).abs() <= 8, "{a} to {b}");
+    };
+    between("live-heap", "heap-in-use", &["dead-heap"]);
+    between("heap-in-use", "runtime", &["idle-heap", "stacks", "runtime-own"]);
+    between("runtime", "rss", &["unexplained"]);
+    between("rss", "working-set", &["charged"]);
+    between("working-set", "limit", &["room"]);
+    assert!((24 << 20..40 << 20).contains(&bytes("unexplained")), "{}", bytes("unexplained"));
+
+    // MemStats lines of the log are series of their own.
+    let series = report["trends"].as_array().expect("trends");
+    assert!(!series.is_empty());
+    let goroutines = report["deltas"].as_array().expect("deltas").iter().find(|d| d["measure"] == "goroutine").expect("goroutines");
+    let per = &goroutines["suspects"][0]["per_event"];
+    assert_eq!(per["goroutines"], 2, "the server is another process: {per}");
+}

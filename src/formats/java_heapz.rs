@@ -133,7 +133,7 @@ impl Text {
             body: ProfileBody::Stacks(Box::new(table)),
             ..HeapProfile::default()
         };
-        let at = input.modified.map_or(RawTime::Absent, RawTime::FileModified);
+        let at = RawTime::Absent;
         out.profiles.push(Observation { at, who: input.who.clone(), cite, what: profile });
     }
 }

@@ -1,0 +1,3 @@
+module example.com/ratecards
+
+go 1.26
