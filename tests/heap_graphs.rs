@@ -398,3 +398,73 @@ fn leaks_of_a_real_program_are_told_by_pattern_and_its_bounded_caches_are_not_bl
         assert!(!d.suspects.iter().any(|s| s.name.contains(bounded)), "{bounded} is bounded");
     }
 }
+
+#[test]
+fn a_recording_names_the_function_that_allocated_what_grew() {
+    let sample = |name: &str| PathBuf::from(format!("samples/formats/v8-heapsnapshot/{name}.gz"));
+    // The program that wrote them keeps 1,000 visits before the first file and 1,000 more before the second.
+    let d = diff(&[sample("visits.t0.heapsnapshot"), sample("visits.t1.heaptimeline")]);
+    let s = &d.suspects[0];
+    assert_eq!((s.name.as_str(), s.pattern.as_str(), s.objects_added), ("Visit", "growing-array", Some(1000)), "{}", s.why);
+    assert!(s.why.contains("1,000 of 1,000 whose allocation was recorded were made in remember()"), "{}", s.why);
+    assert!(s.why.contains("called from handleRequest()"), "{}", s.why);
+    assert!(s.sites[0].ends_with("record.js:17:18"), "{:?}", s.sites);
+    assert!(s.culprits.contains(&("function".to_owned(), "remember".to_owned())), "{:?}", s.culprits);
+
+    let incident = pipeline::read(&[sample("visits.t1.heaptimeline")], &Options::default()).unwrap();
+    let ProfileBody::Graph(g) = &incident.profiles[0].what.body else { panic!("no graph") };
+    let before = &g.births[0];
+    assert_eq!(before.from_us, before.to_us, "what was there before stands alone");
+    let during: u64 = g.births[1..].iter().map(|b| b.objects).sum();
+    assert!((3000..4000).contains(&during), "a visit, its number and its text each: {during}");
+    assert!(g.allocated.iter().any(|a| a.function == "remember" && a.callers[0] == "handleRequest"), "{:?}", g.allocated);
+
+    let dir = tempfile::TempDir::new().unwrap();
+    let page = dir.path().join("r.md");
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_postmem"))
+        .args(["analyze".as_ref(), sample("visits.t1.heaptimeline").as_os_str(), "-o".as_ref(), page.as_os_str()])
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(text.contains("**Allocations recorded**") && text.contains("are older than the recording"), "{text}");
+    assert!(text.contains("| `remember()` `/srv/visits/record.js:17:18` |"), "{text}");
+}
+
+#[test]
+fn two_processes_in_one_folder_are_told_apart_though_their_files_have_the_same_names_by_turns() {
+    let dir = tempfile::TempDir::new().unwrap();
+    for step in 0..3u64 {
+        let one = program(300 + 200 * step, 50 * step).text();
+        let other = program(900 - 100 * step, 30 * step).text().replace("stable ", "steady ").replace("Session", "Invoice");
+        for (second, text) in [(2 * step, one), (2 * step + 1, other)] {
+            saved(&dir, &format!("Heap.20260801.10000{second}.1.0.00{step}.heapsnapshot"), text.as_bytes());
+        }
+    }
+    let incident = pipeline::read(&[dir.path().to_owned()], &Options::default()).unwrap();
+    assert_eq!(incident.deltas.len(), 2, "one comparison for each process");
+    for (d, seconds) in incident.deltas.iter().zip([[0, 2, 4], [1, 3, 5]]) {
+        assert_eq!(d.what.same_process, Some(true));
+        let files: Vec<&str> = d.what.snapshots.iter().map(|s| s.path.as_str()).collect();
+        assert!(files.iter().zip(seconds).all(|(f, s)| f.contains(&format!("10000{s}."))), "{files:?}");
+    }
+    assert_eq!(incident.deltas[0].what.suspects[0].name, "Session");
+    assert!(incident.deltas[1].what.suspects.is_empty(), "it shrank: {:?}", incident.deltas[1].what.suspects);
+}
+
+#[test]
+fn texts_of_strings_are_shown_only_where_asked_for() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = saved(&dir, "a.heapsnapshot", program(10, 0).text().as_bytes());
+    let ids = saved(&dir, "ids.txt", b"500001\n7\n");
+    let inspect = |flags: &[&str]| {
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_postmem"));
+        run.arg("inspect").arg(&file).arg("--nodes").arg(&ids).args(flags);
+        String::from_utf8(run.output().unwrap().stdout).unwrap()
+    };
+    let hidden = inspect(&[]);
+    assert!(!hidden.contains("secret token") && hidden.contains("SessionCache"), "{hidden}");
+    let shown: serde_json::Value = serde_json::from_str(&inspect(&["--no-redact"])).unwrap();
+    assert_eq!(shown["profiles"][0]["nodes"][0]["name"], "secret token");
+    assert_eq!(shown["profiles"][0]["repeated_strings"]["top"][0]["text"], "secret token");
+}

@@ -55,6 +55,7 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
     // A target that cannot be meant is a usage error before any work is done.
     let targets = args.output.iter().map(|o| output::target(o, KINDS)).collect::<Result<Vec<Target>, Error>>()?;
     let mut options = pipeline::Options { focus: args.focus.clone(), ..args.input.options()? };
+    options.rows.show_strings = args.shown.strings();
     options.correlate.sizing = Choice { policy: args.sizing, price: args.memory_price };
     let progress = args.shown.progress("reading");
     let outcome = pipeline::analyze(&args.inputs, &options);

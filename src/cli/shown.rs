@@ -45,6 +45,11 @@ impl ShownArgs {
         })
     }
 
+    /// Whether the contents of heap strings are to be shown.
+    pub fn strings(&self) -> bool {
+        self.no_redact
+    }
+
     pub fn quiet(&self) -> bool {
         self.quiet
     }

@@ -1,15 +1,12 @@
 //! Heap snapshots that were not finished: empty or cut files, and whether the container's limit left room to write them.
-//! Measured on Node 20 and 24: writing a snapshot takes about seven times the used heap beside the process (345 MB of heap:
-//! RSS from 434 MB to 2.84 and 2.74 GB; Node's documentation says twice), so a pod near its limit dies while dumping.
+//! Writing one takes [`HEAPS_TO_WRITE`] times the used heap beside the process, so a pod near its limit dies while dumping.
 
 use super::accounts;
 use crate::model::account::CutDump;
+use crate::model::graph::HEAPS_TO_WRITE;
 use crate::model::profile::{HeapProfile, ProfileBody};
 use crate::model::quantity::human_bytes;
 use crate::model::{Cite, Incident, Owner, Placed};
-
-/// What writing a snapshot takes beside the process, in used heaps.
-const HEAPS: u64 = 7;
 
 /// Fills [`Incident::dumps`], in order of artifacts.
 pub fn explain(incident: &mut Incident) {
@@ -27,7 +24,7 @@ fn dump(incident: &Incident, p: &Placed<HeapProfile>) -> CutDump {
     cites.extend(usage.iter().map(|u| u.2.clone()));
     cites.extend(heap.iter().map(|h| h.1.clone()));
     let headroom = limit.as_ref().zip(usage.as_ref()).map(|(l, u)| l.0.saturating_sub(u.1));
-    let needed = heap.as_ref().map(|h| h.0.saturating_mul(HEAPS));
+    let needed = heap.as_ref().map(|h| h.0.saturating_mul(HEAPS_TO_WRITE));
     let what = match p.what.body {
         ProfileBody::Empty => "the file is empty: the process ended before its snapshot was written",
         _ => "the snapshot ends early: the process ended while it was being written",
@@ -41,7 +38,11 @@ fn dump(incident: &Incident, p: &Placed<HeapProfile>) -> CutDump {
         _ => {}
     }
     if let (Some(h), Some(n)) = (&heap, needed) {
-        says += &format!("; writing one of a heap of {} takes about {} more ({HEAPS} times the heap)", human_bytes(h.0), human_bytes(n));
+        says += &format!(
+            "; writing one of a heap of {} takes about {} more ({HEAPS_TO_WRITE} times the heap)",
+            human_bytes(h.0),
+            human_bytes(n)
+        );
         let least = limit.as_ref().zip(usage.as_ref()).map(|(_, u)| u.1.saturating_add(n));
         match (headroom, least) {
             (Some(room), Some(least)) if room < n => {

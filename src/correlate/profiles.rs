@@ -28,7 +28,9 @@ pub fn compare(incident: &mut Incident, rows: &RowOptions) {
             ProfileBody::Stacks(t) => t.labels.iter().take(64).any(|l| t.string(l.1) == "state" || t.string(l.1) == "created by"),
             _ => false,
         };
-        groups.entry((p.owner.clone(), folder, p.what.format, measures, p.what.process.clone(), created)).or_default().push(i);
+        // A recording of allocations is a snapshot with more in it.
+        let format = if p.what.format == "v8-heaptimeline" { "v8-heapsnapshot" } else { p.what.format };
+        groups.entry((p.owner.clone(), folder, format, measures, p.what.process.clone(), created)).or_default().push(i);
     }
     let maps: Vec<&SourceMap> = incident.source_maps.iter().map(|m| &m.what).collect();
     let (mut deltas, mut trees): (Vec<PlacedDelta>, Vec<PlacedTree>) = (Vec::new(), Vec::new());

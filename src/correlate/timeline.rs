@@ -120,7 +120,9 @@ fn same_alert(a: &str, b: &str) -> bool {
 /// When most of what an allocation timeline holds was allocated.
 fn birth_words(p: &HeapProfile) -> String {
     let ProfileBody::Graph(g) = &p.body else { return String::new() };
-    let Some(most) = g.births.iter().rev().max_by_key(|b| b.bytes).filter(|b| b.bytes > 0) else { return String::new() };
+    let Some(most) = g.births.iter().rev().filter(|b| b.to_us > b.from_us).max_by_key(|b| b.bytes).filter(|b| b.bytes > 0) else {
+        return String::new();
+    };
     let end = g.births.last().map_or(0, |b| b.to_us);
     let before = |us: i64| end.saturating_sub(us) as f64 / 1e6;
     format!(

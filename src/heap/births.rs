@@ -5,6 +5,8 @@ use crate::model::graph::{Birth, GraphColumns};
 
 /// Buckets given; neighbours are joined until there are no more.
 const BUCKETS: usize = 48;
+/// A first moment so soon after the start of recording, in µs, stands for the start.
+const AT_ONCE: i64 = 10_000;
 
 /// Live objects and bytes by time of birth, earliest first; nothing where the file recorded none.
 pub fn births(g: &GraphColumns) -> Vec<Birth> {
@@ -24,11 +26,13 @@ pub fn births(g: &GraphColumns) -> Vec<Birth> {
             b.1 = b.1.saturating_add(size);
         }
     }
-    let each = moments.len().div_ceil(BUCKETS).max(1);
-    let mut from = first.1.min(0);
-    moments
-        .chunks(each)
-        .zip(all.chunks(each))
+    // What was there when recording began has no time of birth: it stands alone, in a span without length.
+    let before = usize::from(first.1 < AT_ONCE && moments.len() > 1);
+    let each = (moments.len() - before).div_ceil(BUCKETS).max(1);
+    let mut from = if before == 1 { first.1 } else { 0 };
+    let (old, new) = (moments.split_at(before), all.split_at(before));
+    let pairs = old.0.chunks(1).zip(new.0.chunks(1)).chain(old.1.chunks(each).zip(new.1.chunks(each)));
+    pairs
         .map(|(m, b)| {
             let to = m.last().map_or(from, |m| m.1);
             let birth = Birth {
@@ -55,10 +59,13 @@ mod tests {
             id: column(&[1, 3, 4, 5, 9]),
             self_size: column(&[10, 20, 40, 80, 160]),
             class: vec![0; 5],
-            births: vec![(3, 100), (7, 200)],
+            births: vec![(3, 20_000), (7, 30_000)],
             ..GraphColumns::default()
         };
-        let b = births(&g);
-        assert_eq!(b.iter().map(|b| (b.from_us, b.to_us, b.objects, b.bytes)).collect::<Vec<_>>(), [(0, 100, 2, 30), (100, 200, 1, 80)]);
+        let spans = |g: &GraphColumns| births(g).iter().map(|b| (b.from_us, b.to_us, b.objects, b.bytes)).collect::<Vec<_>>();
+        assert_eq!(spans(&g), [(0, 20_000, 2, 30), (20_000, 30_000, 1, 80)]);
+        // The first moment at the start itself: what came before it is older than the recording.
+        let g = GraphColumns { births: vec![(3, 100), (7, 30_000)], ..g };
+        assert_eq!(spans(&g), [(100, 100, 2, 30), (100, 30_000, 1, 80)]);
     }
 }

@@ -108,8 +108,14 @@ fn held_by_unreached(g: &GraphColumns, number: &[u32]) -> Vec<u64> {
 }
 
 /// Predecessors of each number, as numbers, in one array; those of `w` end where `ends[w]` says, which is where the next
-/// one's begin. Both halves of the graph are counted and written side by side: each knows how many the other puts before.
-fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> (Vec<u32>, Vec<AtomicU32>) {
+/// one's begin.
+struct Predecessors {
+    ends: Vec<u32>,
+    of: Vec<AtomicU32>,
+}
+
+/// Both halves of the graph are counted and written side by side: each knows how many the other puts before.
+fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> Predecessors {
     let (low, high) = order.split_at(order.len() / 2);
     let targets = |v: u32| {
         let to = g.to.get(g.edges(v)).unwrap_or(&[]).iter().filter(|t| **t & LOOSE == 0);
@@ -132,7 +138,8 @@ fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> (Vec<u32>, V
         *b = sum + n;
         sum += n + m;
     }
-    let preds: Vec<AtomicU32> = (0..sum).map(|_| AtomicU32::new(0)).collect();
+    // Zeros from the system, paged in by the threads that write.
+    let preds: Vec<AtomicU32> = vec![0u32; sum as usize].into_iter().map(AtomicU32::new).collect();
     // The starts serve as write positions; those of the second half are the ends afterwards.
     let write = |nodes: &[u32], from: usize, at: &mut [u32]| {
         for (v, &node) in nodes.iter().enumerate() {
@@ -147,34 +154,36 @@ fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> (Vec<u32>, V
         }
     };
     rayon::join(|| write(low, 0, &mut first), || write(high, low.len(), &mut second));
-    (second, preds)
+    Predecessors { ends: second, of: preds }
 }
 
-/// The algorithm proper; `parent` becomes the result.
+/// The algorithm proper; `parent` becomes the result. Arrays that have done their work carry the next thing: a fresh array
+/// of a big graph costs as much in paging as a pass over it.
 fn immediate(g: &GraphColumns, number: Vec<u32>, order: &[u32], mut parent: Vec<u32>) -> Vec<u32> {
     let r = order.len();
-    let (ends, preds) = predecessors(g, &number, order);
-    // As much as a column of the graph: it goes before the next arrays come.
+    let Predecessors { ends, of: preds } = predecessors(g, &number, order);
     drop(number);
-    let mut ancestor = parent.clone();
-    let mut semi = vec![0u32; r];
-    let mut label: Vec<u32> = (0..r as u32).collect();
+    // Ancestor and label stand together, for they are looked at together. A label is read only once its node is linked.
+    let mut links: Vec<Link> = parent.iter().map(|&p| Link { ancestor: p, label: 0 }).collect();
+    let mut semi = ends;
     let mut path: Vec<u32> = Vec::new();
+    let mut to = semi.last().copied().unwrap_or(0) as usize;
     for w in (1..r).rev() {
-        let from = ends.get(w - 1).copied().unwrap_or(0) as usize;
-        let to = ends.get(w).copied().unwrap_or(0) as usize;
+        let from = semi.get(w - 1).copied().unwrap_or(0) as usize;
         let mut least = parent.get(w).copied().unwrap_or(0);
         for v in preds.get(from..to).unwrap_or(&[]) {
             let v = v.load(Relaxed);
-            let s = if v as usize <= w { v } else { eval(v, w as u32, &mut ancestor, &mut label, &mut path) };
+            let s = if v as usize <= w { v } else { eval(v, w as u32, &mut links, &mut path) };
             least = least.min(s);
         }
-        if let (Some(s), Some(l)) = (semi.get_mut(w), label.get_mut(w)) {
+        // The end of this one's predecessors is not needed again.
+        if let (Some(s), Some(l)) = (semi.get_mut(w), links.get_mut(w)) {
             *s = least;
-            *l = least;
+            l.label = least;
         }
+        to = from;
     }
-    drop((ancestor, label, preds, ends));
+    drop((links, preds));
     for w in 1..r {
         let s = semi.get(w).copied().unwrap_or(0);
         let mut d = parent.get(w).copied().unwrap_or(0);
@@ -188,25 +197,30 @@ fn immediate(g: &GraphColumns, number: Vec<u32>, order: &[u32], mut parent: Vec<
     parent
 }
 
+#[derive(Clone, Copy)]
+struct Link {
+    ancestor: u32,
+    label: u32,
+}
+
 /// Least semidominator on the path from `v` up to, not including, the ancestors numbered `w` or less; compresses the path.
 #[inline]
-fn eval(v: u32, w: u32, ancestor: &mut [u32], label: &mut [u32], path: &mut Vec<u32>) -> u32 {
-    let up = |a: &[u32], x: u32| a.get(x as usize).copied().unwrap_or(0);
+fn eval(v: u32, w: u32, links: &mut [Link], path: &mut Vec<u32>) -> u32 {
+    let link = |l: &[Link], x: u32| l.get(x as usize).copied().unwrap_or(Link { ancestor: 0, label: 0 });
     let mut x = v;
-    loop {
-        let a = up(ancestor, x);
-        if a <= w {
-            break;
+    let top = loop {
+        let l = link(links, x);
+        if l.ancestor <= w {
+            break l;
         }
         path.push(x);
-        x = a;
-    }
-    let (mut best, top) = (up(label, x), up(ancestor, x));
+        x = l.ancestor;
+    };
+    let mut best = top.label;
     while let Some(y) = path.pop() {
-        best = best.min(up(label, y));
-        if let (Some(l), Some(a)) = (label.get_mut(y as usize), ancestor.get_mut(y as usize)) {
-            *l = best;
-            *a = top;
+        if let Some(l) = links.get_mut(y as usize) {
+            best = best.min(l.label);
+            *l = Link { ancestor: top.ancestor, label: best };
         }
     }
     best

@@ -1,6 +1,7 @@
 //! Heap graphs: dominators, retained sizes, distances, differences, growth; and sums over allocation sites. Plain functions
 //! over neutral columns; knows no format.
 
+pub mod allocated;
 pub mod births;
 pub mod borrow;
 pub mod calltree;

@@ -1,8 +1,8 @@
 //! What happens to a graph between reading and comparing: figures are computed, asked-for objects answered, and the columns
 //! dropped, so that never more than one graph is held.
 
-use super::{births, borrow, dominators, fold, growth, measure, shapes, strings, ways};
-use crate::model::graph::{Fold, GraphColumns, HeapGraph, NodeAnswer};
+use super::{allocated, births, borrow, dominators, fold, growth, measure, shapes, strings, ways};
+use crate::model::graph::{Fold, GraphColumns, HeapGraph, NodeAnswer, NodeKind};
 
 /// What is wanted of a graph beside its totals.
 #[derive(Clone, Copy, Default)]
@@ -11,11 +11,15 @@ pub struct Ask<'a> {
     pub ids: &'a [u64],
     /// The graph is one of several and will be compared.
     pub compare: bool,
-    /// Where it grew since those before is not wanted: a later one of the same process tells it.
+    /// Only what a later one of the same process needs of it is wanted: not where it grew since those before, nor
+    /// distances and repeated strings.
     pub skip_growth: bool,
     /// Contents of strings are wanted.
     pub show_strings: bool,
 }
+
+/// Allocating functions given for a graph.
+const ALLOCATORS: usize = 20;
 
 /// Computes the figures of a freshly read graph, with those settled before it at hand, and drops its columns.
 pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
@@ -25,6 +29,7 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
         borrow::names(&mut g, earlier.iter().filter_map(|e| e.fold.as_deref()));
     }
     graph.births = births::births(&g);
+    graph.allocated = allocated::all(&g, ALLOCATORS);
     graph.scripts = g.scripts.clone();
     let plain = ask.compare.then(|| g.class.clone());
     let mut class = std::mem::take(&mut g.class);
@@ -32,46 +37,59 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
     g.class = class;
     if graph.edges_lost {
         let (mut rows, hidden) = measure::by_class(&g, None, None);
-        // Without references nobody is known to hold anything: what a class's own objects take is the least it retains.
+        // What a class's own objects take is the least it retains, and no larger bound is sound where references are missing,
+        // not even for those that were read: an object whose references were not read may refer to any other, and one such
+        // reference from outside takes a whole subtree away from its holder. Dominators of the part that was read are upper
+        // figures as often as lower ones.
         rows.iter_mut().for_each(|r| r.retained_bytes = Some(r.bytes));
         rows.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.class.key().cmp(&b.class.key())));
         graph.rows = rows;
-        answer(graph, &g, ask.ids, None);
+        answer(graph, &g, ask, None);
         if let Some(plain) = plain {
-            let mut fold = fold::fold(&g, &plain, shapes, &fold::by_id(&g), None, &[]);
+            let order = &fold::by_id(&g);
+            let from = fold::Sources { class: &plain, shapes, order, retained: None, elements: &[], spare: Default::default() };
+            let mut fold = fold::fold(&g, from);
             fold.hidden = hidden;
             graph.fold = Some(Box::new(fold));
         }
         return;
     }
     // What edges are called is only needed for ways to what was gained.
+    let passing = ask.compare && ask.skip_growth && ask.ids.is_empty();
     if !ask.compare || ask.skip_growth {
         g.label = Vec::new();
     }
     let comparable = ask.compare && !ask.skip_growth && earlier.iter().any(|e| e.fold.as_ref().is_some_and(|f| !f.retained.is_empty()));
-    let ((tree, retained), (distance, from, repeated)) = rayon::join(
+    // Dominators are one long chain of steps: everything that can be done without them stands beside them.
+    let ((tree, retained), (order, (distance, from, repeated))) = rayon::join(
         || {
             let tree = dominators::dominators(&g);
             let retained = measure::retained(&g, &tree);
             (tree, retained)
         },
         || {
+            let order = if plain.is_some() { fold::by_id(&g) } else { Vec::new() };
+            if passing {
+                return (order, (None, Vec::new(), None));
+            }
             let distance = measure::distances(&g);
             let from = if comparable { ways::ways(&g) } else { Vec::new() };
             let repeated = (!graph.names_lost).then(|| strings::repeated(&g, &from, ask.show_strings));
-            (distance, from, repeated)
+            (order, (Some(distance), from, repeated))
         },
     );
     graph.repeated = repeated;
-    let (rows, hidden) = measure::by_class(&g, Some((&tree, &retained)), Some(&distance));
+    // What classes retain is compared between the first and the last.
+    let by_class = (!passing || earlier.is_empty()).then_some((&tree, &retained[..]));
+    let (rows, hidden) = measure::by_class(&g, by_class, distance.as_deref());
     graph.rows = rows;
+    let distance = distance.unwrap_or_default();
     if !ask.ids.is_empty() {
-        answer(graph, &g, ask.ids, Some((&tree, &retained, &distance)));
+        answer(graph, &g, ask, Some((&tree, &retained, &distance)));
     }
     let Some(plain) = plain else { return };
     let column = measure::by_node(&tree, &retained);
     drop(retained);
-    let order = fold::by_id(&g);
     let elements = fold::elements(&g, &tree);
     let interfaces = std::mem::take(&mut shapes.interfaces);
     let same: Vec<&Fold> = if comparable {
@@ -95,17 +113,19 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
         graph.growth = growth::find(&now, &same);
     }
     // The fold is as big as half a graph: what it does not need goes first.
-    drop((tree, distance, from));
-    g.to = Vec::new();
+    drop(distance);
     g.label = Vec::new();
-    let mut own = fold::fold(&g, &plain, shapes, &order, Some(&column), &elements);
+    let spare = [std::mem::take(&mut g.to), tree.order, tree.idom, from];
+    let mut own =
+        fold::fold(&g, fold::Sources { class: &plain, shapes, order: &order, retained: Some(&column), elements: &elements, spare });
     own.hidden = hidden;
     own.shapes.interfaces = interfaces;
     graph.fold = Some(Box::new(own));
 }
 
 /// Answers for single objects by id.
-fn answer(graph: &mut HeapGraph, g: &GraphColumns, ids: &[u64], figures: Option<(&dominators::Tree, &[u64], &[i32])>) {
+fn answer(graph: &mut HeapGraph, g: &GraphColumns, ask: Ask<'_>, figures: Option<(&dominators::Tree, &[u64], &[i32])>) {
+    let ids = ask.ids;
     let mut wanted: Vec<(u64, usize)> = ids.iter().copied().zip(0..).collect();
     wanted.sort_unstable();
     let mut number = Vec::new();
@@ -136,7 +156,11 @@ fn answer(graph: &mut HeapGraph, g: &GraphColumns, ids: &[u64], figures: Option<
         let num = number.get(n).copied();
         graph.answers.push(NodeAnswer {
             id,
-            name: g.node_name(node).to_owned(),
+            // A string's name is its text.
+            name: match g.node_kind(node) {
+                NodeKind::String | NodeKind::Rope if !ask.show_strings => g.class_name(node).to_owned(),
+                _ => g.node_name(node).to_owned(),
+            },
             class: g.class_name(node).to_owned(),
             self_bytes: g.self_size.get(n),
             retained_bytes: figures.zip(num).and_then(|((_, r, _), i)| r.get(i as usize).copied()),

@@ -328,6 +328,45 @@ pub struct GraphColumns {
     pub extra_bytes: u64,
     /// Bounds of object ids and their times in µs, for files that recorded allocations: (last id, time).
     pub births: Vec<(u64, i64)>,
+    /// Where objects were allocated, for files that recorded it.
+    pub allocations: Option<Box<Allocations>>,
+}
+
+/// Stacks in which objects were allocated, as a tree of calls.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Allocations {
+    /// By node the call that allocated it, an index into `calls`; [`NONE`] where that was not recorded.
+    pub by: Vec<u32>,
+    /// (function, call that called it); a call without a caller has [`NONE`].
+    pub calls: Vec<(u32, u32)>,
+    pub functions: Vec<TracedFunction>,
+}
+
+/// A function that was seen on a stack; names are handles into the graph's strings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TracedFunction {
+    pub name: u32,
+    pub script: u32,
+    /// Counted from 1; 0 where unknown.
+    pub line: u32,
+    pub column: u32,
+}
+
+/// A function that allocated, in figures.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocator {
+    /// The nearest function of the program on the stack.
+    pub function: String,
+    /// `script:line:column`, counted from 1.
+    pub location: Option<String>,
+    /// The function of the runtime that it called to allocate, where it did not do so itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub through: Option<String>,
+    /// What called it, nearest first.
+    pub callers: Vec<String>,
+    pub objects: u64,
+    /// Shallow sizes.
+    pub bytes: u64,
 }
 
 impl GraphColumns {
@@ -370,6 +409,10 @@ impl GraphColumns {
         self.self_size.iter().fold(self.extra_bytes, u64::saturating_add)
     }
 }
+
+/// What writing a V8 heap snapshot takes beside the process, in used heaps. Measured on Node 20 and 24: 345 MB of heap took
+/// RSS from 434 MB to 2.84 and 2.74 GB (Node's documentation says twice the heap).
+pub const HEAPS_TO_WRITE: u64 = 7;
 
 /// One class in figures.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -517,6 +560,8 @@ pub struct GrowthPoint {
     pub holder_at: usize,
     /// Source places of closures and classes on the way.
     pub sites: Vec<String>,
+    /// Which functions allocated what the growth is called by, most objects first; empty where that was not recorded.
+    pub allocated: Vec<Allocator>,
 }
 
 /// A heap graph as the model keeps it: first with its columns, after measuring without.
@@ -536,6 +581,8 @@ pub struct HeapGraph {
     pub scripts: Vec<(u32, Box<str>)>,
     /// When what is alive was allocated, for files that recorded it.
     pub births: Vec<Birth>,
+    /// Which functions allocated what is alive, most bytes first, for files that recorded it.
+    pub allocated: Vec<Allocator>,
     /// Strings held more than once; absent where names are lost.
     pub repeated: Option<RepeatedStrings>,
     pub answers: Vec<NodeAnswer>,

@@ -5,6 +5,7 @@ use crate::model::account::AccountPart;
 use crate::model::calltree::{CallTree, TreeNode};
 use crate::model::delta::Delta;
 use crate::model::finding::{Advice, Culprit, DefectNote, NotEvaluated, Trigger};
+use crate::model::graph::Allocator;
 use crate::model::{Owner, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,6 +33,9 @@ pub struct ReportDoc {
     /// Heap snapshots that were not finished, and why.
     #[serde(default)]
     pub dumps: Vec<DumpDoc>,
+    /// Recordings of allocations: when and where what is alive was allocated.
+    #[serde(default)]
+    pub recordings: Vec<RecordingDoc>,
     pub timeline: Vec<TimelineDoc>,
     pub ledger: Vec<LedgerDoc>,
     pub pods: Vec<Value>,
@@ -246,6 +250,28 @@ pub struct DumpDoc {
     pub needed_bytes: Option<u64>,
     pub says: String,
     pub evidence: Vec<EvidenceRef>,
+}
+
+/// A recording of allocations (`.heaptimeline`).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RecordingDoc {
+    pub owner: Owner,
+    pub time: Span,
+    pub path: String,
+    /// Earliest first; seconds since recording began.
+    pub births: Vec<BirthDoc>,
+    /// Most bytes first.
+    pub allocated: Vec<Allocator>,
+    pub evidence: Vec<EvidenceRef>,
+}
+
+/// What is alive of what was allocated in a span of time.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct BirthDoc {
+    pub from_seconds: f64,
+    pub to_seconds: f64,
+    pub objects: u64,
+    pub bytes: u64,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

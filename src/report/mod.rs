@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod json;
 pub mod markdown;
 mod outline;
+mod recording;
 pub mod redact;
 pub mod rules_yaml;
 mod sparkline;

@@ -4,6 +4,13 @@ use crate::report::document::Chart;
 
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
+/// One block for each value, as a share of the largest; blank where there is nothing.
+pub fn blocks(values: impl Iterator<Item = u64> + Clone) -> String {
+    let most = values.clone().max().unwrap_or(0).max(1);
+    let block = |v: u64| BLOCKS.get((v as f64 / most as f64 * 7.0).round() as usize).copied().unwrap_or(' ');
+    values.map(|v| if v == 0 { ' ' } else { block(v) }).collect()
+}
+
 /// A row of `width` cells over a window of time.
 pub struct Sparkline {
     pub cells: String,

@@ -249,6 +249,7 @@ pub fn rich() -> ReportDoc {
     };
     let undo = advice("stop", "Roll back to v2.30.4, which ran flat at 181 MiB.", Some("kubectl -n shop rollout undo deploy/checkout-api"));
     ReportDoc {
+        recordings: Vec::new(),
         bridges: Vec::new(),
         schema: SCHEMA.into(),
         tool: Tool { name: "postmem".into(), version: "0.1.0".into() },

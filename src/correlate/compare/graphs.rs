@@ -23,7 +23,7 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Delta {
         })
         .collect();
     let folds: Vec<&Fold> = graphs.iter().filter_map(|g| g.fold.as_deref()).collect();
-    let (Some(first), Some(last), true) = (folds.first(), folds.last(), folds.len() == graphs.len()) else {
+    let (Some(last), true) = (folds.last(), folds.len() == graphs.len()) else {
         delta.limits.push("the graphs were not kept for comparison".into());
         return delta;
     };
@@ -36,10 +36,8 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Delta {
     let number = |i: usize| common.number.get(i).map_or(&[][..], |v| v);
     let classes = |i: usize| read.get(i).map_or(&[][..], |r| &*r.0);
     let n = common.classes.len();
-    let steps: Vec<Vec<(u64, u64)>> = folds.iter().enumerate().map(|(i, f)| fold::totals(f, classes(i), number(i), n)).collect();
-    let end = folds.len() - 1;
-    let turnover =
-        (delta.same_process == Some(true)).then(|| fold::turnover((first, classes(0), number(0)), (last, classes(end), number(end)), n));
+    let numbered: Vec<fold::Numbered<'_>> = folds.iter().enumerate().map(|(i, f)| (*f, classes(i), number(i))).collect();
+    let (steps, turnover) = fold::history(&numbered, n, delta.same_process == Some(true));
     let retained = [graphs.first(), graphs.last()].map(|g| g.map(|g| retained(&g.rows)).unwrap_or_default());
     let scripts = graphs.last().map_or(&[][..], |g| &g.scripts);
     let mut all: Vec<DeltaRow> = Vec::new();
@@ -136,7 +134,7 @@ fn limits(graphs: &[&HeapGraph], delta: &mut Delta) {
         if g.edges_lost {
             delta
                 .limits
-                .push(format!("{}: ends before its references are complete: sizes by class only; retained sizes are lower bounds, the objects' own sizes; no paths", s.path));
+                .push(format!("{}: ends before its references are complete: sizes by class only; retained sizes are lower bounds, the objects' own sizes, for any reference that was not read could hold any object; no paths", s.path));
         }
         if g.names_lost {
             delta.limits.push(format!("{}: ends before its names: classes are named after objects alive in the earlier snapshots", s.path));

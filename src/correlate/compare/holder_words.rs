@@ -82,13 +82,18 @@ pub fn handle(p: &GrowthPoint) -> Option<&str> {
 /// reach its module cache.
 pub fn from_module(p: &GrowthPoint) -> (&[PathStep], usize) {
     let upto = p.path.get(..=p.holder_at).unwrap_or(&p.path);
-    let at = upto.iter().rposition(|s| s.class == "Module").unwrap_or(0);
+    let at = upto.iter().rposition(is_module).unwrap_or(0);
     (p.path.get(at..).unwrap_or(&p.path), p.holder_at.saturating_sub(at))
+}
+
+/// A module of either kind, where it tells its file.
+pub fn is_module(s: &PathStep) -> bool {
+    s.class == "Module" || s.class == "ModuleWrap" && s.title.is_some()
 }
 
 /// The file of the module that a way begins with.
 pub fn module(path: &[PathStep]) -> Option<&str> {
-    let s = path.first().filter(|s| s.class == "Module")?;
+    let s = path.first().filter(|s| is_module(s))?;
     s.title.as_deref().map(base)
 }
 
@@ -103,7 +108,7 @@ fn exports(edge: &str) -> bool {
 
 fn owner(s: &PathStep) -> String {
     match (&*s.class, &s.title) {
-        ("Module", Some(t)) => base(t).to_owned(),
+        ("Module" | "ModuleWrap", Some(t)) => base(t).to_owned(),
         ("Generator" | "AsyncGenerator" | "AsyncFunctionObject", Some(t)) => format!("{t}()"),
         _ => s.class.clone(),
     }

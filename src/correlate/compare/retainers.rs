@@ -82,14 +82,22 @@ fn suspect(p: &GrowthPoint, snapshots: usize) -> Suspect {
         _ => format!("{} grew", held.sentence),
     };
     let over = if snapshots > 2 { format!("over {snapshots} snapshots") } else { "between the two snapshots".into() };
-    let why = format!("{what}: {} more {over}; {}", size(p.growth_bytes), leak_patterns::meaning(pattern));
+    let mut why = format!("{what}: {} more {over}; {}", size(p.growth_bytes), leak_patterns::meaning(pattern));
+    why += &allocated_words(p);
     let name = main.map_or_else(|| p.class.name.to_string(), called);
     let mut path = holder_words::from_module(p).0.to_vec();
-    if let Some(first) = path.first_mut().filter(|s| s.class == "Module") {
+    if let Some(first) = path.first_mut().filter(|s| holder_words::is_module(s)) {
         first.edge = "module cache".into();
     }
     let mut culprits = vec![("class".to_owned(), name.trim_matches(['(', ')']).to_owned())];
     culprits.push(("retainer".to_owned(), held.name.clone()));
+    let recorded = p.allocated.first().filter(|a| a.location.is_some());
+    culprits.extend(recorded.map(|a| ("function".to_owned(), a.function.clone())));
+    let mut sites = p.sites.clone();
+    if let Some(at) = recorded.and_then(|a| a.location.clone()) {
+        sites.retain(|s| *s != at);
+        sites.insert(0, at);
+    }
     Suspect {
         advice: leak_patterns::remedy(pattern).map(str::to_owned),
         steps: Vec::new(),
@@ -102,9 +110,20 @@ fn suspect(p: &GrowthPoint, snapshots: usize) -> Suspect {
         growth_bytes: Some(p.growth_bytes),
         objects_added: Some(added),
         path,
-        sites: p.sites.clone(),
+        sites,
         culprits,
     }
+}
+
+/// `; 3,000 of 3,000 recorded ones were allocated in f() at path:line:column, called from g()`.
+fn allocated_words(p: &GrowthPoint) -> String {
+    let Some(a) = p.allocated.first() else { return String::new() };
+    let all: u64 = p.allocated.iter().map(|a| a.objects).sum();
+    let count = |n: u64| grouped(i64::try_from(n).unwrap_or(i64::MAX));
+    let at = a.location.as_ref().map_or(String::new(), |l| format!(" at {l}"));
+    let through = a.through.as_ref().map_or(String::new(), |t| format!(" through {t}()"));
+    let from = a.callers.first().map_or(String::new(), |c| format!(", called from {c}()"));
+    format!("; {} of {} whose allocation was recorded were made in {}(){through}{at}{from}", count(a.objects), count(all), a.function)
 }
 
 /// Strings with the text of another as a cause of their own, where they are half of what a holder gained: holding fewer

@@ -4,20 +4,30 @@ use super::header::{EdgeLayout, LocationLayout, MAX_FIELDS, NodeLayout};
 use super::integers::{Odd, Rows, Section};
 use crate::model::graph::{EdgeKind, EdgeLabel, FAR, LOOSE, NODE, Place, WideColumn};
 
-/// Appends room for `rows` and lends it.
-fn lend<T: Copy + Default>(v: &mut Vec<T>, rows: usize) -> Option<&mut [T]> {
-    let at = v.len();
-    if v.capacity() - at < rows {
-        v.try_reserve(rows).ok()?;
+/// Rows of `bytes` each to begin with: what the header promises, as far as the file can hold them and the system gives room.
+/// All columns are asked for at once, for allocators draw conclusions from single blocks that come and go.
+fn rows_ahead(promised: u64, limit: u64, bytes: usize) -> usize {
+    let n = usize::try_from(promised.min(limit)).unwrap_or(0);
+    // A size that the system refuses is no trouble: the columns then grow as rows come.
+    match Vec::<u8>::new().try_reserve_exact(n.saturating_mul(bytes)) {
+        Ok(()) => n,
+        Err(_) => 0,
     }
-    v.resize(at + rows, T::default());
-    v.get_mut(at..)
 }
 
-/// Reserves what the header promises, as far as `limit` bytes of file can hold it.
-pub fn reserve<T>(v: &mut Vec<T>, promised: u64, limit: u64) {
-    // A failed reservation is no trouble: the column then grows as rows come.
-    let _ = v.try_reserve_exact(usize::try_from(promised.min(limit)).unwrap_or(0));
+/// A column of zeros. Fresh from the system they cost nothing until written, and then they are paged in by the thread that
+/// parses the row (measured: a tenth of the time of reading, which else one thread spends alone).
+fn zeros<T: Copy + Default>(n: usize) -> Vec<T> {
+    vec![T::default(); n]
+}
+
+/// Lends `rows` rows from `at` on, and makes them where the header promised fewer.
+fn lend_at<T: Copy + Default>(v: &mut Vec<T>, at: usize, rows: usize) -> Option<&mut [T]> {
+    if v.len() < at + rows {
+        v.try_reserve(at + rows - v.len()).ok()?;
+        v.resize(at + rows, T::default());
+    }
+    v.get_mut(at..at + rows)
 }
 
 const SIZE: u8 = 0;
@@ -27,32 +37,44 @@ const BAD: u8 = 3;
 
 pub struct Nodes {
     layout: NodeLayout,
+    rows: usize,
+    /// The columns are longer than `rows` until [`Nodes::trim`].
     pub kind: Vec<u8>,
     pub name: Vec<u32>,
     pub id: WideColumn,
     pub self_size: WideColumn,
     pub edge_count: Vec<u32>,
+    /// Call that allocated each; empty where the file recorded none.
+    pub trace: Vec<u32>,
     /// (node, state): 1 attached, 2 detached.
     pub detachedness: Vec<(u32, u8)>,
 }
 
 impl Nodes {
     pub fn new(layout: NodeLayout, promised: u64, limit: u64) -> Self {
-        let mut n = Nodes {
+        // One kind and four or five numbers; one row more, for edges are counted to behind the last.
+        let n = rows_ahead(promised.saturating_add(1), limit, 21);
+        Nodes {
             layout,
-            kind: Vec::new(),
-            name: Vec::new(),
-            id: WideColumn::default(),
-            self_size: WideColumn::default(),
-            edge_count: Vec::new(),
+            rows: 0,
+            kind: zeros(n),
+            name: zeros(n),
+            id: WideColumn { low: zeros(n), wide: Vec::new() },
+            self_size: WideColumn { low: zeros(n), wide: Vec::new() },
+            edge_count: zeros(n),
+            trace: if layout.trace < MAX_FIELDS { zeros(n) } else { Vec::new() },
             detachedness: Vec::new(),
-        };
-        reserve(&mut n.kind, promised, limit);
-        reserve(&mut n.edge_count, promised + 1, limit);
-        for v in [&mut n.name, &mut n.id.low, &mut n.self_size.low] {
-            reserve(v, promised, limit);
         }
-        n
+    }
+
+    /// Drops what the header promised and the file does not have.
+    pub fn trim(&mut self) {
+        self.kind.truncate(self.rows);
+        self.name.truncate(self.rows);
+        self.id.low.truncate(self.rows);
+        self.self_size.low.truncate(self.rows);
+        self.edge_count.truncate(self.rows);
+        self.trace.truncate(self.rows);
     }
 }
 
@@ -63,6 +85,7 @@ pub struct NodePart<'a> {
     id: &'a mut [u32],
     size: &'a mut [u32],
     edges: &'a mut [u32],
+    trace: &'a mut [u32],
 }
 
 impl Rows for NodePart<'_> {
@@ -73,9 +96,10 @@ impl Rows for NodePart<'_> {
         let (i, i2) = self.id.split_at_mut(n);
         let (s, s2) = self.size.split_at_mut(n);
         let (e, e2) = self.edges.split_at_mut(n);
+        let (t, t2) = self.trace.split_at_mut(n.min(self.trace.len()));
         (
-            NodePart { layout, kind: k, name: a, id: i, size: s, edges: e },
-            NodePart { layout, kind: k2, name: a2, id: i2, size: s2, edges: e2 },
+            NodePart { layout, kind: k, name: a, id: i, size: s, edges: e, trace: t },
+            NodePart { layout, kind: k2, name: a2, id: i2, size: s2, edges: e2, trace: t2 },
         )
     }
 
@@ -92,6 +116,9 @@ impl Rows for NodePart<'_> {
             *i = narrow(id);
             *s = narrow(size);
             *e = narrow(get(l.edge_count));
+        }
+        if let Some(t) = self.trace.get_mut(row) {
+            *t = narrow(get(l.trace));
         }
         if size >= u64::from(u32::MAX) {
             odd.push((row as u32, SIZE, size));
@@ -118,29 +145,27 @@ impl Section for Nodes {
     }
 
     fn rows(&self) -> usize {
-        self.kind.len()
+        self.rows
     }
 
     fn room(&mut self, rows: usize) -> Option<NodePart<'_>> {
-        if self.kind.len() + rows > NODE as usize {
+        let at = self.rows;
+        if at + rows > NODE as usize {
             return None;
         }
         Some(NodePart {
             layout: self.layout,
-            kind: lend(&mut self.kind, rows)?,
-            name: lend(&mut self.name, rows)?,
-            id: lend(&mut self.id.low, rows)?,
-            size: lend(&mut self.self_size.low, rows)?,
-            edges: lend(&mut self.edge_count, rows)?,
+            kind: lend_at(&mut self.kind, at, rows)?,
+            name: lend_at(&mut self.name, at, rows)?,
+            id: lend_at(&mut self.id.low, at, rows)?,
+            size: lend_at(&mut self.self_size.low, at, rows)?,
+            edges: lend_at(&mut self.edge_count, at, rows)?,
+            trace: if self.layout.trace < MAX_FIELDS { lend_at(&mut self.trace, at, rows)? } else { &mut [] },
         })
     }
 
     fn cut(&mut self, rows: usize) {
-        self.kind.truncate(rows);
-        self.name.truncate(rows);
-        self.id.low.truncate(rows);
-        self.self_size.low.truncate(rows);
-        self.edge_count.truncate(rows);
+        self.rows = rows;
     }
 
     fn odd(&mut self, odd: Vec<Odd>) {
@@ -158,6 +183,8 @@ pub struct Edges {
     layout: EdgeLayout,
     nodes: u32,
     divide: Divide,
+    rows: usize,
+    /// The columns are longer than `rows` until [`Edges::trim`].
     pub to: Vec<u32>,
     pub label: Vec<u32>,
     /// Edges whose target is no node; they lead to the root and count for nothing.
@@ -166,11 +193,14 @@ pub struct Edges {
 
 impl Edges {
     pub fn new(layout: EdgeLayout, node_stride: usize, nodes: usize, promised: u64, limit: u64) -> Self {
-        let mut e =
-            Edges { layout, nodes: nodes as u32, divide: Divide::by(node_stride as u32), to: Vec::new(), label: Vec::new(), bad: 0 };
-        reserve(&mut e.to, promised, limit);
-        reserve(&mut e.label, promised, limit);
-        e
+        let n = rows_ahead(promised, limit, 8);
+        Edges { layout, nodes: nodes as u32, divide: Divide::by(node_stride as u32), rows: 0, to: zeros(n), label: zeros(n), bad: 0 }
+    }
+
+    /// Drops what the header promised and the file does not have.
+    pub fn trim(&mut self) {
+        self.to.truncate(self.rows);
+        self.label.truncate(self.rows);
     }
 }
 
@@ -242,25 +272,25 @@ impl Section for Edges {
     }
 
     fn rows(&self) -> usize {
-        self.to.len()
+        self.rows
     }
 
     fn room(&mut self, rows: usize) -> Option<EdgePart<'_>> {
-        if self.to.len() + rows > u32::MAX as usize - 1 {
+        let at = self.rows;
+        if at + rows > u32::MAX as usize - 1 {
             return None;
         }
         Some(EdgePart {
             layout: &self.layout,
             nodes: self.nodes,
             divide: self.divide,
-            to: lend(&mut self.to, rows)?,
-            label: lend(&mut self.label, rows)?,
+            to: lend_at(&mut self.to, at, rows)?,
+            label: lend_at(&mut self.label, at, rows)?,
         })
     }
 
     fn cut(&mut self, rows: usize) {
-        self.to.truncate(rows);
-        self.label.truncate(rows);
+        self.rows = rows;
     }
 
     fn odd(&mut self, odd: Vec<Odd>) {
@@ -323,7 +353,8 @@ impl<T: Copy + Default + Send + 'static> Section for Plain<T> {
     }
 
     fn room(&mut self, rows: usize) -> Option<PlainPart<'_, T>> {
-        Some(PlainPart { rows: lend(&mut self.rows, rows)?, make: &self.make })
+        let at = self.rows.len();
+        Some(PlainPart { rows: lend_at(&mut self.rows, at, rows)?, make: &self.make })
     }
 
     fn cut(&mut self, rows: usize) {

@@ -13,6 +13,8 @@ struct Raw {
     edge_count: u64,
     #[serde(default)]
     extra_native_bytes: u64,
+    #[serde(default)]
+    trace_function_count: u64,
 }
 
 #[derive(Deserialize)]
@@ -25,6 +27,10 @@ struct Meta {
     location_fields: Vec<String>,
     #[serde(default)]
     sample_fields: Vec<String>,
+    #[serde(default)]
+    trace_function_info_fields: Vec<String>,
+    #[serde(default)]
+    trace_node_fields: Vec<String>,
 }
 
 /// The most fields a row may have; V8 has had 5 to 8.
@@ -35,6 +41,7 @@ pub struct Header {
     pub edge: EdgeLayout,
     pub location: Option<LocationLayout>,
     pub sample: Option<(usize, usize, usize)>,
+    pub traces: Option<TraceLayout>,
     pub node_types: Vec<Box<str>>,
     pub kinds: Vec<NodeKind>,
     pub node_count: u64,
@@ -53,6 +60,8 @@ pub struct NodeLayout {
     pub edge_count: usize,
     /// `MAX_FIELDS` where the file has none.
     pub detachedness: usize,
+    /// Which call allocated the object; `MAX_FIELDS` where the file recorded no allocations.
+    pub trace: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -74,6 +83,20 @@ pub struct LocationLayout {
     pub column: usize,
 }
 
+/// Traced functions and the tree of their calls.
+#[derive(Clone, Copy)]
+pub struct TraceLayout {
+    pub stride: usize,
+    pub name: usize,
+    pub script: usize,
+    pub line: usize,
+    pub column: usize,
+    /// Numbers before the bracket that holds a call's callees.
+    pub call_fields: usize,
+    pub call_id: usize,
+    pub call_function: usize,
+}
+
 /// Reads the object's text; the error says what is missing.
 pub fn parse(text: &[u8]) -> Result<Header, String> {
     let raw: Raw = serde_json::from_slice(text).map_err(|e| format!("the header does not parse: {e}"))?;
@@ -92,6 +115,7 @@ pub fn parse(text: &[u8]) -> Result<Header, String> {
         self_size: nf("self_size")?,
         edge_count: nf("edge_count")?,
         detachedness: nf("detachedness").unwrap_or(MAX_FIELDS),
+        trace: if raw.trace_function_count > 0 { nf("trace_node_id").unwrap_or(MAX_FIELDS) } else { MAX_FIELDS },
     };
     let types = |list: &[serde_json::Value], at: usize| -> Vec<Box<str>> {
         let names = list.get(at).and_then(|v| v.as_array());
@@ -120,8 +144,24 @@ pub fn parse(text: &[u8]) -> Result<Header, String> {
     })();
     let sf = |name: &str| m.sample_fields.iter().position(|f| f == name);
     let sample = sf("timestamp_us").zip(sf("last_assigned_id")).map(|(t, id)| (m.sample_fields.len(), t, id));
+    let tf = |name: &str| m.trace_function_info_fields.iter().position(|f| f == name);
+    let cf = |name: &str| m.trace_node_fields.iter().position(|f| f == name);
+    let traces = (|| {
+        Some(TraceLayout {
+            stride: Some(m.trace_function_info_fields.len()).filter(|&n| n <= MAX_FIELDS)?,
+            name: tf("name")?,
+            script: tf("script_name")?,
+            line: tf("line")?,
+            column: tf("column")?,
+            // The callees come last, or the numbers after them would belong to nobody.
+            call_fields: cf("children").filter(|&n| n + 1 == m.trace_node_fields.len() && n <= MAX_FIELDS)?,
+            call_id: cf("id")?,
+            call_function: cf("function_info_index")?,
+        })
+    })();
     Ok(Header {
         node,
+        traces,
         edge,
         location,
         sample: sample.filter(|s| s.0 <= MAX_FIELDS),

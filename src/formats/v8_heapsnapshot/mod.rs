@@ -7,6 +7,7 @@
 //! Refuses to: hold the file, compute dominators, trust a count in the header, invent names for a file that lost them.
 
 mod columns;
+mod exports;
 mod header;
 mod integers;
 mod names;
@@ -15,6 +16,7 @@ mod reader;
 mod sections;
 mod shapes;
 mod text;
+mod traces;
 
 use super::{Format, Head, Input, Lane, Match};
 use crate::model::graph::HeapGraph;

@@ -15,9 +15,10 @@ pub struct Joint {
 }
 
 /// Objects whose class says little, and the field that says what they are: a module's file, the function a generator runs.
-const TITLES: [(&str, &str); 6] = [
+const TITLES: [(&str, &str); 7] = [
     ("Module", "filename"),
     ("Module", "id"),
+    ("ModuleWrap", "url"),
     ("Generator", "function"),
     ("AsyncGenerator", "function"),
     ("AsyncFunctionObject", "function"),
@@ -36,6 +37,9 @@ pub struct Known {
     pub native_context: Option<u32>,
     pub map_descriptors: Option<u32>,
     pub external_string_data: Option<u32>,
+    pub global_handles: Option<u32>,
+    pub module_wrap: Option<u32>,
+    pub cell: Option<u32>,
     /// The fields by which [`TITLES`] calls objects, in its order.
     titles: [Option<u32>; TITLES.len()],
     /// Names of a weak table's entries before V8 10, ascending.
@@ -53,6 +57,9 @@ impl Known {
             let slot = match s.as_bytes().first() {
                 Some(b'(') if s == "(Document DOM trees)" => &mut k.document_trees,
                 Some(b'(') if s == "(map descriptors)" => &mut k.map_descriptors,
+                Some(b'(') if s == "(Global handles)" => &mut k.global_handles,
+                Some(b'M') if s == "ModuleWrap" => &mut k.module_wrap,
+                Some(b's') if s == "system / Cell" => &mut k.cell,
                 Some(b's') if s == "sloppy_function_map" => &mut k.sloppy_function_map,
                 Some(b's') if s == "system / NativeContext" => &mut k.native_context,
                 Some(b's') if s == "system / ExternalStringData" => &mut k.external_string_data,
@@ -66,7 +73,7 @@ impl Known {
                     }
                     continue;
                 }
-                Some(b'f' | b'i' | b'_') => {
+                Some(b'f' | b'i' | b'u' | b'_') => {
                     for ((_, field), slot) in TITLES.iter().zip(&mut k.titles) {
                         if s == *field {
                             slot.get_or_insert(i);

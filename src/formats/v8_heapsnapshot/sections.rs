@@ -3,11 +3,11 @@
 
 use super::columns::{self, Edges, Nodes, Plain};
 use super::header::{self, Header};
-use super::integers::{self, End};
+use super::integers::{self, End, Section};
 use super::reader::Stream;
-use super::{names, ownership, shapes, text};
+use super::{exports, names, ownership, shapes, text, traces};
 use crate::model::Facts;
-use crate::model::graph::{GraphColumns, NONE, NodeKind, StringTable};
+use crate::model::graph::{GraphColumns, HEAPS_TO_WRITE, NONE, NodeKind, StringTable, TracedFunction};
 use rayon::prelude::*;
 use std::io::Read;
 
@@ -29,7 +29,8 @@ struct Parts {
     samples: Vec<(u64, u64)>,
     strings: StringTable,
     whole: Whole,
-    traced: u64,
+    traced: Vec<TracedFunction>,
+    calls: Vec<(u32, u32, u32)>,
 }
 
 #[derive(Default)]
@@ -46,9 +47,10 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
         match s.failed.take() {
             Some(e) => out.error("unreadable", None, || format!("cannot be read: {e}")),
             None => out.error("empty-snapshot", Some(0), || {
-                "the file is empty: the process ended (or the volume was full) before the snapshot was written; taking one needs \
-                 up to 8 times the used heap, so it rarely fits beside a nearly full memory limit"
-                    .into()
+                format!(
+                    "the file is empty: the process ended (or the volume was full) before the snapshot was written; writing one takes \
+                     about {HEAPS_TO_WRITE} times the used heap beside the process, which rarely fits under a nearly full memory limit"
+                )
             }),
         }
         return None;
@@ -79,7 +81,8 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
                             samples: Vec::new(),
                             strings: StringTable::default(),
                             whole: Whole::default(),
-                            traced: 0,
+                            traced: Vec::new(),
+                            calls: Vec::new(),
                         });
                         head = Some((h, text));
                         End::Whole
@@ -103,6 +106,7 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
         out.error("truncated", Some(s.offset()), || "the file ends within the snapshot's header: nothing to salvage".into());
         return None;
     };
+    parts.nodes.trim();
     if parts.nodes.kind.is_empty() {
         out.error("truncated", Some(s.offset()), || "the file ends before its first node: nothing to salvage".into());
         return None;
@@ -116,7 +120,7 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
     if edges_lost {
         parts.edges = None;
     }
-    let mut extra = vec![("extra_native_bytes", head.extra_native_bytes), ("traced_functions", parts.traced)];
+    let mut extra = vec![("extra_native_bytes", head.extra_native_bytes), ("traced_functions", parts.traced.len() as u64)];
     extra.extend(kinds_of_memory(&head, &parts.nodes));
     let graph = assemble(head, parts, edges_lost);
     Some((
@@ -150,14 +154,16 @@ fn section(key: &str, s: &mut Stream<'_>, h: &Header, p: &mut Parts, len: Option
         "nodes" => {
             s.bump();
             let end = integers::read(s, &mut p.nodes);
+            p.nodes.trim();
             p.whole.nodes = end == End::Whole;
             end
         }
         "edges" => {
             s.bump();
             let limit = len.map_or(1 << 27, |l| l / 6);
-            let edges = p.edges.insert(Edges::new(h.edge, h.node.stride, p.nodes.kind.len(), h.edge_count, limit));
+            let edges = p.edges.insert(Edges::new(h.edge, h.node.stride, p.nodes.rows(), h.edge_count, limit));
             let end = integers::read(s, edges);
+            edges.trim();
             p.whole.edges = end == End::Whole && p.whole.nodes;
             end
         }
@@ -180,10 +186,17 @@ fn section(key: &str, s: &mut Stream<'_>, h: &Header, p: &mut Parts, len: Option
         }
         // The header's count is 3 to 9 too low in files captured from inside the process: the bracket tells the truth.
         "trace_function_infos" => {
+            let Some(layout) = h.traces else { return skip_value(s) };
             s.bump();
-            let mut rows = Plain::new(1, |_| ());
+            let mut rows = traces::functions(layout);
             let end = integers::read(s, &mut rows);
-            p.traced = rows.rows.len() as u64 / 6;
+            p.traced = rows.rows;
+            end
+        }
+        "trace_tree" => {
+            let Some(layout) = h.traces else { return skip_value(s) };
+            let (calls, end) = traces::calls(s, layout);
+            p.calls = calls;
             end
         }
         "strings" => {
@@ -232,7 +245,7 @@ fn report(s: &Stream<'_>, out: &mut Facts, head: &Header, p: &Parts, stopped: Op
 
 /// Columns, with the semantics applied that need the whole file.
 fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
-    let Parts { nodes, edges, locations, samples, strings, .. } = parts;
+    let Parts { nodes, edges, locations, samples, strings, traced, calls, .. } = parts;
     let mut first_edge = nodes.edge_count;
     let n = nodes.kind.len();
     if edges_lost {
@@ -278,6 +291,7 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
         places,
         nameless: NONE,
         extra_bytes: head.extra_native_bytes,
+        allocations: traces::allocations(nodes.trace, calls, traced).map(Box::new),
         births: samples.into_iter().map(|(id, t)| (id, i64::try_from(t).unwrap_or(i64::MAX))).collect(),
         ..GraphColumns::default()
     };
@@ -290,6 +304,7 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
     graph.to = to;
     graph.shapes = shapes;
     plan.finish(&mut graph, &known);
+    exports::name(&mut graph, &known);
     graph.detours = known.weak_entries;
     graph
 }

@@ -4,13 +4,20 @@
 use super::alike::Group;
 use super::way::{self, is_part};
 use super::{Now, Past, find_row};
+use crate::heap::allocated;
 use crate::heap::strings::Copies;
 use crate::model::graph::{Class, ClassKind, Fold, Gain, GraphColumns, GrowthPoint, NONE};
+use std::collections::BTreeMap;
 
 /// Growth points given.
 const POINTS: usize = 16;
 /// Classes of gains given for each.
 const GAINS: usize = 12;
+/// Allocating functions given for each.
+const ALLOCATORS: usize = 5;
+
+/// By class the calls that allocated its gained objects.
+type CallsByClass = BTreeMap<u32, allocated::ByCall>;
 
 /// What the search found out about every node.
 pub struct Found<'a> {
@@ -39,12 +46,14 @@ pub fn points(f: &Found<'_>, groups: &[Group]) -> Vec<GrowthPoint> {
     let g = f.now.g;
     let room = ((4 << 20) / g.classes.len().max(1)).max(4);
     let groups = groups.get(..groups.len().min(room).min(POINTS)).unwrap_or(groups);
-    let (tallies, copies) = tally(f, groups);
-    groups.iter().zip(&tallies).zip(copies).map(|((group, tally), copies)| point(f, group, tally, copies)).collect()
+    let mut calls = vec![BTreeMap::new(); groups.len()];
+    let (tallies, copies) = tally(f, groups, &mut calls);
+    let all = groups.iter().zip(&tallies).zip(copies).zip(&calls);
+    all.map(|(((group, tally), copies), calls)| point(f, group, tally, copies, calls)).collect()
 }
 
 /// By group and class what was gained, and by group the bytes of strings that another string repeats.
-fn tally(f: &Found<'_>, groups: &[Group]) -> (Vec<Vec<Tally>>, Vec<u64>) {
+fn tally(f: &Found<'_>, groups: &[Group], calls: &mut [CallsByClass]) -> (Vec<Vec<Tally>>, Vec<u64>) {
     let (now, g) = (f.now, f.now.g);
     let empty = Tally { count: 0, bytes: 0, retained: 0, entries: 0, entry_retained: 0, example: NONE };
     let mut slot_of: Vec<(u32, usize)> =
@@ -73,6 +82,11 @@ fn tally(f: &Found<'_>, groups: &[Group]) -> (Vec<Vec<Tally>>, Vec<u64>) {
         if g.class.get(up as usize) != Some(&class) {
             t.retained = t.retained.saturating_add(now.retained.get(v));
         }
+        if g.allocations.is_some()
+            && let Some(calls) = calls.get_mut(slot)
+        {
+            allocated::add(g, v, g.self_size.get(v), calls.entry(class).or_default());
+        }
         let v = v as u32;
         if !is_part(g, v) && hangs_in_a_survivor(f, v) {
             t.entries += 1;
@@ -99,7 +113,7 @@ fn hangs_in_a_survivor(f: &Found<'_>, v: u32) -> bool {
     }
 }
 
-fn point(f: &Found<'_>, group: &Group, tally: &[Tally], copied_bytes: u64) -> GrowthPoint {
+fn point(f: &Found<'_>, group: &Group, tally: &[Tally], copied_bytes: u64, calls: &CallsByClass) -> GrowthPoint {
     let (now, g) = (f.now, f.now.g);
     let mut gains: Vec<(Gain, u32)> = tally
         .iter()
@@ -131,6 +145,8 @@ fn point(f: &Found<'_>, group: &Group, tally: &[Tally], copied_bytes: u64) -> Gr
     if let Some(m) = main {
         gains.swap(0, m);
     }
+    let mut allocated = gains.first().and_then(|g| calls.get(&g.0.index)).map_or(Vec::new(), |c| allocated::functions(g, c));
+    allocated.truncate(ALLOCATORS);
     GrowthPoint {
         id: if real { g.id.get(first as usize) } else { g.id.get(0) },
         class: if real { class_of(g, first) } else { g.classes.get(first as usize - g.nodes()).cloned().unwrap_or_default() },
@@ -144,6 +160,7 @@ fn point(f: &Found<'_>, group: &Group, tally: &[Tally], copied_bytes: u64) -> Gr
         path: way.steps,
         holder_at: way.holder_at,
         sites: way::sites(now, &way.nodes),
+        allocated,
     }
 }
 

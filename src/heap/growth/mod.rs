@@ -35,17 +35,15 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
     let Some(first) = earlier.first() else { return Vec::new() };
     let g = now.g;
     let n = g.nodes();
-    let past = Past::find(now, first);
-    let mut number = vec![0u32; n];
-    for (i, &v) in now.tree.order.iter().enumerate() {
-        if let Some(slot) = number.get_mut(v as usize) {
-            *slot = i as u32;
-        }
-    }
-    let weight = balance(now, &past);
-    let near = nearest_survivors(now, &past);
-    let mut holder = holders(now, &past);
-    let mut own = own_growth(now, &past, &near);
+    let (past, number) = rayon::join(|| Past::find(now, first), || numbers(now));
+    let ((weight, mut holder), (near, mut own)) = rayon::join(
+        || (balance(now, &past), holders(now, &past)),
+        || {
+            let near = nearest_survivors(now, &past);
+            let own = own_growth(now, &past, &near);
+            (near, own)
+        },
+    );
 
     let mut gained = gains(now, &holder, &weight);
     let owner_of = |h: u32| (h as usize) < n;
@@ -111,6 +109,17 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
     }
     let groups = alike::groups(now, candidates);
     describe::points(&describe::Found { now, earlier, holder: &holder, weight: &weight, number: &number, past: &past }, &groups)
+}
+
+/// By node its number in the dominator tree.
+fn numbers(now: &Now<'_>) -> Vec<u32> {
+    let mut number = vec![0u32; now.g.nodes()];
+    for (i, &v) in now.tree.order.iter().enumerate() {
+        if let Some(slot) = number.get_mut(v as usize) {
+            *slot = i as u32;
+        }
+    }
+    number
 }
 
 /// The present nodes' rows in the first snapshot.

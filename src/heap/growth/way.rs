@@ -62,7 +62,10 @@ pub fn to(now: &Now<'_>, past: &Past<'_>, to: u32, holder: u32) -> Way {
                 link.v = v;
             }
             None => {
-                let edge = format!("{}{}", std::mem::take(&mut pending), label.map(|l| text(g, l)).unwrap_or_default());
+                let before = std::mem::take(&mut pending);
+                // What the program itself calls it needs no word of how the runtime stores it.
+                let before = if label.is_some_and(|l| l.kind() == EdgeKind::Property) { String::new() } else { before };
+                let edge = format!("{before}{}", label.map(|l| text(g, l)).unwrap_or_default());
                 kept.push(Kept { v, edge, label: field, times: 1 });
             }
         }

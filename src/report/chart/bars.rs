@@ -42,6 +42,38 @@ pub fn step_bar(from: f64, to: f64, whole: f64, level: bool) -> String {
     )
 }
 
+/// Upright bars side by side under the largest one's value: how much of each of `spans` (from, to, bytes) is there. What a
+/// span is called is told by its hover text and, for the whole, by the description.
+pub fn upright(spans: &[(String, u64)], title: &str, ends: (String, String)) -> String {
+    const HEIGHT: f64 = 120.0;
+    let most = spans.iter().map(|s| s.1).max().unwrap_or(0).max(1);
+    let each = 1000.0 / spans.len().max(1) as f64;
+    let mut out = format!(
+        r#"<svg class="mk" width="1000" height="156" viewBox="0 0 1000 156" role="img" aria-label="{}" font-family="system-ui,sans-serif" font-size="13">"#,
+        xml(title)
+    );
+    for (i, (name, bytes)) in spans.iter().enumerate() {
+        let h = (*bytes as f64 / most as f64 * HEIGHT).max(if *bytes > 0 { 1.0 } else { 0.0 });
+        let _ = write!(
+            out,
+            r##"<g class="k0"><title>{}</title><rect class="b3" x="{}" y="{}" width="{}" height="{}" fill="#3886b6"/></g>"##,
+            xml(&format!("{name}: {}", human_bytes(*bytes))),
+            n(i as f64 * each),
+            n(14.0 + HEIGHT - h),
+            n((each - 1.0).max(0.5)),
+            n(h)
+        );
+    }
+    let _ = write!(
+        out,
+        r#"<text x="0" y="11" class="ax" fill="currentColor">{}</text><text x="0" y="151" fill="currentColor">{}</text><text x="1000" y="151" text-anchor="end" fill="currentColor">{}</text></svg>"#,
+        xml(&format!("up to {}", human_bytes(most))),
+        xml(&ends.0),
+        xml(&ends.1)
+    );
+    out
+}
+
 /// A stacked bar of named parts with its description; names belong into a legend beside it.
 pub fn stacked(parts: &[(String, u64)], title: &str) -> String {
     let total = parts.iter().map(|p| p.1).fold(0u64, u64::saturating_add).max(1) as f64;

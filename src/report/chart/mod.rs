@@ -9,7 +9,7 @@ mod marks;
 mod memory;
 mod small;
 
-pub use bars::{growth_bars, legend_swatch, stacked, step_bar};
+pub use bars::{growth_bars, legend_swatch, stacked, step_bar, upright};
 pub use memory::{Drawn, Size, memory};
 pub use small::small;
 

@@ -12,7 +12,8 @@ use super::{flamegraph, inspect};
 use crate::model::bridge::{Bridge, Rung};
 use crate::model::finding::{Evidence, Finding, NotEvaluated, Stance, Verdict};
 use crate::model::incident::{AgentCycle, AgentStage, Kill, PlacedTree};
-use crate::model::{Incident, Timestamp, When};
+use crate::model::profile::{HeapProfile, ProfileBody};
+use crate::model::{Incident, Placed, Timestamp, When};
 use evidence::Numbering;
 use serde_json::{Value, json};
 
@@ -70,6 +71,7 @@ pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
                 evidence: d.cites.iter().map(|c| numbering.unnumbered(c, &d.says)).collect(),
             })
             .collect(),
+        recordings: incident.profiles.iter().filter_map(|p| recording(incident, p, &numbering)).take(ACCOUNTS_MAX).collect(),
         timeline: incident
             .timeline
             .iter()
@@ -279,6 +281,28 @@ fn budget(o: &crate::model::oom::OomKill) -> Vec<(String, u64)> {
     parts.retain(|p| p.1 > 0);
     parts.sort_by_key(|p| (std::cmp::Reverse(p.1), p.0));
     parts.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()
+}
+
+/// What a recording of allocations tells; `None` for all else.
+fn recording(incident: &Incident, p: &Placed<HeapProfile>, numbering: &Numbering) -> Option<RecordingDoc> {
+    let ProfileBody::Graph(g) = &p.what.body else { return None };
+    (!g.births.is_empty() || !g.allocated.is_empty()).then(|| RecordingDoc {
+        owner: p.owner.clone(),
+        time: span(p.at),
+        path: incident.path(p.cite.span.artifact).to_owned(),
+        births: g
+            .births
+            .iter()
+            .map(|b| BirthDoc {
+                from_seconds: b.from_us as f64 / 1e6,
+                to_seconds: b.to_us as f64 / 1e6,
+                objects: b.objects,
+                bytes: b.bytes,
+            })
+            .collect(),
+        allocated: g.allocated.clone(),
+        evidence: vec![numbering.unnumbered(&p.cite, "allocations were recorded")],
+    })
 }
 
 /// Earliest and latest time of any kill, sample, event or profile.

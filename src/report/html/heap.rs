@@ -5,7 +5,7 @@ use crate::model::calltree::CallTree;
 use crate::model::delta::{Delta, Suspect};
 use crate::model::quantity::{human, human_bytes};
 use crate::report::document::{Flame, KillDoc, ReportDoc};
-use crate::report::{chart, escape, flamegraph, outline, when};
+use crate::report::{chart, escape, flamegraph, outline, recording, when};
 use maud::{Markup, PreEscaped, html};
 
 pub fn is_present(doc: &ReportDoc) -> bool {
@@ -13,6 +13,7 @@ pub fn is_present(doc: &ReportDoc) -> bool {
         || !doc.flames.is_empty()
         || !doc.accounts.is_empty()
         || !doc.dumps.is_empty()
+        || !doc.recordings.is_empty()
         || doc.kills.iter().any(|k| !k.budget.is_empty())
 }
 
@@ -30,6 +31,7 @@ pub fn section(v: &View<'_>) -> Markup {
         }
         (more(deltas.len().saturating_sub(v.caps.deltas), "comparison"))
         (accounts(v))
+        (recordings(v))
         (dumps(v))
         (flames(v))
     };
@@ -190,6 +192,37 @@ fn accounts(v: &View<'_>) -> Markup {
             p class="dim src" { "read from " @for (i, e) in a.evidence.iter().enumerate() { @if i > 0 { ", " } span class="mono" { (outline::place(e)) } } }
         }
         (more(all.len().saturating_sub(3), "account"))
+    }
+}
+
+/// When and where what is alive was allocated.
+fn recordings(v: &View<'_>) -> Markup {
+    let all = &v.doc.recordings;
+    html! {
+        @for (nth, r) in all.iter().take(3).enumerate() {
+            h3 class="sub" { "Allocations recorded" " " span class="dim mono" { (escape::middle(&r.path, 60)) } }
+            @if !r.births.is_empty() {
+                @let title = recording::sentence(r);
+                figure class="chart" {
+                    (scroll(&format!("Births {}", nth + 1), &PreEscaped(chart::upright(&recording::bars(r), &title, recording::ends(r)))))
+                    figcaption { (title) }
+                }
+            }
+            @if !r.allocated.is_empty() {
+                (scroll("Allocating functions", &html! {
+                    table {
+                        thead { tr { th scope="col" { "Allocated in" } th scope="col" { "Alive" } th scope="col" { "Objects" } th scope="col" { "Called from" } } }
+                        tbody { @for a in r.allocated.iter().take(10) { tr {
+                            th scope="row" { span class="mono nm" { (escape::middle(&a.function, 90)) "()" } @if let Some(l) = &a.location { span class="src" { (escape::middle(l, 90)) } } }
+                            td { (human_bytes(a.bytes)) } td { (when::grouped(i64::try_from(a.objects).unwrap_or(i64::MAX))) }
+                            td class="l" { span class="mono" { (escape::clip(&a.callers.join(" ← "), 120)) } }
+                        } } }
+                    }
+                }))
+                (more(r.allocated.len().saturating_sub(10), "function"))
+            }
+        }
+        (more(all.len().saturating_sub(3), "recording"))
     }
 }
 

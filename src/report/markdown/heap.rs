@@ -4,7 +4,7 @@ use super::{code, heading, prose, row};
 use crate::model::delta::{Delta, Suspect};
 use crate::model::quantity::{human, human_bytes};
 use crate::report::document::{Flame, ReportDoc};
-use crate::report::{escape, outline, when};
+use crate::report::{escape, outline, recording, when};
 use std::fmt::Write;
 
 const DELTAS: usize = 4;
@@ -35,6 +35,23 @@ pub fn section(doc: &ReportDoc) -> String {
         }
         let from: Vec<String> = a.evidence.iter().map(|e| code(&outline::place(e)).replace("\\|", "|")).collect();
         let _ = writeln!(out, "\nRead from {}\n", from.join(", "));
+    }
+    for r in doc.recordings.iter().take(3) {
+        let _ = writeln!(out, "**Allocations recorded** in {}\n", code(&r.path));
+        if !r.births.is_empty() {
+            let _ = writeln!(out, "{}\n", prose(&recording::sentence(r), false));
+            let _ = writeln!(out, "```text\n{}\n```\n", recording::line(r));
+        }
+        if !r.allocated.is_empty() {
+            out.push_str(&heading(&["Allocated in", ">Alive", ">Objects", "Called from"]));
+            for a in r.allocated.iter().take(10) {
+                let at = a.location.as_ref().map_or(String::new(), |l| format!(" {}", code(l)));
+                let from = if a.callers.is_empty() { String::new() } else { code(&a.callers.join(" ← ")) };
+                let objects = when::grouped(i64::try_from(a.objects).unwrap_or(i64::MAX));
+                out.push_str(&row(&[format!("{}{at}", code(&format!("{}()", a.function))), human_bytes(a.bytes), objects, from]));
+            }
+            out.push('\n');
+        }
     }
     for d in doc.dumps.iter().take(6) {
         let from: Vec<String> = d.evidence.iter().map(|e| code(&outline::place(e)).replace("\\|", "|")).collect();

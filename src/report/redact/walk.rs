@@ -6,6 +6,7 @@ use crate::model::Owner;
 use crate::model::account::AccountPart;
 use crate::model::delta::{Delta, DeltaRow, PathStep, PerEvent, SnapshotInfo, Suspect};
 use crate::model::finding::{Advice, Culprit, DefectNote, NotEvaluated, Trigger};
+use crate::model::graph::Allocator;
 use crate::report::document::*;
 use serde_json::Value;
 
@@ -234,6 +235,7 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
         charts,
         flames,
         bridges,
+        recordings,
         excerpts,
         redactions: _,
     } = doc;
@@ -291,6 +293,16 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
     for DeltaDoc { owner: who, time: _, total_growth_bytes: _, body } in deltas {
         owner(r, who);
         delta(r, body);
+    }
+    for RecordingDoc { owner: who, time: _, path, births: _, allocated, evidence: cites } in recordings {
+        owner(r, who);
+        r.string(path);
+        for Allocator { function, location, through, callers, objects: _, bytes: _ } in allocated {
+            strings(r, [function]);
+            strings(r, location.iter_mut().chain(through));
+            strings(r, callers);
+        }
+        evidence(r, cites);
     }
     for BridgeDoc { owner: who, time: _, rungs } in bridges {
         owner(r, who);
