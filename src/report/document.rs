@@ -33,8 +33,8 @@ pub struct ReportDoc {
     /// Heap snapshots that were not finished, and why.
     #[serde(default)]
     pub dumps: Vec<DumpDoc>,
-    /// Recordings of allocations: when and where what is alive was allocated.
-    #[serde(default)]
+    /// Recordings of allocations: when and where what is alive was allocated. Left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recordings: Vec<RecordingDoc>,
     pub timeline: Vec<TimelineDoc>,
     pub ledger: Vec<LedgerDoc>,

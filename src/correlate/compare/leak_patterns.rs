@@ -71,6 +71,9 @@ pub fn of(p: &GrowthPoint) -> &'static str {
     if share(&["(compiled code)", "(object shape)", "(code)"]) > 0.6 {
         return "recompiled-code";
     }
+    if class(near, &["FinalizationRegistry"]) {
+        return "finalizer-held";
+    }
     if matches!(holder, "WeakMap" | "WeakSet") || edge(around, &["(weak entry)"]) {
         return "weak-key-kept";
     }
@@ -147,6 +150,7 @@ pub fn meaning(pattern: &str) -> &'static str {
         "buffers" => "buffers outside the heap are kept",
         "recompiled-code" => "code is compiled again and again and kept",
         "open-socket" => "connections are kept open or referenced",
+        "finalizer-held" => "what a FinalizationRegistry passes to its callback keeps the object itself alive",
         "weak-key-kept" => "the keys of a weak map are kept alive elsewhere",
         "module-cache" => "modules are loaded again and again and kept",
         "stream-backlog" => "a stream is written faster than it is read",
@@ -175,6 +179,7 @@ pub fn remedy(pattern: &str) -> Option<&'static str> {
         "buffers" => "Copy the few bytes that are kept, so that the large buffer can go, and drop buffers when they are sent.",
         "recompiled-code" => "Compile once and keep the function, by schema or template, not per request.",
         "open-socket" => "Set timeouts on connections, destroy them on errors, and take them off the list that holds them.",
+        "finalizer-held" => "Register an id or a path as the held value, never the object nor anything that refers to it.",
         "weak-key-kept" => "The weak map is not the owner: look for what else keeps its keys.",
         "module-cache" => "Load modules once, not per request; deleting from the cache and loading anew keeps the old ones alive.",
         "stream-backlog" => "Respect back-pressure: stop writing when write() returns false, or use pipeline().",
