@@ -304,8 +304,11 @@ pub fn turnover(a: (&Fold, &[u32], &[Option<u32>]), b: (&Fold, &[u32], &[Option<
 /// A fold with the class of each row and the common number of each class.
 pub type Numbered<'a> = (&'a Fold, &'a [u32], &'a [Option<u32>]);
 
+/// (objects, bytes) by common class number.
+pub type Totals = Vec<(u64, u64)>;
+
 /// Totals of every fold, and the turnover between the first and the last where ids tell objects apart; side by side.
-pub fn history(folds: &[Numbered<'_>], classes: usize, one_process: bool) -> (Vec<Vec<(u64, u64)>>, Option<Vec<Turnover>>) {
+pub fn history(folds: &[Numbered<'_>], classes: usize, one_process: bool) -> (Vec<Totals>, Option<Vec<Turnover>>) {
     let ends = folds.first().copied().zip(folds.last().copied()).filter(|_| one_process);
     rayon::join(
         || folds.par_iter().map(|&(f, class, number)| totals(f, class, number, classes)).collect(),
@@ -314,7 +317,7 @@ pub fn history(folds: &[Numbered<'_>], classes: usize, one_process: bool) -> (Ve
 }
 
 /// Objects and bytes by common class number.
-pub fn totals(f: &Fold, class: &[u32], number: &[Option<u32>], classes: usize) -> Vec<(u64, u64)> {
+pub fn totals(f: &Fold, class: &[u32], number: &[Option<u32>], classes: usize) -> Totals {
     let mut out = vec![(0u64, 0u64); classes];
     for (row, &c) in class.iter().enumerate() {
         let size = f.self_size.get(row);
