@@ -401,7 +401,10 @@ fn leaks_of_a_real_program_are_told_by_pattern_and_its_bounded_caches_are_not_bl
 
 #[test]
 fn a_recording_names_the_function_that_allocated_what_grew() {
-    let sample = |name: &str| PathBuf::from(format!("samples/formats/v8-heapsnapshot/{name}.gz"));
+    let sample = |name: &str| {
+        let format = if name.ends_with("heaptimeline") { "v8-heaptimeline" } else { "v8-heapsnapshot" };
+        PathBuf::from(format!("samples/formats/{format}/{name}.gz"))
+    };
     // The program that wrote them keeps 1,000 visits before the first file and 1,000 more before the second.
     let d = diff(&[sample("visits.t0.heapsnapshot"), sample("visits.t1.heaptimeline")]);
     let s = &d.suspects[0];

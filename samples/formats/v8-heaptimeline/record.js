@@ -1,6 +1,6 @@
-// node --expose-gc record.js OUTDIR: a snapshot of a process that remembers every visit, and a recording of its allocations
+// node --expose-gc record.js OUTDIR (Node 20): a snapshot of a process that remembers every visit, and a recording of its allocations
 // from then on; taken from inside the process, as most services do it, so that the recording's header counts too few traced
-// functions.
+// functions. The snapshot stands beside those of its own format.
 'use strict';
 const fs = require('fs');
 const path = require('path');
