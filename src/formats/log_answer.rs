@@ -195,9 +195,12 @@ fn plain(key: &str) -> String {
     key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
+/// Lines with the time that the store gives them.
+type Lines = Vec<(Option<Timestamp>, String)>;
+
 #[derive(Debug, Default)]
 struct Streams {
-    lines: BTreeMap<Labels, (Claim, Vec<(Option<Timestamp>, String)>)>,
+    lines: BTreeMap<Labels, (Claim, Lines)>,
     records: u64,
     undated: u64,
 }

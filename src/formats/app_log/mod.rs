@@ -2,8 +2,9 @@
 //! runtimes' own files (CRI and Docker JSON) and the sections of `kubectl cluster-info dump`.
 //!
 //! Only words about memory and about being told to stop become facts: a runtime that gave up (V8, JVM, Go, Python,
-//! .NET, Ruby, PHP, Rust, C++), a child that was killed, SIGTERM; and what collectors and Go's MemStats say of the heap. Everything else in a log is the application's own
-//! business. A word without a time of its own has the time of the last line before it that had one.
+//! .NET, Ruby, PHP, Rust, C++), a child that was killed, SIGTERM; and what collectors and Go's MemStats say of the heap.
+//! Everything else in a log is the application's own business. A word without a time of its own has the time of the last
+//! line before it that had one.
 
 mod gc;
 mod go_runtime;
