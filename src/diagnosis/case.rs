@@ -13,6 +13,12 @@ use std::collections::BTreeSet;
 /// Name of the working-set series, the one the kubelet evicts by.
 pub const WORKING_SET: &str = "container_memory_working_set_bytes";
 
+/// Growth that reaches its limit within a fortnight is a date in somebody's calendar; later ones are a trend to watch.
+pub const NEAR_SECONDS: f64 = 14.0 * 86_400.0;
+
+/// Below this share of the memory's growth the profiled heap is not what grows.
+pub const SMALL_SHARE: f64 = 0.2;
+
 pub struct Case<'a> {
     pub incident: &'a Incident,
     pub owner: Owner,

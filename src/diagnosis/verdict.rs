@@ -1,7 +1,8 @@
 //! The one place that weighs. Evidence is summed as log-odds per cause: independent witnesses add up, contradiction
-//! subtracts, and confidence is the logistic of the sum. Every weight and threshold of the verdict stands in this file.
+//! subtracts, and confidence is the logistic of the sum. Every weight and threshold of the verdict stands in this file; from
+//! where on a figure is a sign of something, each rule says itself.
 
-use super::case::Case;
+use super::case::{Case, NEAR_SECONDS};
 use super::rule::Testimony;
 use super::{advice, sentences, trigger};
 use crate::model::finding::{Cause, Cites, Culprit, Evidence, Finding, Stance, Strength};
@@ -39,6 +40,41 @@ const SECOND_FLOOR: f64 = 0.5;
 
 /// Where nothing died, what is rather not so than so comes after everything that is.
 const DOUBTFUL: f64 = 0.25;
+
+/// A close rival (likelier than not) takes up to this share of the first cause's confidence away.
+const RIVAL: f64 = 0.5;
+const RIVAL_TAKES: f64 = 0.4;
+
+/// A second cause explains part of the case at most.
+const SECOND: f64 = 0.6;
+
+/// How sure "it cannot be told" is of itself: neither way.
+const UNDECIDED: f64 = 0.5;
+
+/// From here on a node or a neighbour that ran out is the explanation of its victims.
+const EXPLAINED: f64 = 0.5;
+
+/// Ranks of cases against each other. Only their order counts: fresh memory kills, more of them and those that the kernel
+/// reports first; then other fresh endings, growth by how soon it kills, old kills, and what is healthy last.
+mod rank {
+    use super::DAY;
+
+    /// An ending at most this long before the newest sample or kill is fresh.
+    pub const FRESH: i64 = 3 * DAY;
+    pub const MEMORY_KILL: f64 = 1.0;
+    pub const EACH_KILL: f64 = 0.05;
+    pub const KILLS_MAX: usize = 10;
+    pub const BY_KERNEL: f64 = 0.2;
+    pub const OLD_KILL: f64 = 0.25;
+    pub const OTHER_ENDING: f64 = 0.6;
+    pub const OLD_ENDING: f64 = 0.15;
+    pub const LEAK_NEAR: f64 = 0.8;
+    pub const LEAK_FAR: f64 = 0.5;
+    pub const LEAK_UNDATED: f64 = 0.4;
+    pub const HEALTHY: f64 = 0.1;
+    /// The healthy by how near their limit they come.
+    pub const NEAR_LIMIT: f64 = 0.2;
+}
 
 /// Sum of log-odds for one cause.
 fn log_odds(prior: f64, evidence: &[&Evidence]) -> f64 {
@@ -101,26 +137,27 @@ pub fn weigh(incident: &Incident, cases: &[Case<'_>], testimonies: Vec<Testimony
 /// How much a case matters: fresh memory kills most, old ones little.
 fn impact(incident: &Incident, case: &Case<'_>) -> f64 {
     let newest = newest(incident);
-    let fresh = |t: Timestamp| newest.0.saturating_sub(t.0) <= 3 * DAY;
+    let fresh = |t: Timestamp| newest.0.saturating_sub(t.0) <= rank::FRESH;
     let memory: Vec<_> = case.kills.iter().filter(|k| k.kind.is_memory()).collect();
     let times: Vec<Timestamp> = memory.iter().filter_map(|k| k.at?.mid()).collect();
     if !memory.is_empty() {
         let recent = times.is_empty() || times.iter().any(|t| fresh(*t));
         let by_kernel = memory.iter().any(|k| k.witnesses.contains(&"kernel"));
-        return if recent { 1.0 + 0.05 * (memory.len().min(10) as f64) + if by_kernel { 0.2 } else { 0.0 } } else { 0.25 };
+        let more = rank::EACH_KILL * memory.len().min(rank::KILLS_MAX) as f64 + if by_kernel { rank::BY_KERNEL } else { 0.0 };
+        return if recent { rank::MEMORY_KILL + more } else { rank::OLD_KILL };
     }
     if !case.kills.is_empty() {
-        return if case.kill_times().iter().any(|t| fresh(*t)) { 0.6 } else { 0.15 };
+        return if case.kill_times().iter().any(|t| fresh(*t)) { rank::OTHER_ENDING } else { rank::OLD_ENDING };
     }
     match case.headline() {
         Some(t) if t.verdict == TrendVerdict::Leak => match t.time_to_oom {
-            Some(e) if e.mid <= 14.0 * 86_400.0 => 0.8,
-            Some(_) => 0.5,
-            None => 0.4,
+            Some(e) if e.mid <= NEAR_SECONDS => rank::LEAK_NEAR,
+            Some(_) => rank::LEAK_FAR,
+            None => rank::LEAK_UNDATED,
         },
         // What looks worst among the healthy: nearest to its limit.
-        Some(t) => 0.1 + 0.2 * t.limit_bytes.map_or(0.0, |l| (t.percentiles.max_bytes / l).clamp(0.0, 1.0)),
-        None => 0.1,
+        Some(t) => rank::HEALTHY + rank::NEAR_LIMIT * t.limit_bytes.map_or(0.0, |l| (t.percentiles.max_bytes / l).clamp(0.0, 1.0)),
+        None => rank::HEALTHY,
     }
 }
 
@@ -159,24 +196,23 @@ fn judge(case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
     let mut out = Vec::new();
     // What a node's want of memory took is the node's case, if anything names the node.
     let nodes = |kind: KillKind| matches!(kind, KillKind::NodeOom | KillKind::Eviction) && case.owner.node.is_some() && !case.is_node();
-    let killed = case.kills.iter().any(|k| k.kind.is_memory() && !nodes(k.kind));
-    for (i, (p, cause)) in scored.iter().enumerate() {
-        if *p < if i == 0 { FLOOR } else { SECOND_FLOOR } || i > 1 {
+    let own_kill = case.kills.iter().any(|k| k.kind.is_memory() && !nodes(k.kind));
+    for (i, (p, cause)) in scored.iter().take(2).enumerate() {
+        let floor = if i == 0 { FLOOR } else { SECOND_FLOOR };
+        if *p < floor {
             break;
         }
         // A close rival takes certainty away.
         let rival = scored.iter().filter(|(_, c)| c != cause && !akin(*c, *cause)).map(|(p, _)| *p).next().unwrap_or(0.0);
-        let confidence = if i == 0 && rival > 0.5 {
-            p * (1.0 - 0.4 * rival)
-        } else if i == 0 {
-            *p
-        } else {
-            p * 0.6
+        let confidence = match i {
+            0 if rival > RIVAL => p * (1.0 - RIVAL_TAKES * rival),
+            0 => *p,
+            _ => p * SECOND,
         };
         out.push(finding(case, t, *cause, confidence));
     }
-    if out.is_empty() && killed {
-        out.push(finding(case, t, Cause::Inconclusive, 0.5));
+    if out.is_empty() && own_kill {
+        out.push(finding(case, t, Cause::Inconclusive, UNDECIDED));
     }
     out
 }
@@ -279,11 +315,11 @@ fn suspend_victims(findings: &mut Vec<Finding>) {
     let nodes: Vec<(Option<String>, f64)> =
         findings.iter().filter(|f| f.cause == Cause::NodeOvercommit).map(|f| (f.owner.node.clone(), f.confidence)).collect();
     let neighbours: Vec<Owner> =
-        findings.iter().filter(|f| f.cause == Cause::NeighbourInPod && f.confidence >= 0.5).map(|f| f.owner.clone()).collect();
+        findings.iter().filter(|f| f.cause == Cause::NeighbourInPod && f.confidence >= EXPLAINED).map(|f| f.owner.clone()).collect();
     findings.retain(|f| {
         let by_node = f.owner.pod.is_some()
             && matches!(f.cause, Cause::Inconclusive | Cause::LimitBelowNeed)
-            && nodes.iter().any(|(n, c)| *n == f.owner.node && *c >= 0.5)
+            && nodes.iter().any(|(n, c)| *n == f.owner.node && *c >= EXPLAINED)
             && f.quantities.get("limit_kills").is_none_or(|k| *k == 0.0);
         let by_neighbour =
             f.cause != Cause::NeighbourInPod && neighbours.iter().any(|o| o.same_pod(&f.owner) && o.container != f.owner.container);
@@ -317,7 +353,7 @@ fn inconclusive_overall(incident: &Incident) -> Option<Finding> {
     let cite = crate::model::Cite::whole(first.id, "the only evidence there is");
     let mut f = Finding {
         cause: Cause::Inconclusive,
-        confidence: 0.5,
+        confidence: UNDECIDED,
         strength: Strength::Weak,
         owner: Owner::default(),
         also_owners: Vec::new(),

@@ -2,7 +2,7 @@
 //! allocated and never released add up from capture to capture. Refuted by: captures of different processes, or growth
 //! that stops. Off-heap buffers show in a class histogram only by their small wrappers, so wrappers speak for native growth.
 
-use crate::diagnosis::case::Case;
+use crate::diagnosis::case::{Case, SMALL_SHARE};
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::incident::PlacedDelta;
@@ -13,9 +13,6 @@ use crate::model::trend::TrendVerdict;
 /// Classes whose instances stand for memory outside the Java heap (java.nio).
 const OFF_HEAP_WRAPPERS: &[&str] =
     &["java.nio.DirectByteBuffer", "java.nio.MappedByteBuffer", "jdk.internal.ref.Cleaner", "sun.misc.Cleaner"];
-
-/// Below this share of the memory's growth the profiled heap is not what grows; as the reconciliation draws the line.
-const SMALL_SHARE: f64 = 0.2;
 
 pub struct ProfileGrowth;
 

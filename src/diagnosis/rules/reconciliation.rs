@@ -2,7 +2,7 @@
 //! one growth; what the profile does not see is native, fragmented or cached. Refuted by: profiles of another process, or
 //! captures too close together to tell a rate.
 
-use crate::diagnosis::case::Case;
+use crate::diagnosis::case::{Case, SMALL_SHARE};
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human;
@@ -45,7 +45,7 @@ impl Rule for Reconciliation {
             if share >= 0.5 {
                 out.supports(Cause::HeapLeak, Strength::Strong, "Reconciliation", cites.clone(), says.clone());
                 out.contradicts(Cause::NativeGrowth, Strength::Moderate, "Reconciliation", cites, says);
-            } else if share < 0.2 {
+            } else if share < SMALL_SHARE {
                 out.supports(Cause::NativeGrowth, Strength::Moderate, "Reconciliation", cites.clone(), says.clone());
                 out.contradicts(Cause::HeapLeak, Strength::Moderate, "Reconciliation", cites, says);
             }

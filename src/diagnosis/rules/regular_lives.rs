@@ -6,13 +6,13 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human_seconds;
-use crate::model::time::SECOND;
+use crate::model::time::{self, SECOND};
 
 /// Lives shorter than this belong to the kubelet's back-off, not to growth.
 const SHORTEST: f64 = 600.0;
 /// Mean deviation from the median life, as a share of it: chance keeps three bursts this even once in a few hundred times.
 const EVEN: f64 = 0.15;
-const DAY: f64 = 86_400.0;
+const DAY: f64 = (time::DAY / SECOND) as f64;
 
 pub struct RegularLives;
 

@@ -2,7 +2,7 @@
 //! low again after a restart; a plateau, a saw-tooth to a constant floor and growth that traffic explains are not leaks.
 //! The statistics are `series`'; this rule only turns their verdict into testimony.
 
-use crate::diagnosis::case::Case;
+use crate::diagnosis::case::{Case, NEAR_SECONDS};
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::{human, human_seconds};
@@ -46,7 +46,7 @@ impl Rule for WorkingSetGrowth {
                 );
                 // Slow growth with no limit in sight is how many healthy processes age; a kill, or a date for one, makes it a case.
                 let killed = case.kills.iter().any(|k| k.kind.is_memory()) || case.restarts_at_limit() > 0;
-                let near = t.time_to_oom.is_some_and(|e| e.mid <= 14.0 * 86_400.0) && t.margin.is_none_or(|m| m >= CLEAR_MARGIN);
+                let near = t.time_to_oom.is_some_and(|e| e.mid <= NEAR_SECONDS) && t.margin.is_none_or(|m| m >= CLEAR_MARGIN);
                 let strength = match (killed, near) {
                     (true, _) => Strength::Strong,
                     (false, true) if runs >= 1 || t.runs.is_empty() => Strength::Strong,
