@@ -192,3 +192,122 @@ fn two_signals_of_one_daemon_are_one_kill() {
     assert_eq!(kills(&i), ["userspace-oomd -/- node log"]);
     assert_eq!(i.kills[0].evidence.len(), 2);
 }
+
+/// A Prometheus answer with one line of samples per series, one a minute from 09:00.
+fn answer(series: &[(&str, Vec<f64>)]) -> String {
+    let one = |(labels, values): &(&str, Vec<f64>)| {
+        let samples: Vec<String> = values.iter().enumerate().map(|(n, v)| format!("[{},\"{v}\"]", 1_778_058_000 + 60 * n)).collect();
+        format!("{{\"metric\":{{{labels}}},\"values\":[{}]}}", samples.join(","))
+    };
+    let all: Vec<String> = series.iter().map(one).collect();
+    format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"matrix\",\"result\":[{}]}}}}", all.join(","))
+}
+
+fn ramp(from: f64, to: f64, n: usize) -> Vec<f64> {
+    (0..n).map(|i| (from + (to - from) * i as f64 / n as f64) * 1_048_576.0).collect()
+}
+
+#[test]
+fn a_report_and_a_status_of_one_end_are_one_kill_and_name_the_pods_earlier_ones() {
+    let uid = "3f1b2c4d-5e6f-4a8b-9c0d-e1f2a3b4c5d6";
+    let report = |time: &str, id: char| {
+        let path = format!(
+            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{}.slice/cri-containerd-{}.scope",
+            uid.replace('-', "_"),
+            id.to_string().repeat(64)
+        );
+        [
+            "svc invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=900".to_owned(),
+            "memory: usage 1048576kB, limit 1048576kB, failcnt 40".to_owned(),
+            format!("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg={path},task_memcg={path},task=svc,pid=9{id},uid=0"),
+            format!("Memory cgroup out of memory: Killed process 9{id} (svc) total-vm:2000000kB, anon-rss:1040000kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:400kB oom_score_adj:900"),
+        ]
+        .map(|text| format!("{time}+00:00 n1 kernel: {text}\n"))
+        .concat()
+    };
+    let log = report("2026-05-06T08:00:04.000000", '1') + &report("2026-05-06T10:00:04.500000", '2');
+    let describe = "Name:             svc-0\nNamespace:        shop\nNode:             n1/10.0.0.1\nStart Time:       Wed, 06 May 2026 06:00:00 +0000\nStatus:           Running\nContainers:\n  svc:\n    Container ID:   containerd://cccc\n    State:          Running\n      Started:      Wed, 06 May 2026 10:00:06 +0000\n    Last State:     Terminated\n      Reason:       OOMKilled\n      Exit Code:    137\n      Started:      Wed, 06 May 2026 08:00:06 +0000\n      Finished:     Wed, 06 May 2026 10:00:05 +0000\n    Ready:          True\n    Restart Count:  2\n    Limits:\n      memory:  LIMIT\n";
+    let i = read(&[("dmesg.log", &log), ("describe.txt", &describe.replace("LIMIT", "1Gi"))]);
+    assert_eq!(kills(&i), ["memcg-container svc-0/svc kernel", "memcg-container svc-0/svc kernel+container status"]);
+    // At another limit it was another container.
+    let i = read(&[("dmesg.log", &log), ("describe.txt", &describe.replace("LIMIT", "2Gi"))]);
+    assert_eq!(i.kills.iter().filter(|k| k.owner.pod.is_none()).count(), 2, "{:?}", kills(&i));
+}
+
+#[test]
+fn restarts_at_the_limit_are_kills_where_kubernetes_remembers_only_the_last() {
+    let labels = r#""__name__":"container_memory_working_set_bytes","namespace":"shop","pod":"svc-0","container":"svc""#;
+    let mut values = [ramp(200.0, 1022.0, 40), ramp(200.0, 1022.0, 40), ramp(200.0, 1022.0, 40)].concat();
+    values.extend(ramp(200.0, 400.0, 10));
+    // The third life ends at 11:00, which the status knows.
+    let pod = pod("svc-0", "svc", Some((137, "OOMKilled")))
+        .replace("2026-05-06T10:00:05Z", "2026-05-06T11:00:05Z")
+        .replace("\"restartCount\":1", "\"restartCount\":3");
+    let restarts: Vec<f64> = (0..130).map(|n| f64::from(n / 40)).collect();
+    let counter = r#""__name__":"kube_pod_container_status_restarts_total","namespace":"shop","pod":"svc-0","container":"svc""#;
+    let i = read(&[("pods.json", &pod), ("p.json", &answer(&[(labels, values), (counter, restarts)]))]);
+    assert_eq!(i.kills.len(), 3, "{:?}", kills(&i));
+    assert!(i.kills.iter().all(|k| k.kind.word() == "memcg-container"));
+}
+
+#[test]
+fn pods_of_one_name_in_two_clusters_are_two() {
+    let labels = |c: &str| {
+        format!(r#""__name__":"container_memory_working_set_bytes","namespace":"x","pod":"db-0","container":"db","cluster":"{c}""#)
+    };
+    let (eu, us) = (labels("eu"), labels("us"));
+    let i = read(&[("p.json", &answer(&[(&eu, ramp(200.0, 800.0, 200)), (&us, ramp(300.0, 300.0, 200))]))]);
+    let mut pods: Vec<_> = i.trends.iter().map(|t| t.owner.pod.clone().unwrap()).collect();
+    pods.sort();
+    assert_eq!(pods, ["db-0 (cluster eu)", "db-0 (cluster us)"]);
+    let i = read(&[("p.json", &answer(&[(&eu, ramp(200.0, 800.0, 200))]))]);
+    assert_eq!(i.trends[0].owner.pod.as_deref(), Some("db-0"));
+}
+
+#[test]
+fn two_replicas_that_scrape_one_counter_count_once() {
+    let labels = |r: &str| {
+        format!(r#""__name__":"container_oom_events_total","namespace":"x","pod":"db-0","container":"db","prometheus_replica":"{r}""#)
+    };
+    let (a, b) = (labels("a"), labels("b"));
+    let values: Vec<f64> = (0..60).map(|n| if n < 30 { 0.0 } else { 1.0 }).collect();
+    let i = read(&[("p.json", &answer(&[(&a, values.clone()), (&b, values)]))]);
+    let metric: Vec<u64> = i.ledger.iter().flat_map(|r| &r.counts).filter(|(w, _)| w.contains("Prometheus")).map(|c| c.1).collect();
+    assert_eq!(metric, [1], "{:?}", i.ledger);
+}
+
+#[test]
+fn memory_sampled_by_hand_is_a_series() {
+    let mut top = String::new();
+    for n in 0..8 {
+        top += &format!(
+            "Wed May  6 09:{:02}:00 UTC 2026\nNAME     CPU(cores)   MEMORY(bytes)\nweb-0    5m           {}Mi\n",
+            n * 5,
+            100 + n * 10
+        );
+    }
+    let i = read(&[("top.txt", &top)]);
+    let values: Vec<&Vec<f64>> = i.series.iter().map(|s| &s.what.values).collect();
+    assert_eq!(values, [&(0..8).map(|n| f64::from(100 + n * 10) * 1_048_576.0).collect::<Vec<_>>()]);
+    // One look is none.
+    assert!(read(&[("top.txt", "NAME     CPU(cores)   MEMORY(bytes)\nweb-0    5m           100Mi\n")]).series.is_empty());
+}
+
+#[test]
+fn a_recording_rules_prefix_hides_no_working_set() {
+    let labels =
+        r#""__name__":"node_namespace_pod_container:container_memory_working_set_bytes","namespace":"x","pod":"db-0","container":"db""#;
+    let i = read(&[("p.json", &answer(&[(labels, ramp(200.0, 800.0, 200))]))]);
+    assert_eq!(i.trends.iter().map(|t| t.metric.as_str()).collect::<Vec<_>>(), ["container_memory_working_set_bytes"]);
+}
+
+#[test]
+fn text_in_utf_16_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = vec![0xff, 0xfe];
+    bytes.extend(pod("web-0", "web", Some((137, "OOMKilled"))).encode_utf16().flat_map(u16::to_le_bytes));
+    std::fs::write(dir.path().join("pods.json"), bytes).unwrap();
+    let i = analyze(dir.path());
+    assert_eq!(kills(&i), ["memcg-container web-0/web container status"]);
+    assert!(i.artifacts[0].diagnostics.iter().any(|d| d.code == "utf-16"));
+}

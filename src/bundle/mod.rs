@@ -14,6 +14,7 @@ mod magic;
 mod spool;
 mod tar;
 pub mod tracked;
+mod utf16;
 pub mod walk;
 mod zip;
 

@@ -7,7 +7,7 @@ use super::magic::{self, Kind, Packing};
 use super::spool::Spool;
 use super::tar::{MemberKind, Skip, Stream, Tar};
 use super::zip::{self, Method};
-use super::{Bundle, Content, Entry, Limits, layout};
+use super::{Bundle, Content, Entry, Limits, layout, utf16};
 use crate::error::Error;
 use crate::model::Claim;
 use crate::model::diagnostic::{Diagnostics, Severity};
@@ -253,7 +253,28 @@ impl Walk {
             },
             Kind::Tar => self.tar(path, content, depth + 1),
             Kind::Unsupported(name) => self.refuse(path, "archive-unsupported", format!("{name} is not unpacked here")),
+            Kind::Plain if utf16::is_marked(&head) => self.wide(path, content, len),
             Kind::Plain => self.artifact(path, content, len),
+        }
+    }
+
+    /// Text in UTF-16 becomes an artifact in UTF-8.
+    fn wide(&mut self, path: String, content: Content, len: Option<u64>) {
+        let mut own = Diagnostics::default();
+        if content.packed_len() > utf16::MAX || len.is_some_and(|n| n > utf16::MAX) {
+            let max = utf16::MAX;
+            own.push(Severity::Warning, "utf-16", None, None, || format!("UTF-16 text of more than {max} bytes is not decoded"));
+            return self.list(path, content, len, false, own);
+        }
+        match utf16::decoded(&content) {
+            Ok(text) => {
+                own.push(Severity::Note, "utf-16", None, None, || "decoded from UTF-16; offsets are those of the text in UTF-8".into());
+                fault(content.trouble(), &mut own);
+                let len = text.len() as u64;
+                self.total = self.total.saturating_add(len);
+                self.list(path, Content::memory(text), Some(len), false, own);
+            }
+            Err(e) => self.refuse(path, "unreadable", format!("cannot be read: {e}")),
         }
     }
 

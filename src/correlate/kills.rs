@@ -43,12 +43,20 @@ pub fn from_restart_counters(incident: &mut Incident) {
     for t in &incident.trends {
         let known: Vec<&Kill> = incident.kills.iter().filter(|k| k.owner.same_container(&t.owner)).collect();
         let Some(last) = known.last() else { continue };
-        if !matches!(last.kind, KillKind::RuntimeAbort | KillKind::ProbeKill) || known.iter().any(|k| k.kind != last.kind) {
+        // Kubernetes keeps the last ending only: where it was a kill at the limit and no kernel log of the node is there to
+        // tell of the others, restarts from the limit are taken for the same.
+        let at_limit = last.kind == KillKind::MemcgContainer
+            && !incident.oom_reports.iter().any(|r| r.owner.node.is_none() || r.owner.node == t.owner.node || r.owner.same_pod(&t.owner));
+        if !(at_limit || matches!(last.kind, KillKind::RuntimeAbort | KillKind::ProbeKill)) || known.iter().any(|k| k.kind != last.kind) {
             continue;
         }
-        for &r in &t.restarts {
+        let step = t.window.1.0.saturating_sub(t.window.0.0) / i64::try_from(t.samples.max(1)).unwrap_or(i64::MAX);
+        // Of short lives the neighbours' ends are near as well.
+        let apart = t.oom_times.windows(2).filter_map(|w| Some(w.last()?.0.saturating_sub(w.first()?.0))).min().unwrap_or(i64::MAX);
+        let slack = if at_limit { SAME_ENDING.saturating_add(step.saturating_mul(3)).min(apart / 2) } else { SAME_ENDING };
+        for &r in if at_limit { &t.oom_times } else { &t.restarts } {
             let at = When { earliest: r.saturating_sub(MINUTE), latest: r, basis: Basis::Stated };
-            let seen = |k: &Kill| k.owner.same_container(&t.owner) && k.at.is_some_and(|w| w.near(&at, SAME_ENDING));
+            let seen = |k: &Kill| k.owner.same_container(&t.owner) && k.at.is_none_or(|w| w.near(&at, slack));
             if incident.kills.iter().chain(&added).any(seen) {
                 continue;
             }
@@ -63,7 +71,10 @@ pub fn from_restart_counters(incident: &mut Incident) {
                 witnesses: vec!["restart counter"],
                 evidence: vec![(
                     t.cite.clone(),
-                    format!("restart counter rose at {} UTC; taken for a {} like the last one", r.human(), last.kind.word()),
+                    match at_limit {
+                        true => format!("a run ended at the limit at {} UTC; taken for a kill like the last one", r.human()),
+                        false => format!("restart counter rose at {} UTC; taken for a {} like the last one", r.human(), last.kind.word()),
+                    },
                 )],
                 ..Kill::default()
             });

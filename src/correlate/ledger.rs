@@ -125,7 +125,9 @@ fn counters(incident: &Incident, rows: &mut BTreeMap<Owner, Tally>) {
 }
 
 /// `container_oom_events_total` of cAdvisor and the node's `node_vmstat_oom_kill`: their rises, resets counted from 0.
+/// Two replicas of a Prometheus, or two jobs that scrape one cAdvisor, tell of the same rise.
 fn metrics(incident: &Incident, rows: &mut BTreeMap<Owner, Tally>) {
+    let mut rises: BTreeMap<(Owner, String), (u64, &Cite)> = BTreeMap::new();
     for s in &incident.series {
         let node = s.what.metric == "node_vmstat_oom_kill";
         if !node && s.what.metric != "container_oom_events_total" {
@@ -144,9 +146,17 @@ fn metrics(incident: &Incident, rows: &mut BTreeMap<Owner, Tally>) {
         if owner == Owner::default() || (rise < 0.5 && !rows.contains_key(&owner)) {
             continue;
         }
+        // Incarnations of one container differ by their cgroup and add up.
+        let incarnation = s.what.label("id").or_else(|| s.what.label("name")).filter(|_| !node).unwrap_or("").to_owned();
+        let slot = rises.entry((owner, incarnation)).or_insert((0, &s.cite));
+        if rise.round() as u64 > slot.0 {
+            *slot = (rise.round() as u64, &s.cite);
+        }
+    }
+    for ((owner, _), (rise, cite)) in rises {
         let t = rows.entry(owner).or_default();
-        t.metric = Some(t.metric.unwrap_or(0) + rise.round() as u64);
-        t.cite(&s.cite);
+        t.metric = Some(t.metric.unwrap_or(0).saturating_add(rise));
+        t.cite(cite);
     }
 }
 

@@ -5,6 +5,7 @@ pub mod adopt;
 pub mod agents;
 pub mod bridge;
 pub mod clock;
+mod clusters;
 pub mod compare;
 pub mod dumps;
 pub mod endings;
@@ -18,6 +19,7 @@ pub mod objections;
 pub mod pods;
 pub mod profiles;
 mod rhythm;
+pub mod samples;
 pub mod series_kills;
 pub mod timeline;
 pub mod trends;
@@ -58,6 +60,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     for f in facts {
         all.merge(f);
     }
+    clusters::tell_apart(&mut all);
     let clock = clock::Clock::solve(&all, &artifacts, options);
     let names = identity::Names::learn(&all, &artifacts);
     let mut incident = Incident { artifacts, ..Incident::default() };
@@ -125,6 +128,8 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.contradictions.extend(clock.contradictions().cloned());
     pods::merge(&mut incident);
     window::restrict(&mut incident, options.since, options.until);
+    samples::series(&mut incident);
+    adopt::reports(&mut incident);
     adopt::files(&mut incident);
     kills::endings(&mut incident);
     limits::settle(&mut incident);

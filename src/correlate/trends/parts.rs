@@ -1,6 +1,6 @@
 //! What the headline series is made of and what stands beside it: anonymous memory, cache, limits, load, companions.
 
-use super::roles::{Group, Role};
+use super::roles::{Group, Role, adds_up, area};
 use super::runs::ended_here;
 use crate::correlate::histories::{Joined, join, rate};
 use crate::model::quantity::human;
@@ -136,15 +136,14 @@ pub(super) fn decompose(incident: &Incident, group: &Group, h: &History, start: 
     // Several pools of one metric (JVM areas and ids) add up, by area.
     let mut families: BTreeMap<String, Vec<&Series>> = BTreeMap::new();
     for s in group.series(incident, Role::Companion) {
-        let name = match s.label("area") {
+        let name = match area(s) {
             Some(area) => format!("{}{{area=\"{area}\"}}", s.metric),
             None => s.metric.clone(),
         };
         families.entry(name).or_default().push(s);
     }
     for (metric, list) in families {
-        let joined =
-            if list.iter().any(|s| s.label("area").is_some() || s.metric == "jvm_threads_state") { sum(&list) } else { join(&list) };
+        let joined = if list.iter().any(|s| adds_up(s)) { sum(&list) } else { join(&list) };
         let inside = joined.times.iter().filter(|&&t| t >= start && t <= end).count();
         if inside == 0 {
             continue;

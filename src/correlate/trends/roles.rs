@@ -32,7 +32,7 @@ impl Role {
     /// The metric of a series of this role; the results of queries have none and get the one that the role stands for.
     pub(super) fn metric_of(self, s: &Series) -> &str {
         match self {
-            _ if !s.metric.is_empty() => &s.metric,
+            _ if !s.metric.is_empty() => recorded(&s.metric),
             Role::Usage => "container_memory_usage_bytes",
             Role::Rss => "container_memory_rss",
             _ => "container_memory_working_set_bytes",
@@ -59,9 +59,27 @@ fn named_by_file(path: &str) -> Option<Role> {
     }
 }
 
+/// A recording rule that keeps a metric as it is puts its labels before the name:
+/// `node_namespace_pod_container:container_memory_working_set_bytes`.
+fn recorded(metric: &str) -> &str {
+    metric.rsplit_once(':').map(|(_, m)| m).filter(|m| m.starts_with("container_memory_")).unwrap_or(metric)
+}
+
+/// Which part of a runtime's memory a series measures, over the exporters' label history.
+pub(super) fn area(s: &Series) -> Option<&str> {
+    let otel = || s.label("type").filter(|_| s.metric.starts_with("jvm_memory_") || s.metric.starts_with("process_runtime_jvm_memory_"));
+    s.label("area").or_else(|| s.label("jvm_memory_type")).or_else(otel)
+}
+
+/// Several series of one metric are parts of one sum: areas and pools, spaces and generations of a heap, thread states.
+pub(super) fn adds_up(s: &Series) -> bool {
+    let part = ["space", "v8js_heap_space_name", "generation", "gc_heap_generation", "jvm_memory_pool_name", "pool"];
+    area(s).is_some() || s.metric == "jvm_threads_state" || s.metric.contains("heap") && part.iter().any(|l| s.label(l).is_some())
+}
+
 pub(super) fn role(s: &Series, path: &str) -> Option<Role> {
     let memory = s.label("resource").is_none_or(|r| r == "memory");
-    Some(match s.metric.as_str() {
+    Some(match recorded(&s.metric) {
         "container_memory_working_set_bytes" | "pod_memory_working_set_bytes" => Role::WorkingSet,
         "container_memory_usage_bytes" => Role::Usage,
         "container_memory_rss" => Role::Rss,
@@ -91,8 +109,20 @@ pub(super) fn is_load(metric: &str, kind: SeriesKind) -> bool {
     if ours.iter().any(|p| metric.starts_with(p)) {
         return false;
     }
-    let words =
-        ["request", "message", "records_consumed", "jobs_processed", "events_processed", "queries", "_handled", "rpc_", "commands_"];
+    let words = [
+        "request",
+        "message",
+        "records_consumed",
+        "jobs_processed",
+        "events_processed",
+        "queries",
+        "_handled",
+        "rpc_",
+        "commands_",
+        "upstream_rq",
+        "downstream_rq",
+        "server_duration",
+    ];
     let counts = metric.ends_with("_total") || metric.ends_with("_count");
     let unwanted = ["bytes", "fail", "error", "rejected", "dropped", "seconds_total"].iter().any(|w| metric.contains(w));
     let recorded = metric.contains(':') && metric.contains("request") && metric.contains("rate");
@@ -126,6 +156,21 @@ pub(super) fn is_companion(s: &Series, m: &str) -> bool {
             | "nodejs_heap_used_after_gc_bytes"
             | "nodejs_external_memory_bytes"
             | "nodejs_active_handles_total"
+            | "nodejs_heap_space_size_used_bytes"
+            | "v8js_memory_heap_used_bytes"
+            | "v8js_memory_heap_limit_bytes"
+            | "dotnet_gc_heap_size_bytes"
+            | "dotnet_total_memory_bytes"
+            | "dotnet_gc_last_collection_heap_size_bytes"
+            | "process_runtime_dotnet_gc_heap_size_bytes"
+            | "process_runtime_dotnet_gc_objects_size_bytes"
+            | "go_memory_classes_heap_objects_bytes"
+            | "go_memory_used_bytes"
+            | "process_runtime_go_mem_heap_inuse_bytes"
+            | "process_runtime_go_mem_heap_alloc_bytes"
+            | "process_runtime_jvm_memory_usage_bytes"
+            | "process_runtime_jvm_memory_committed_bytes"
+            | "jvm_memory_used_after_last_gc_bytes"
             | "jvm_memory_used_bytes"
             | "jvm_memory_committed_bytes"
             | "jvm_memory_max_bytes"

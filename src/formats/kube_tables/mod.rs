@@ -11,7 +11,8 @@ use super::columns::Columns;
 use super::lines::{Line, for_each_line};
 use super::prompts;
 use super::{Format, Head, Input, Match};
-use crate::model::Facts;
+use crate::model::time::{SECOND, civil, parse_iso};
+use crate::model::{Facts, RawTime};
 use rows::Found;
 
 /// What a table lists.
@@ -50,7 +51,7 @@ impl Format for KubeTables {
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
         let Some(reader) = input.stream(out) else { return };
-        let mut table = Table { header: None, out, seen: false };
+        let mut table = Table { header: None, at: RawTime::Absent, out, seen: false };
         let read = for_each_line(reader, |l| table.line(&l));
         if let Err(e) = read {
             out.error("unreadable", None, || format!("reading stopped early: {e}"));
@@ -96,9 +97,38 @@ fn header(line: &str) -> Option<(Kind, Columns<'_>)> {
     Some((kind, columns))
 }
 
+/// A line that holds nothing but a moment, as `date` prints it in the C locale or in ISO 8601.
+fn dated(row: &str) -> Option<RawTime> {
+    let row = row.trim_matches(|c: char| c.is_whitespace() || matches!(c, '=' | '-' | '#'));
+    if let Some(i) = parse_iso(row.as_bytes()).filter(|i| i.len == row.len()) {
+        return Some(match i.offset_seconds {
+            Some(offset) => RawTime::Utc { at: i.civil.saturating_sub(i64::from(offset) * SECOND), precision: i.precision },
+            None => RawTime::NoZone { civil: i.civil, precision: i.precision },
+        });
+    }
+    let words: Vec<&str> = row.split_whitespace().collect();
+    let (month, day, time, zone, year) = match words[..] {
+        [_, month, day, time, zone, year] => (month, day, time, zone, year),
+        [_, month, day, time, year] => (month, day, time, "", year),
+        _ => return None,
+    };
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = MONTHS.iter().position(|m| *m == month)? + 1;
+    let mut clock = time.split(':').map(str::parse::<u32>);
+    let mut next = || clock.next()?.ok();
+    let (h, m, s) = (next()?, next()?, next()?);
+    let civil = civil(year.parse().ok()?, u32::try_from(month).ok()?, day.parse().ok()?, h, m, s, 0)?;
+    Some(match zone {
+        "UTC" | "GMT" | "Z" => RawTime::Utc { at: civil, precision: SECOND },
+        _ => RawTime::NoZone { civil, precision: SECOND },
+    })
+}
+
 struct Table<'o> {
     /// Header in force: its kind and its line.
     header: Option<(Kind, String)>,
+    /// What `date` printed last: a loop around `kubectl top` puts it before each table.
+    at: RawTime,
     out: &'o mut Facts,
     seen: bool,
 }
@@ -125,6 +155,11 @@ impl Table<'_> {
             self.header = None;
             return;
         }
+        if let Some(at) = dated(row) {
+            self.at = at;
+            self.header = None;
+            return;
+        }
         let found = match &self.header {
             Some((Kind::Other, _)) => return,
             Some((kind, line)) => rows::read(*kind, &Columns::of(line), text),
@@ -143,6 +178,6 @@ impl Table<'_> {
 
     fn push(&mut self, found: Found, l: &Line<'_>) {
         let cite = self.out.cite(l.offset, Some(l.number), l.text);
-        found.push(cite, self.out);
+        found.push(&self.at, cite, self.out);
     }
 }

@@ -20,7 +20,8 @@ pub enum Found {
 }
 
 impl Found {
-    pub fn push(self, cite: Cite, out: &mut Facts) {
+    /// `at` is the moment that a line of `date` before the table states, of which only readings are.
+    pub fn push(self, at: &RawTime, cite: Cite, out: &mut Facts) {
         let some = |s: &Option<String>| s.as_deref().map(Into::into);
         match self {
             Found::Pod(p) => {
@@ -47,7 +48,7 @@ impl Found {
                 }
                 out.events.push(Observation { at: e.last.clone(), who, cite, what: e });
             }
-            Found::Usage(who, u) => out.usage.push(Observation { at: RawTime::Absent, who, cite, what: u }),
+            Found::Usage(who, u) => out.usage.push(Observation { at: at.clone(), who, cite, what: u }),
             Found::Workload(w) => {
                 let who = Claim { namespace: some(&w.namespace), workload_hint: Some(w.name.as_str().into()), ..Claim::default() };
                 out.workloads.push(Observation { at: RawTime::Absent, who, cite, what: w });
