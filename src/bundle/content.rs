@@ -64,6 +64,12 @@ impl Content {
         self.owned_reader().map(|r| r as Box<dyn Read + Send + '_>)
     }
 
+    /// A reader from `offset` on; none where the bytes must be unpacked from their beginning.
+    pub fn reader_from(&self, offset: u64) -> Option<Box<dyn Read + Send + '_>> {
+        let plain = self.layers.is_empty().then(|| self.blob.slice(offset, u64::MAX));
+        Some(Box::new(plain?.reader().ok()?))
+    }
+
     /// As [`Content::reader`], independent of this content's life.
     pub fn owned_reader(&self) -> io::Result<Box<dyn Read + Send>> {
         let mut reader: Box<dyn Read + Send> = Box::new(self.blob.reader()?);

@@ -60,6 +60,11 @@ impl<'a> Tracked<'a> {
         })
     }
 
+    /// A reader from the middle; it neither counts nor hashes.
+    pub fn reader_from(&self, offset: u64) -> Option<Box<dyn Read + Send + '_>> {
+        self.content.reader_from(offset)
+    }
+
     /// The whole content: borrowed where it is in memory or can be mapped, else read.
     pub fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
         if let Some(map) = self.map.get_or_init(|| self.content.map()) {

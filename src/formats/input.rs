@@ -11,6 +11,11 @@ pub trait Open: Sync {
     /// The whole content: mapped or held where possible, else read.
     fn bytes(&self) -> io::Result<Cow<'_, [u8]>>;
 
+    /// A reader from `offset` on, where what stands before need not be read (or unpacked) for it.
+    fn reader_from(&self, _offset: u64) -> Option<Box<dyn Read + Send + '_>> {
+        None
+    }
+
     /// Another artifact of the run by its path, for the rare format whose files only make sense together (a TSDB block:
     /// index and chunks). Such a format names one file as the one that speaks and reads the others through it.
     fn beside(&self, _path: &str) -> Option<&dyn Open> {
@@ -31,6 +36,11 @@ impl Open for &[u8] {
 
     fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
         Ok(Cow::Borrowed(self))
+    }
+
+    fn reader_from(&self, offset: u64) -> Option<Box<dyn Read + Send + '_>> {
+        let rest: &[u8] = self.get(usize::try_from(offset).ok()?..)?;
+        Some(Box::new(rest))
     }
 }
 

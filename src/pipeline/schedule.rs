@@ -31,6 +31,10 @@ impl Open for Content {
     fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
         Content::bytes(self)
     }
+
+    fn reader_from(&self, offset: u64) -> Option<Box<dyn Read + Send + '_>> {
+        Content::reader_from(self, offset)
+    }
 }
 
 /// An entry's content, hashed as it is read, with a view of the whole run around it.
@@ -47,6 +51,10 @@ impl Open for Among<'_> {
 
     fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
         self.tracked.bytes()
+    }
+
+    fn reader_from(&self, offset: u64) -> Option<Box<dyn Read + Send + '_>> {
+        self.tracked.reader_from(offset)
     }
 
     fn beside(&self, path: &str) -> Option<&dyn Open> {

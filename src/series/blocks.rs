@@ -3,7 +3,7 @@
 //! The low level is the live-set proxy of a collected heap: a block longer than the collector's period has its minimum
 //! near the live set. Which level a trend is read from depends on whether the series is a sawtooth at all.
 
-use super::stats::{correlation, quantile, quantile_sorted, select, spread};
+use super::stats::{correlation, quantile, quantile_sorted, quantiles, select, spread};
 
 /// One run's samples: seconds from the window's start, ascending, finite values.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,11 @@ impl Samples {
     pub fn only(&self, keep: &[bool]) -> Samples {
         let pick = |list: &[f64]| list.iter().zip(keep).filter(|(_, k)| **k).map(|(x, _)| *x).collect();
         Samples { t: pick(&self.t), v: pick(&self.v) }
+    }
+
+    /// Spread of the differences between neighbouring samples.
+    pub fn noise(&self) -> f64 {
+        spread(&self.v.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect::<Vec<_>>())
     }
 
     /// Median distance of samples in seconds.
@@ -85,17 +90,17 @@ pub enum Drops {
 /// at least 2 % of the level. Between the drops of a collector memory climbs with time (correlation 0.7: half of its
 /// variation is the climb) and its median is midway (a ramp's is at 0.5 of its range, a batch's near 0); else the drops are
 /// the ends of spikes.
-pub fn drops(s: &Samples) -> Drops {
+pub fn drops(s: &Samples, noise: f64) -> Drops {
     if s.len() < 60 {
         return Drops::None;
     }
-    let d: Vec<f64> = s.v.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
-    let noise = spread(&d);
     let level = select(&mut s.v.clone(), 0.5).abs();
     let least = (6.0 * noise).max(0.02 * level);
     let mut heights = Vec::new();
     let mut at: Vec<usize> = Vec::new();
-    for (i, &x) in d.iter().enumerate() {
+    for (i, w) in s.v.windows(2).enumerate() {
+        let &[before, after] = w else { continue };
+        let x = after - before;
         // A drop that several steps share is one drop.
         if x < -least {
             if at.last().is_none_or(|&j| i > j + 2) {
@@ -158,11 +163,9 @@ pub fn drops(s: &Samples) -> Drops {
 pub struct Blocks {
     /// Middle of each block, seconds from the window's start.
     pub t: Vec<f64>,
-    /// 10 % quantile, median, 95 % quantile, maximum.
+    /// 10 % quantile, and median.
     pub low: Vec<f64>,
     pub mid: Vec<f64>,
-    pub high: Vec<f64>,
-    pub top: Vec<f64>,
     pub width: f64,
 }
 
@@ -175,45 +178,20 @@ impl Blocks {
         let mut from = 0;
         let mut scratch = Vec::new();
         while from < s.len() {
-            let t0 = s.t.get(from).copied().unwrap_or(start);
-            let number = ((t0 - start) / width).floor();
-            let end = start + (number + 1.0) * width;
-            let to = from + s.t.get(from..).unwrap_or(&[]).partition_point(|&t| t < end).max(1);
-            if (to - from) as f64 >= usual / 3.0 {
-                scratch.clear();
-                scratch.extend_from_slice(s.v.get(from..to).unwrap_or(&[]));
-                scratch.sort_unstable_by(f64::total_cmp);
-                b.t.push(start + (number + 0.5) * width);
-                b.low.push(quantile_sorted(&scratch, 0.1));
-                b.mid.push(quantile_sorted(&scratch, 0.5));
-                b.high.push(quantile_sorted(&scratch, 0.95));
-                b.top.push(scratch.last().copied().unwrap_or(f64::NAN));
-            }
-            from = to;
-        }
-        b
-    }
-
-    /// Times and medians of blocks of `width` seconds, where the other levels are not needed: found without sorting.
-    pub fn middles(s: &Samples, width: f64) -> (Vec<f64>, Vec<f64>) {
-        let (mut t, mut mid) = (Vec::new(), Vec::new());
-        let (Some(&start), true) = (s.t.first(), width > 0.0) else { return (t, mid) };
-        let usual = (width / s.step().max(1e-3)).max(1.0);
-        let mut from = 0;
-        let mut scratch = Vec::new();
-        while from < s.len() {
             let number = ((s.t.get(from).copied().unwrap_or(start) - start) / width).floor();
             let end = start + (number + 1.0) * width;
             let to = from + s.t.get(from..).unwrap_or(&[]).partition_point(|&t| t < end).max(1);
             if (to - from) as f64 >= usual / 3.0 {
                 scratch.clear();
                 scratch.extend_from_slice(s.v.get(from..to).unwrap_or(&[]));
-                t.push(start + (number + 0.5) * width);
-                mid.push(select(&mut scratch, 0.5));
+                b.t.push(start + (number + 0.5) * width);
+                let [low, mid] = quantiles(&mut scratch, [0.1, 0.5]);
+                b.low.push(low);
+                b.mid.push(mid);
             }
             from = to;
         }
-        (t, mid)
+        b
     }
 
     /// One block per collection: the level right after it, the best view of the live set there is.
@@ -227,7 +205,7 @@ impl Blocks {
             }
             let v = quantile(&mut near, 0.5);
             b.t.push(d);
-            for list in [&mut b.low, &mut b.mid, &mut b.high, &mut b.top] {
+            for list in [&mut b.low, &mut b.mid] {
                 list.push(v);
             }
         }
@@ -245,7 +223,7 @@ impl Blocks {
                 drops.get(i).is_none_or(|&d| d > t + half)
             })
             .collect();
-        for list in [&mut self.t, &mut self.low, &mut self.mid, &mut self.high, &mut self.top] {
+        for list in [&mut self.t, &mut self.low, &mut self.mid] {
             let mut k = keep.iter();
             list.retain(|_| k.next().copied().unwrap_or(false));
         }

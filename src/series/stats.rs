@@ -16,6 +16,21 @@ pub fn quantile_sorted(v: &[f64], q: f64) -> f64 {
     a + (b - a) * part
 }
 
+/// Several quantiles, ascending, with linear interpolation: each is sought only above the one before, and nothing is sorted.
+pub fn quantiles<const N: usize>(v: &mut [f64], q: [f64; N]) -> [f64; N] {
+    let Some(last) = v.len().checked_sub(1) else { return [f64::NAN; N] };
+    let mut done = 0;
+    q.map(|q| {
+        let at = q.clamp(0.0, 1.0) * last as f64;
+        let (low, part) = ((at.floor() as usize).max(done), at.fract());
+        let Some(rest) = v.get_mut(done..) else { return f64::NAN };
+        let (_, a, above) = rest.select_nth_unstable_by(low - done, f64::total_cmp);
+        done = low;
+        let a = *a;
+        if part > 0.0 { above.iter().copied().min_by(f64::total_cmp).map_or(a, |b| a + (b - a) * part) } else { a }
+    })
+}
+
 /// Quantile by selection, without sorting all of `v`: for large blocks.
 pub fn select(v: &mut [f64], q: f64) -> f64 {
     let Some(last) = v.len().checked_sub(1) else { return f64::NAN };
@@ -43,13 +58,16 @@ pub fn spread(v: &[f64]) -> f64 {
     1.4826 * middle(&mut w)
 }
 
-/// Median of all pair slopes; for more than 300 points every k-th pair distance is used.
+/// Most points of which all pairs are taken: eight thousand slopes have their median within a percent of that of all.
+const PAIRED: usize = 128;
+
+/// Median of all pair slopes; of more than [`PAIRED`] points every k-th is used.
 pub fn theil_sen(t: &[f64], y: &[f64]) -> Option<f64> {
     let n = t.len().min(y.len());
     if n < 3 {
         return None;
     }
-    let stride = n.div_ceil(300);
+    let stride = n.div_ceil(PAIRED);
     let at: Vec<(f64, f64)> = t.iter().copied().zip(y.iter().copied()).step_by(stride).collect();
     let mut slopes = Vec::with_capacity(at.len() * at.len() / 2);
     for (i, a) in at.iter().enumerate() {
@@ -102,6 +120,10 @@ mod tests {
     #[test]
     fn known_values() {
         assert_eq!(quantile(&mut [4.0, 1.0, 3.0, 2.0], 0.5), 2.5);
+        let mut many: Vec<f64> = (0..1000).map(|i| f64::from(i * 7919 % 1000)).collect();
+        let some = quantiles(&mut many, [0.1, 0.5, 0.5, 0.999, 1.0]);
+        assert!(some.iter().zip([99.9, 499.5, 499.5, 998.001, 999.0]).all(|(a, b)| (a - b).abs() < 1e-9), "{some:?}");
+        assert!(quantiles(&mut [], [0.5]).iter().all(|q| q.is_nan()));
         // One wild value moves only half of its pairs' slopes: 2, 2, 2 | 33, 49, 95.
         assert!(theil_sen(&[0.0, 1.0, 2.0, 3.0, 4.0], &[1.0, 3.0, 5.0, 100.0, 9.0]).is_some_and(|s| (s - 2.0).abs() < 1e-9));
         assert_eq!(kendall(&[1.0, 2.0, 3.0]), 1.0);

@@ -20,7 +20,7 @@ use crate::series::sizing::policies::Record;
 use crate::series::trend::{Ended, Found, History, Run, analyse, working_fit};
 use crate::series::{projection, sizing};
 use nodes::{nodes, single};
-use parts::{anonymous, decompose, grows_in_the_kernel, load, percentiles, spec};
+use parts::{anonymous, decompose, grows_in_the_kernel, load, spec};
 use rayon::prelude::*;
 use roles::{Group, Role, role};
 use runs::{boundaries, boundary_time, oom_flags};
@@ -184,7 +184,7 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choic
         oom_from: runs::stated_by(incident, group),
         limit_bytes: limit,
         request_bytes: request,
-        percentiles: percentiles(&record),
+        percentiles: record.percentiles,
         window: (stamp(start), stamp(end)),
         samples: joined.times.len(),
         why: found.why.clone(),

@@ -1,6 +1,5 @@
 //! Trends of nodes (memory in use) and of the services that run on them.
 
-use super::parts::percentiles;
 use super::roles::{Group, Role};
 use super::{per_hour, project, restarted, stamp};
 use crate::correlate::histories::{Joined, join};
@@ -45,7 +44,7 @@ pub(super) fn plain(joined: Joined, owner: Owner, first: &PlacedSeries, series: 
         slope: found.slope.map(per_hour),
         onset: found.onset.map(|s| stamp(start + (s * 1000.0) as i64)),
         limit_bytes: limit,
-        percentiles: percentiles(&Record::new(joined.seconds(start), joined.values.clone())),
+        percentiles: Record::new(joined.seconds(start), joined.values.clone()).percentiles,
         window: (stamp(start), stamp(end)),
         samples: joined.times.len(),
         why: found.why.clone(),

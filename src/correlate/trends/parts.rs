@@ -5,10 +5,9 @@ use super::runs::ended_here;
 use crate::correlate::histories::{Joined, join, rate};
 use crate::model::quantity::human;
 use crate::model::series::{NO_TIME, Series, SeriesKind};
-use crate::model::trend::{Companion, Percentiles, Trend};
+use crate::model::trend::{Companion, Trend};
 use crate::model::{Incident, Owner};
 use crate::series::blocks::{Blocks, Samples};
-use crate::series::sizing::policies::Record;
 use crate::series::stats::{median, theil_sen};
 use crate::series::trend::{History, Run};
 use std::collections::BTreeMap;
@@ -84,11 +83,6 @@ pub(super) fn load(incident: &Incident, group: &Group, origin: i64, step: i64) -
         n(a).cmp(&n(b))
     })?;
     rate(&best, step.max(15_000), origin)
-}
-
-pub(super) fn percentiles(record: &Record) -> Percentiles {
-    let q = |q| record.quantile(q);
-    Percentiles { p50_bytes: q(0.5), p90_bytes: q(0.9), p95_bytes: q(0.95), p99_bytes: q(0.99), max_bytes: q(1.0) }
 }
 
 /// Level of the last twentieth, and the median over the runs of the lower envelope's slope per hour.

@@ -3,16 +3,20 @@
 //! Spec: prometheus/docs/querying/api.md; VictoriaMetrics, "How to export data in JSON line format".
 //!
 //! Whatever surrounds a `{"metric": {…}, …}` object is walked over, so answers that a script wrapped, listed or
-//! concatenated are read as well. Native histograms are skipped with a note; nothing is resampled.
+//! concatenated are read as well; a big answer is walked in parts side by side. Native histograms are skipped with a note;
+//! nothing is resampled.
 
+mod parts;
 mod samples;
 mod scan;
 
 use super::{Format, Head, Input, Match, series_set};
 use crate::model::series::Series;
-use crate::model::{Cite, Facts, Observation, RawTime};
+use crate::model::{ArtifactId, Cite, Facts, Observation, RawTime};
+use parts::PART;
 use scan::{Scan, Stop};
 use std::collections::BTreeMap;
+use std::io::Read;
 
 pub struct PrometheusApi;
 pub struct VictoriaExport;
@@ -26,11 +30,13 @@ fn has(head: &[u8], needle: &[u8]) -> bool {
 
 /// A `"metric"` or `"values"` key followed by the bracket that makes it ours.
 fn has_key(head: &[u8], key: &[u8], open: &[u8]) -> bool {
-    memchr::memmem::find_iter(head, key).any(|at| {
-        let rest = head.get(at + key.len()..).unwrap_or(&[]).trim_ascii_start();
-        let rest = rest.strip_prefix(b":").unwrap_or(&[]).trim_ascii_start();
-        rest.first().is_some_and(|b| open.contains(b))
-    })
+    memchr::memmem::find_iter(head, key).any(|at| opens_with(head.get(at + key.len()..).unwrap_or(&[]), open))
+}
+
+/// Whether the value after a key begins with one of `open`.
+fn opens_with(after_key: &[u8], open: &[u8]) -> bool {
+    let rest = after_key.trim_ascii_start().strip_prefix(b":").unwrap_or(&[]).trim_ascii_start();
+    rest.first().is_some_and(|b| open.contains(b))
 }
 
 impl Format for PrometheusApi {
@@ -98,9 +104,9 @@ struct Under {
     stamps: Vec<i64>,
 }
 
-struct Walk<'r, 'o> {
+struct Walk<'r> {
     scan: Scan<'r>,
-    out: &'o mut Facts,
+    out: Facts,
     /// Open containers: `true` for an object.
     open: Vec<bool>,
     under: Option<Under>,
@@ -112,21 +118,16 @@ struct Walk<'r, 'o> {
 }
 
 fn walk(input: &Input<'_>, out: &mut Facts) {
+    walk_in_parts(input, out, PART);
+}
+
+fn walk_in_parts(input: &Input<'_>, out: &mut Facts, least: u64) {
     let Some(reader) = input.stream(out) else { return };
-    let mut w = Walk {
-        scan: Scan::new(reader),
-        out,
-        open: Vec::new(),
-        under: None,
-        text: Vec::new(),
-        scalar: false,
-        times: Vec::new(),
-        values: Vec::new(),
-    };
+    let mut w = Walk::new(input.artifact, reader, 0, Vec::new());
     if w.scan.window().starts_with(b"\xef\xbb\xbf") {
         w.scan.advance(3);
     }
-    let done = w.values_to_end();
+    let done = parts::walk(&mut w, input, least);
     let at = w.scan.offset();
     if let Err(stop) = done {
         let kept = w.under.as_ref().map_or(0, |u| u.values.len());
@@ -142,15 +143,33 @@ fn walk(input: &Input<'_>, out: &mut Facts) {
     if let Some(e) = w.scan.failed.take() {
         w.out.error("unreadable", Some(at), || format!("reading failed: {e}"));
     }
+    out.merge_all(w.out);
 }
 
-impl Walk<'_, '_> {
-    /// Walks one top-level value after the other until the input ends.
-    fn values_to_end(&mut self) -> Result<(), Stop> {
+impl<'r> Walk<'r> {
+    /// A walk of what `reader` gives, whose first byte stands at `base` within the containers `open`.
+    fn new(artifact: ArtifactId, reader: Box<dyn Read + Send + 'r>, base: u64, open: Vec<bool>) -> Self {
+        Walk {
+            scan: Scan::new(reader, base),
+            out: Facts::new(artifact),
+            open,
+            under: None,
+            text: Vec::new(),
+            scalar: false,
+            times: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Walks one top-level value after the other until the input ends, or until a value that begins at `end` or later.
+    fn until(&mut self, end: u64) -> Result<(), Stop> {
         loop {
             let Some(b) = self.scan.peek() else {
                 return if self.open.is_empty() { Ok(()) } else { Err(Stop::Cut) };
             };
+            if b == b'{' && self.under.is_none() && self.scan.offset() >= end {
+                return Ok(());
+            }
             match b {
                 b'{' => {
                     self.push(true)?;

@@ -5,7 +5,7 @@ use super::Walk;
 use super::scan::{Stop, WINDOW};
 use crate::formats::decimal::{float, millis, seconds_to_ms};
 
-impl Walk<'_, '_> {
+impl Walk<'_> {
     /// Samples up to the closing bracket; the opening one is consumed.
     pub fn samples(&mut self) -> Result<(), Stop> {
         loop {

@@ -29,8 +29,9 @@ pub struct Scan<'r> {
 }
 
 impl<'r> Scan<'r> {
-    pub fn new(reader: Box<dyn Read + Send + 'r>) -> Self {
-        Scan { reader, buf: vec![0; BLOCK], pos: 0, end: 0, base: 0, eof: false, failed: None }
+    /// A scan of what `reader` gives, whose first byte is the artifact's at `base`.
+    pub fn new(reader: Box<dyn Read + Send + 'r>, base: u64) -> Self {
+        Scan { reader, buf: vec![0; BLOCK], pos: 0, end: 0, base, eof: false, failed: None }
     }
 
     /// Offset of the next byte.

@@ -104,7 +104,7 @@ pub fn recommend(
         kind: kind.0,
         kind_from: kind.1,
         policy: choice.policy.name(),
-        policies: Policy::ALL.into_iter().filter_map(sized).collect(),
+        policies: Policy::ALL.into_iter().filter_map(|p| if p == choice.policy { Some(own) } else { sized(p) }).collect(),
         price_per_gib_month: choice.price,
         month_now: trend.request_bytes.or(trend.limit_bytes).and_then(cost),
         month_then: cost(own.request_bytes),

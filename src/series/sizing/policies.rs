@@ -2,8 +2,8 @@
 //!
 //! Back-tested in `benches/sizing.rs`: sized from the first 70 % of a series, held against the peak of the rest.
 
-use super::super::stats::quantile_sorted;
-use crate::model::trend::WorkloadKind;
+use super::super::stats::quantiles;
+use crate::model::trend::{Percentiles, WorkloadKind};
 
 /// A rule that makes a limit and a request of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,18 +70,17 @@ pub struct Size {
 const MARGIN_LEAST: f64 = 0.12;
 const MARGIN_MOST: f64 = 0.6;
 
-/// A series to size: seconds and bytes, and the bytes sorted once for all policies.
+/// A series to size: seconds and bytes, with the quantiles that all policies share.
 pub struct Record {
     t: Vec<f64>,
     v: Vec<f64>,
-    sorted: Vec<f64>,
+    pub percentiles: Percentiles,
 }
 
 impl Record {
     pub fn new(t: Vec<f64>, v: Vec<f64>) -> Self {
-        let mut sorted = v.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        Record { t, v, sorted }
+        let [p50_bytes, p90_bytes, p95_bytes, p99_bytes, max_bytes] = quantiles(&mut v.clone(), [0.5, 0.9, 0.95, 0.99, 1.0]);
+        Record { t, v, percentiles: Percentiles { p50_bytes, p90_bytes, p95_bytes, p99_bytes, max_bytes } }
     }
 
     pub fn len(&self) -> usize {
@@ -92,28 +91,24 @@ impl Record {
         self.v.is_empty()
     }
 
-    /// Quantile of the bytes, `NaN` when empty.
-    pub fn quantile(&self, q: f64) -> f64 {
-        quantile_sorted(&self.sorted, q)
-    }
-
     /// Share of the samples above a limit.
     pub fn above(&self, limit: f64) -> f64 {
-        let within = self.sorted.partition_point(|v| *v <= limit);
-        (self.len() - within) as f64 / self.len().max(1) as f64
+        if limit >= self.percentiles.max_bytes {
+            return 0.0;
+        }
+        self.v.iter().filter(|v| **v > limit).count() as f64 / self.len().max(1) as f64
     }
 }
 
 /// Sizes by `policy`; `killed_at` is the limit of a kill that cut the series off. `None` for an empty series.
 pub fn size(policy: Policy, kind: WorkloadKind, record: &Record, killed_at: Option<f64>) -> Option<Size> {
-    let Record { t, v, sorted } = record;
-    let max = *sorted.last()?;
-    let q = |q| quantile_sorted(sorted, q);
+    let Record { t, v, percentiles: p } = record;
+    let max = (!record.is_empty()).then_some(p.max_bytes)?;
     // p50 and 10 to 15 % is the common rule for requests.
-    let usual = q(0.5) * 1.15;
+    let usual = p.p50_bytes * 1.15;
     let advised = |kind: WorkloadKind| match kind {
-        WorkloadKind::Stateless => q(0.95) * 1.2,
-        WorkloadKind::Stateful => q(0.99) * 1.3,
+        WorkloadKind::Stateless => p.p95_bytes * 1.2,
+        WorkloadKind::Stateful => p.p99_bytes * 1.3,
         WorkloadKind::Batch => max * 1.5,
     };
     let (limit, request) = match policy {
@@ -131,12 +126,12 @@ pub fn size(policy: Policy, kind: WorkloadKind, record: &Record, killed_at: Opti
         }
         // The peaks were cut off at the limit: what was needed is unknown, and at least a quarter more.
         Policy::Behaviour => {
-            let limit = (max * (1.0 + margin(t, v, sorted))).max(killed_at.unwrap_or(0.0) * 1.25);
+            let limit = (max * (1.0 + margin(t, v, p))).max(killed_at.unwrap_or(0.0) * 1.25);
             let request = match kind {
                 // A node is planned for more than nights; a replica that is evicted is replaced.
-                WorkloadKind::Stateless => usual.max(q(0.9)),
+                WorkloadKind::Stateless => usual.max(p.p90_bytes),
                 // What exceeds its request is evicted first, and state is slow to move.
-                WorkloadKind::Stateful => usual.max(q(0.99)),
+                WorkloadKind::Stateful => usual.max(p.p99_bytes),
                 // A batch is only there to reach its peak.
                 WorkloadKind::Batch => usual.max(max),
             };
@@ -148,9 +143,8 @@ pub fn size(policy: Policy, kind: WorkloadKind, record: &Record, killed_at: Opti
 
 /// Margin over the maximum: a floor for chance, a part of how far the peaks stand above the usual level (what spiked once
 /// spikes again, not equally high), and a part of how much later peaks have so far outgrown earlier ones.
-fn margin(t: &[f64], v: &[f64], sorted: &[f64]) -> f64 {
-    let (usual, max) = (quantile_sorted(sorted, 0.5).max(1.0), sorted.last().copied().unwrap_or(0.0));
-    let burst = (max / usual - 1.0).max(0.0);
+fn margin(t: &[f64], v: &[f64], p: &Percentiles) -> f64 {
+    let burst = (p.max_bytes / p.p50_bytes.max(1.0) - 1.0).max(0.0);
     // Peaks of eight equal parts of the window: their spread says how well the past bounds the future.
     let (Some(&a), Some(&z)) = (t.first(), t.last()) else { return MARGIN_LEAST };
     let mut peaks = [f64::NEG_INFINITY; 8];
@@ -183,7 +177,8 @@ fn vpa(t: &[f64], v: &[f64], killed_at: Option<f64>) -> Option<f64> {
     let mut peaks: Vec<(f64, f64)> = Vec::new();
     for (&t, &v) in t.iter().zip(v) {
         let age = ((end - t) / 86_400.0).floor();
-        match peaks.iter_mut().find(|p| p.0 == age) {
+        // Times ascend, so a day's samples stand together.
+        match peaks.last_mut().filter(|p| p.0 == age) {
             Some(p) => p.1 = p.1.max(v),
             None => peaks.push((age, v)),
         }
