@@ -80,7 +80,12 @@ fn main() {
             let t: Vec<f64> = (0..seen.len()).map(|i| i as f64 * 60.0).collect();
             let record = Record::new(t.clone(), seen.to_vec());
             let memory = Samples { t, v: seen.to_vec() };
-            let h = History { runs: vec![Run { memory, anonymous: None, derived: false, ended: Ended::Open }], load: None, limit: None };
+            let h = History {
+                runs: vec![Run { memory, anonymous: None, derived: false, ended: Ended::Open }],
+                load: None,
+                limit: None,
+                origin: None,
+            };
             if analyse(&h).verdict == TrendVerdict::Leak {
                 leaks += 1;
                 continue;

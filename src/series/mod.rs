@@ -3,6 +3,7 @@
 pub mod blocks;
 pub mod projection;
 pub mod regress;
+pub mod season;
 pub mod shape;
 pub mod sizing;
 pub mod stats;

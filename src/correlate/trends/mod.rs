@@ -168,7 +168,7 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choic
         runs.iter_mut().for_each(|r| r.anonymous = None);
     }
     let load = load(incident, group, start, step);
-    let history = History { runs, load, limit };
+    let history = History { runs, load, limit, origin: Some(start as f64 / 1000.0) };
     let found = analyse(&history);
     let record = Record::new(joined.seconds(start), joined.values.clone());
 
@@ -218,9 +218,12 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choic
         })
         .collect();
     for j in &found.judged {
-        if let Curve::Steps(at) = &working_fit(j).curve {
-            trend.change_points.extend(at.iter().map(|u| stamp(start + ((j.memory.start + u * j.memory.span) * 1000.0) as i64)));
-        }
+        let at: &[f64] = match &working_fit(j).curve {
+            Curve::Steps(at) => at,
+            Curve::StepLine { at } => std::slice::from_ref(at),
+            _ => &[],
+        };
+        trend.change_points.extend(at.iter().map(|u| stamp(start + ((j.memory.start + u * j.memory.span) * 1000.0) as i64)));
     }
     trend.change_points.sort_unstable();
     decompose(incident, group, &history, start, end, &mut trend);

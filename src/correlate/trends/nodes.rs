@@ -34,7 +34,7 @@ pub(super) fn plain(joined: Joined, owner: Owner, first: &PlacedSeries, series: 
         return None;
     }
     let run = Run { memory: joined.samples(0, joined.times.len(), start), anonymous: None, derived: false, ended: Ended::Open };
-    let history = History { runs: vec![run], load: None, limit };
+    let history = History { runs: vec![run], load: None, limit, origin: Some(start as f64 / 1000.0) };
     let found = analyse(&history);
     let mut trend = Trend {
         owner,

@@ -1,6 +1,6 @@
 //! Every curve tried on one run: how much of it each leaves unexplained beside load, day and collections.
 
-use super::curve::{BEND, Curve, HALF, POWER, TAU, TAU_LOG};
+use super::curve::{BEND, Curve, HALF, POWER, RATE, TAU, TAU_LOG};
 use crate::series::regress::Design;
 
 /// A run under trial: the part of it that has passed at each block, and what load, day and collections leave of it.
@@ -34,8 +34,20 @@ impl Context {
         list.extend(TAU.iter().take(16).filter_map(|&tau| self.try_curve(Curve::WarmUpLine { tau })));
         list.extend((5..=45).filter_map(|i| self.try_curve(Curve::Late { from: f64::from(i) / 50.0 })));
         list.extend(BEND.iter().filter_map(|&bend| self.try_curve(Curve::Accelerating { bend })));
+        list.extend(RATE.iter().filter_map(|&rate| self.try_curve(Curve::Exponential { rate })));
+        list.extend(self.step_beside_line());
         self.refine(&mut list);
         list
+    }
+
+    /// A line with one change of level beside it, placed where it explains most.
+    fn step_beside_line(&self) -> Option<Candidate> {
+        let mut design = self.design.clone();
+        design.push(&self.u);
+        // A tenth of the run on either side, or the step is the line's own beginning or end.
+        let edge = self.u.len() / 10;
+        let (place, _) = design.best_step(edge..self.u.len() - edge)?;
+        self.try_curve(Curve::StepLine { at: *self.u.get(place)? })
     }
 
     /// The design with `curve` in it.
@@ -56,6 +68,14 @@ impl Context {
                 let gain = self.design.gain_of_two(&curve.column(0, &self.u), &curve.column(1, &self.u))?;
                 // A warm-up rises; one that fell would be an acceleration by another name.
                 if gain.slopes.iter().any(|s| *s <= 0.0) {
+                    return None;
+                }
+                gain.drop
+            }
+            Curve::StepLine { .. } => {
+                let gain = self.design.gain_of_two(&curve.column(0, &self.u), &self.u)?;
+                // The level may change either way, beside it memory must grow.
+                if gain.slopes[1] <= 0.0 {
                     return None;
                 }
                 gain.drop

@@ -15,6 +15,9 @@ pub(super) const POWER: [f64; 3] = [0.2, 0.3, 0.4];
 /// How much of the growth is curved; below a fifth a line does as well.
 pub(super) const BEND: [f64; 6] = [0.2, 0.35, 0.5, 0.65, 0.8, 1.0];
 
+/// Rates of exponential growth over the run.
+pub(super) const RATE: [f64; 7] = [1.0, 1.4, 1.8, 2.3, 3.0, 4.0, 6.0];
+
 /// A curve over `u`, the part of the run that has passed (0..1; beyond 1 it is a projection).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Curve {
@@ -44,16 +47,32 @@ pub enum Curve {
     Late {
         from: f64,
     },
-    /// (1 − bend)·u + bend·u²: the mildest curve that gathers speed; an exponential would promise more than was seen.
+    /// A line, and one change of level beside it: a deployment that needed more, and leaks as before.
+    StepLine {
+        at: f64,
+    },
+    /// (1 − bend)·u + bend·u²: the mildest curve that gathers speed.
     Accelerating {
         bend: f64,
+    },
+    /// (e^(rate·u) − 1) / (e^rate − 1): what grows by a part of itself. Below a rate of 1 a bend does as well.
+    Exponential {
+        rate: f64,
     },
 }
 
 impl Curve {
     /// Whether memory goes on growing at the end of the run.
     pub fn grows(&self) -> bool {
-        matches!(self, Curve::Line | Curve::WarmUpLine { .. } | Curve::Late { .. } | Curve::Accelerating { .. })
+        matches!(
+            self,
+            Curve::Line
+                | Curve::WarmUpLine { .. }
+                | Curve::Late { .. }
+                | Curve::StepLine { .. }
+                | Curve::Accelerating { .. }
+                | Curve::Exponential { .. }
+        )
     }
 
     /// Number of terms.
@@ -61,7 +80,7 @@ impl Curve {
         match self {
             Curve::Flat => 0,
             Curve::Steps(at) => at.len(),
-            Curve::WarmUpLine { .. } => 2,
+            Curve::WarmUpLine { .. } | Curve::StepLine { .. } => 2,
             _ => 1,
         }
     }
@@ -88,7 +107,9 @@ impl Curve {
             Curve::RampThenFlat { until } => u.min(*until),
             Curve::Line => u,
             Curve::WarmUpLine { tau } if k == 0 => 1.0 - (-u / tau).exp(),
-            Curve::WarmUpLine { .. } => u,
+            Curve::StepLine { at } if k == 0 => f64::from(u8::from(u >= *at)),
+            Curve::WarmUpLine { .. } | Curve::StepLine { .. } => u,
+            Curve::Exponential { rate } => (rate * u).exp_m1() / rate.exp_m1(),
             Curve::Late { from } => (u - from).max(0.0),
             Curve::Accelerating { bend } => u * (1.0 - bend + bend * u),
         }
@@ -97,13 +118,14 @@ impl Curve {
     /// The constant that was searched for, where it is one.
     pub(super) fn constant(&self) -> Option<f64> {
         match self {
-            Curve::Flat | Curve::Line | Curve::Steps(_) => None,
+            Curve::Flat | Curve::Line | Curve::Steps(_) | Curve::StepLine { .. } => None,
             Curve::Saturating { tau } | Curve::Logarithmic { tau } | Curve::WarmUpLine { tau } => Some(*tau),
             Curve::Hill { half } => Some(*half),
             Curve::Root { power } => Some(*power),
             Curve::RampThenFlat { until } => Some(*until),
             Curve::Late { from } => Some(*from),
             Curve::Accelerating { bend } => Some(*bend),
+            Curve::Exponential { rate } => Some(*rate),
         }
     }
 
@@ -118,11 +140,17 @@ impl Curve {
             Curve::RampThenFlat { .. } => Curve::RampThenFlat { until: constant.min(0.8) },
             Curve::Late { .. } => Curve::Late { from: constant.min(0.9) },
             Curve::Accelerating { .. } => Curve::Accelerating { bend: constant.min(1.0) },
+            Curve::Exponential { .. } => Curve::Exponential { rate: constant },
             other => other.clone(),
         }
     }
 
     pub(super) fn column(&self, k: usize, u: &[f64]) -> Vec<f64> {
+        if let Curve::Exponential { rate } = self {
+            // Its constant factor is worth finding once.
+            let whole = rate.exp_m1();
+            return u.iter().map(|u| (rate * u).exp_m1() / whole).collect();
+        }
         u.iter().map(|&u| self.term(k, u)).collect()
     }
 }

@@ -13,6 +13,7 @@ pub use curve::Curve;
 
 use super::blocks::Blocks;
 use super::regress::{Design, solve};
+use super::season::Cycles;
 use super::stats::{lag1, spread};
 use candidates::{Candidate, Context};
 use ongoing::{climbs, persists};
@@ -31,7 +32,7 @@ pub struct Judgement {
     /// Standard error of the last coefficient, autocorrelation included.
     pub last_error: f64,
     pub uses_load: bool,
-    pub uses_season: bool,
+    pub cycles: Cycles,
     /// Standard deviation of the residuals.
     pub noise: f64,
     /// Lag-1 autocorrelation of the residuals.
@@ -44,23 +45,34 @@ pub struct Judgement {
     pub uses_age: bool,
 }
 
-const DAY: f64 = 86_400.0;
-
-/// Seasonal terms need more than one and a half cycles: below that a cycle and a trend are the same curve.
-const SEASON_LEAST: f64 = 1.5 * DAY;
-
 /// How much better (in units of the criterion) growth must be than the best bounded curve. 10 is Kass and Raftery's "very
 /// strong" (odds of 150 to 1), which is what a fleet of mostly healthy containers needs.
 pub const MARGIN: f64 = 10.0;
 
-/// Four columns of the daily cycle: its two first harmonics.
-pub fn season(t: f64) -> [f64; 4] {
-    let a = std::f64::consts::TAU * t / DAY;
-    [a.sin(), a.cos(), (2.0 * a).sin(), (2.0 * a).cos()]
+/// Variance left over, in times of what neighbouring blocks differ by, that still counts as noise: an F ratio of two hundred
+/// blocks against as many is above 1.26 once in twenty; twice that leaves room for noise that lasts longer than a block.
+const NOISE_MOST: f64 = 2.5;
+
+/// Standard deviation of the blocks about a smooth course, from the second differences, which a line does not move.
+fn block_noise(y: &[f64]) -> f64 {
+    let bends: Vec<f64> = y.windows(3).filter_map(|w| if let [a, b, c] = w { Some(a - 2.0 * b + c) } else { None }).collect();
+    spread(&bends) / 6.0f64.sqrt()
+}
+
+/// What is known beside a run's level.
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// Mean load over each block.
+    pub load: Option<&'a [f64]>,
+    /// Seconds since the last collection at each block.
+    pub age: Option<&'a [f64]>,
+    /// Unix second of the window's start.
+    pub origin: Option<f64>,
 }
 
 /// Judges one run from its blocks; `y` is the level to read (low for a sawtooth, middle else), `load` runs beside it.
-pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64]>) -> Option<Judgement> {
+pub fn judge(blocks: &Blocks, y: &[f64], beside: Beside<'_>) -> Option<Judgement> {
+    let Beside { load, age, origin } = beside;
     let n = y.len();
     if n < 6 {
         return None;
@@ -68,12 +80,13 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
     let (&start, &end) = (blocks.t.first()?, blocks.t.last()?);
     let span = (end - start).max(1.0);
     let u: Vec<f64> = blocks.t.iter().map(|t| (t - start) / span).collect();
-    let seasonal: Option<Vec<Vec<f64>>> =
-        (span >= SEASON_LEAST).then(|| (0..4).map(|k| blocks.t.iter().map(|&t| season(t)[k]).collect()).collect());
 
     // A dozen points or fewer carry a curve, but no cycle, load and outliers beside it.
     let few = n < 24;
-    let (load, seasonal) = if few { (None, None) } else { (load, seasonal) };
+    let load = load.filter(|_| !few);
+    let possible = if few { vec![Cycles::None] } else { Cycles::possible(&blocks.t, span, origin) };
+    let richest = possible.last().copied().unwrap_or_default();
+    let cyclic = richest.columns(&blocks.t);
     // A flexible trend (five pieces) shows what load and the day explain beside any trend, and which blocks are outliers.
     let spline = |d: &mut Design| {
         d.push(&u);
@@ -82,7 +95,7 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
         }
     };
     let ones = vec![1.0; n];
-    let rough = |with_load: bool, with_season: bool, w: &[f64]| {
+    let rough = |with_load: bool, cycles: Cycles, w: &[f64]| {
         let mut d = Design::new(y, w);
         if let Some(a) = age {
             d.push(a);
@@ -90,13 +103,11 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
         if let (true, Some(l)) = (with_load, load) {
             d.push(l);
         }
-        if let (true, Some(s)) = (with_season, &seasonal) {
-            s.iter().for_each(|c| _ = d.push(c));
-        }
+        cyclic.iter().take(cycles.terms()).for_each(|c| _ = d.push(c));
         spline(&mut d);
         d
     };
-    let first = rough(load.is_some(), seasonal.is_some(), &ones);
+    let first = rough(load.is_some(), richest, &ones);
     let sd = spread(first.residual()).max(1e-9);
     // Five sd of the blocks' own noise is no noise. More than one block in seven beyond it is structure, not outliers.
     let wild = first.residual().iter().filter(|r| r.abs() > 5.0 * sd).count();
@@ -116,18 +127,20 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
         if load_share > 0.3 {
             return true;
         }
-        let d = rough(false, true, &weights);
+        let d = rough(false, richest, &weights);
         let rho = lag1(d.residual()).max(0.0);
         let free = (n as f64 * (1.0 - rho) / (1.0 + rho)).max(8.0);
         d.gain(l).is_some_and(|g| g.slopes[0] > 0.0 && free * (d.sse() / (d.sse() - g.drop).max(1e-9)).ln() > free.ln() + 6.0)
     });
-    let mut uses_season = false;
-    if seasonal.is_some() {
-        let (with, without) = (rough(uses_load, true, &weights), rough(uses_load, false, &weights));
-        let rho = lag1(with.residual()).max(0.0);
+    // The poorest cycle that nothing richer beats by more than its terms' worth and 6 ("strong" evidence) again.
+    let cycles = {
+        let tried: Vec<(Cycles, Design)> = possible.iter().map(|&c| (c, rough(uses_load, c, &weights))).collect();
+        let rho = tried.last().map_or(0.0, |(_, d)| lag1(d.residual()).max(0.0));
         let free = (n as f64 * (1.0 - rho) / (1.0 + rho)).max(8.0);
-        uses_season = free * (without.sse().max(1e-9) / with.sse().max(1e-9)).ln() > 4.0 * free.ln() + 6.0;
-    }
+        let score = |i: usize, c: Cycles, d: &Design| free * d.sse().max(1e-9).ln() + c.terms() as f64 * free.ln() + 6.0 * i as f64;
+        let best = tried.iter().enumerate().map(|(i, (c, d))| (score(i, *c, d), *c)).min_by(|a, b| a.0.total_cmp(&b.0));
+        best.map_or(Cycles::None, |b| b.1)
+    };
 
     let mut design = Design::new(y, &weights);
     let mut columns = vec![ones.clone()];
@@ -139,9 +152,9 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
         design.push(l);
         columns.push(l.to_vec());
     }
-    if let (true, Some(s)) = (uses_season, seasonal) {
-        s.iter().for_each(|c| _ = design.push(c));
-        columns.extend(s);
+    for c in cyclic.into_iter().take(cycles.terms()) {
+        design.push(&c);
+        columns.push(c);
     }
     let context = Context { u, design };
     let (bounded, growing) = (context.bounded(), context.growing());
@@ -184,7 +197,7 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
             coefficients,
             last_error,
             uses_load,
-            uses_season,
+            cycles,
             noise,
             memory: rho,
             load_share,
@@ -195,23 +208,32 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
     };
     // Load that explains all but a twentieth of the variation needs no leak beside it, even where a line and a cycle could
     // take its place: with a load that itself ramps up nobody can tell them apart, and the known cause goes first.
-    // Where a curve without any load does better still, load has merely come along.
+    // Where a curve without any load does better still, load has merely come along, unless what load leaves over is no more
+    // than the noise that it carries itself: a curve has none, and would win by that alone.
     let load_alone = uses_load && load_share > 0.95 && {
         let mut by_load = Design::new(y, &weights);
         load.into_iter().for_each(|l| _ = by_load.push(l));
         let without = Context { u: context.u.clone(), design: Design::new(y, &weights) };
         let by_time = g.and_then(|g| without.try_curve(g.curve.clone())).map_or(f64::INFINITY, |c| c.sse);
-        by_load.sse() < by_time
+        let per_load = load.and_then(|l| Design::new(y, &weights).gain(l)).map_or(0.0, |g| g.slopes[0]);
+        let carried = block_noise(y).powi(2) + load.map_or(0.0, |l| (per_load * block_noise(l)).powi(2));
+        by_load.sse() < by_time || by_load.sse() / weights.iter().sum::<f64>().max(1.0) < NOISE_MOST * carried
     };
     let Some(g) = g.filter(|_| margin > MARGIN && !load_alone) else { return Some(finish(&b.curve, false)) };
     let judgement = finish(&g.curve, true);
+    // Nor is the way from load to memory exactly straight: where load explains nearly all, growth of less than a sixth of what
+    // load moves is the bend of that way (warm pools, queues, the lag of sessions), not a leak.
+    let moved = load.filter(|_| uses_load && load_share > 0.95).map_or(0.0, |l| {
+        let (low, high) = l.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
+        (high - low) * judgement.load_coefficient()
+    });
     // Growth that does not clear what is left unexplained by 3 sd is not worth the word.
     let growth = judgement.trend(end) - judgement.trend(start + if let Curve::Late { from } = judgement.curve { from * span } else { 0.0 });
     let own = match judgement.curve {
-        Curve::WarmUpLine { .. } => judgement.coefficients.last().copied().unwrap_or(0.0),
+        Curve::WarmUpLine { .. } | Curve::StepLine { .. } => judgement.coefficients.last().copied().unwrap_or(0.0),
         _ => growth,
     };
-    if own < 3.0 * judgement.noise {
+    if own < 3.0 * judgement.noise || own < moved / 6.0 {
         return Some(finish(&b.curve, false));
     }
     // What is left of the data without load and day must itself still rise at the end.
@@ -220,7 +242,7 @@ pub fn judge(blocks: &Blocks, y: &[f64], load: Option<&[f64]>, age: Option<&[f64
         .enumerate()
         .map(|(i, &y)| {
             let other: f64 = columns.iter().zip(&judgement.coefficients).skip(1).map(|(c, k)| c.get(i).copied().unwrap_or(0.0) * k).sum();
-            y - other
+            y - other - context.u.get(i).map_or(0.0, |&u| judgement.step(u))
         })
         .collect();
     if persists(&context.u, &bare, &judgement) { Some(judgement) } else { Some(finish(&b.curve, false)) }
@@ -233,7 +255,7 @@ impl Judgement {
     }
 
     fn fixed(&self) -> usize {
-        1 + usize::from(self.uses_age) + usize::from(self.uses_load) + if self.uses_season { 4 } else { 0 }
+        1 + usize::from(self.uses_age) + usize::from(self.uses_load) + self.cycles.terms()
     }
 
     /// Curve without load and season at `t`, constant included.
@@ -250,11 +272,8 @@ impl Judgement {
 
     /// Seasonal part at `t`.
     pub fn seasonal(&self, t: f64) -> f64 {
-        if !self.uses_season {
-            return 0.0;
-        }
         let from = 1 + usize::from(self.uses_age) + usize::from(self.uses_load);
-        season(t).iter().enumerate().map(|(k, s)| self.coefficients.get(from + k).copied().unwrap_or(0.0) * s).sum()
+        self.coefficients.iter().skip(from).zip(self.cycles.at(t)).map(|(k, c)| k * c).sum()
     }
 
     pub fn load_coefficient(&self) -> f64 {
@@ -262,8 +281,32 @@ impl Judgement {
         if self.uses_load { self.coefficients.get(at).copied().unwrap_or(0.0) } else { 0.0 }
     }
 
-    /// Mean slope per second between `a` and `b`.
+    /// What a change of level beside the growth has added by `u`.
+    pub fn step(&self, u: f64) -> f64 {
+        match self.curve {
+            Curve::StepLine { .. } => self.coefficients.get(self.fixed()).copied().unwrap_or(0.0) * self.curve.term(0, u),
+            _ => 0.0,
+        }
+    }
+
+    /// Slope per second and its own change per second at the end of the run, where growth gathers speed.
+    pub fn speed(&self) -> Option<(f64, f64)> {
+        let k = self.coefficients.last().copied()? / self.span;
+        Some(match self.curve {
+            Curve::Accelerating { bend } => (k * (1.0 + bend), 2.0 * k * bend / self.span),
+            Curve::Exponential { rate } => {
+                let at_end = k * rate * rate.exp() / rate.exp_m1();
+                (at_end, at_end * rate / self.span)
+            }
+            _ => return None,
+        })
+    }
+
+    /// Mean slope per second between `a` and `b`, changes of level apart.
     pub fn slope(&self, a: f64, b: f64) -> f64 {
+        if let Curve::StepLine { .. } = self.curve {
+            return self.coefficients.last().copied().unwrap_or(0.0) / self.span;
+        }
         if b > a { (self.trend(b) - self.trend(a)) / (b - a) } else { 0.0 }
     }
 }

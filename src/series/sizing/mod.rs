@@ -125,7 +125,12 @@ mod tests {
 
     #[test]
     fn a_higher_limit_saves_peaks_but_not_leaks() {
-        let h = History { runs: vec![run(&[1.0, 2.0, 3.0], Ended::Oom), run(&[1.0, 2.0, 3.0], Ended::Open)], load: None, limit: Some(3.0) };
+        let h = History {
+            runs: vec![run(&[1.0, 2.0, 3.0], Ended::Oom), run(&[1.0, 2.0, 3.0], Ended::Open)],
+            load: None,
+            limit: Some(3.0),
+            origin: None,
+        };
         let slopes = [Some(1.0 / 60.0), None];
         assert_eq!(replay(&h, &slopes, false, 4.1).kills_remaining, 0);
         assert_eq!(replay(&h, &slopes, false, 3.5).kills_remaining, 1, "the climb under way would have gone on");

@@ -1,8 +1,9 @@
 //! One run judged: how it is cut into blocks, which level of them is read, and the curves that fit its two memories.
 
-use super::Run;
+use super::{History, Run};
 use crate::series::blocks::{Blocks, Drops, Samples, Sawtooth, drops, load_of};
-use crate::series::shape::{Judgement, judge};
+use crate::series::regress::Design;
+use crate::series::shape::{Beside, Judgement, judge};
 use crate::series::stats::theil_sen;
 
 /// A run that was long enough to judge.
@@ -31,7 +32,11 @@ const BLOCKS: f64 = 240.0;
 /// Fewer samples than this are no series.
 pub(super) const SAMPLES_LEAST: usize = 30;
 
-pub(super) fn judge_run(index: usize, run: &Run, total: f64, load: Option<&Samples>) -> Option<Judged> {
+/// Seconds of load that memory may answer to: that of the moment, or of the ten minutes that sessions and caches live. The one
+/// that explains more beside a straight line is taken.
+const LAGS: [f64; 2] = [0.0, 600.0];
+
+pub(super) fn judge_run(index: usize, run: &Run, total: f64, h: &History) -> Option<Judged> {
     let s = &run.memory;
     if s.len() < SAMPLES_LEAST {
         return None;
@@ -71,10 +76,16 @@ pub(super) fn judge_run(index: usize, run: &Run, total: f64, load: Option<&Sampl
         b
     };
     let blocks = cut(s);
-    let load = load.and_then(|l| load_of(&blocks, l, 600.0));
     let age = |b: &Blocks| long_cycles.map(|saw| saw.ages(&b.t));
     let level = |b: &Blocks| if short_cycles { b.low.clone() } else { b.mid.clone() };
-    let memory = judge(&blocks, &level(&blocks), load.as_deref(), age(&blocks).as_deref())?;
+    let load = h.load.as_ref().and_then(|l| {
+        let mut design = Design::new(&level(&blocks), &vec![1.0; blocks.len()]);
+        design.push(&blocks.t);
+        let tried = LAGS.iter().filter_map(|&lag| load_of(&blocks, l, lag));
+        tried.map(|l| (design.gain(&l).map_or(0.0, |g| g.drop), l)).max_by(|a, b| a.0.total_cmp(&b.0)).map(|t| t.1)
+    });
+    let fit = |b: &Blocks, load: Option<&[f64]>| judge(b, &level(b), Beside { load, age: age(b).as_deref(), origin: h.origin });
+    let memory = fit(&blocks, load.as_deref())?;
     // A difference of two series is too noisy to judge growth by; it only vetoes growth that is mostly cache.
     let trusted = run.anonymous.as_ref().filter(|a| {
         let slopes = run_slope(a).zip(run_slope(s));
@@ -85,7 +96,7 @@ pub(super) fn judge_run(index: usize, run: &Run, total: f64, load: Option<&Sampl
             let b = cut(a);
             // Same grid as the working set's, so that the load beside it fits.
             let load = load.as_ref().filter(|l| l.len() == b.len());
-            judge(&b, &level(&b), load.map(Vec::as_slice), age(&b).as_deref())
+            fit(&b, load.map(Vec::as_slice))
         })
         .unwrap_or_else(|| memory.clone());
     Some(Judged {

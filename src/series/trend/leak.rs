@@ -32,7 +32,7 @@ pub(super) fn leaking(h: &History, found: &mut Found, turned: bool) {
         let apart = repeated.iter().map(|s| (s - usual).abs()).fold(0.0, f64::max);
         found.slope_spread = (usual > 0.0).then_some(apart / usual);
     }
-    let bent = growing.iter().filter(|j| matches!(working_fit(j).curve, Curve::Accelerating { .. })).count();
+    let bent = growing.iter().filter(|j| matches!(working_fit(j).curve, Curve::Accelerating { .. } | Curve::Exponential { .. })).count();
     if repeated.len() >= 3 && repeated.len() == growing.len() && bent * 2 < growing.len() {
         slopes = repeated;
     }
@@ -49,6 +49,7 @@ pub(super) fn leaking(h: &History, found: &mut Found, turned: bool) {
         _ if found.judged.len() >= 3 => TrendForm::Cycles,
         _ if turned => TrendForm::LateOnset,
         (Curve::Late { .. }, _) => TrendForm::LateOnset,
+        (Curve::Exponential { .. }, _) => TrendForm::Accelerating,
         (Curve::Accelerating { bend }, saw) if !saw || *bend > 0.4 => TrendForm::Accelerating,
         // The sawtooth hides the growth when it is of its size, and a visible part of the whole; else it is only texture.
         (_, true)
@@ -87,6 +88,11 @@ pub(super) fn leaking(h: &History, found: &mut Found, turned: bool) {
     );
 }
 
+fn middle_of_three(v: &[f64]) -> f64 {
+    let (low, high) = v.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
+    v.iter().sum::<f64>() - low - high
+}
+
 /// Growth comes in jumps: between them, and outside batches, nothing grows.
 ///
 /// Jumps are changes of three samples' median by more than 5 sd of the noise; they and the batches cut the run into pieces.
@@ -115,7 +121,7 @@ fn staircase(run: Option<&Run>, j: &Judged) -> bool {
             pieces.push((sxy, t.iter().map(|t| (t - mt) * (t - mt)).sum::<f64>()));
         }
     };
-    let middle = |i: usize| median(&mut bare.get(i..i + 3).unwrap_or(&[]).to_vec());
+    let middle = |i: usize| bare.get(i..i + 3).map_or(f64::NAN, middle_of_three);
     for i in first + 1..s.len() {
         let jump = i >= 3 && i + 3 <= s.len() && (middle(i) - middle(i - 3)).abs() > 5.0 * j.jitter;
         if jump || base(i) != base(i - 1) || !base(i) {

@@ -41,6 +41,8 @@ pub struct History {
     /// Requests per second.
     pub load: Option<Samples>,
     pub limit: Option<f64>,
+    /// Unix second of the window's start; weekends are not looked for without it.
+    pub origin: Option<f64>,
 }
 
 /// The analysis of a container.
@@ -81,7 +83,7 @@ pub fn analyse(h: &History) -> Found {
         .enumerate()
         // A run of less than a quarter of the longest is mostly start-up.
         .filter(|(_, r)| r.memory.span() >= 0.25 * longest)
-        .filter_map(|(i, r)| judge_run(i, r, total, h.load.as_ref()))
+        .filter_map(|(i, r)| judge_run(i, r, total, h))
         .collect();
     if found.judged.is_empty() {
         found.why = "no run is long enough to tell a trend from noise".into();
@@ -95,7 +97,7 @@ pub fn analyse(h: &History) -> Found {
     let grown = share(&|j| j.verdict.grows);
     let leaning = share(&|j| j.verdict.margin > 0.0);
     let leak = if found.judged.len() == 1 { grown > 0.5 } else { sum > MARGIN && leaning > 0.6 && grown > 0.4 };
-    let turned = if leak { None } else { turned(&found.judged) };
+    let turned = turned(&found.judged);
     if let Some(k) = turned {
         found.judged.drain(..k);
     }
