@@ -49,6 +49,10 @@ pub struct Judgement {
 /// strong" (odds of 150 to 1), which is what a fleet of mostly healthy containers needs.
 pub const MARGIN: f64 = 10.0;
 
+/// What an exponential must explain beyond its parameters' worth before it is believed: it promises an early end, so the odds
+/// against the mildest bend must be strong (20 to 1).
+const BOLD: f64 = 6.0;
+
 /// Variance left over, in times of what neighbouring blocks differ by, that still counts as noise: an F ratio of two hundred
 /// blocks against as many is above 1.26 once in twenty; twice that leaves room for noise that lasts longer than a block.
 const NOISE_MOST: f64 = 2.5;
@@ -162,7 +166,10 @@ pub fn judge(blocks: &Blocks, y: &[f64], beside: Beside<'_>) -> Option<Judgement
     // How many independent blocks there are is read from the residuals of the closest fit.
     let floor = context.design.sse() * 1e-6 + 1e-9;
     let rank = context.design.rank();
-    let score = |c: &Candidate, free: f64| free * (c.sse.max(floor) / n as f64).ln() + (rank + c.curve.parameters()) as f64 * free.ln();
+    let score = |c: &Candidate, free: f64| {
+        let bold = if matches!(c.curve, Curve::Exponential { .. }) { BOLD } else { 0.0 };
+        free * (c.sse.max(floor) / n as f64).ln() + (rank + c.curve.parameters()) as f64 * free.ln() + bold
+    };
     let best = |list: &[Candidate], free: f64| -> Option<usize> {
         (0..list.len()).min_by(|&a, &b| {
             let of = |i: usize| list.get(i).map_or(f64::INFINITY, |c| score(c, free));

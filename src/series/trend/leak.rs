@@ -131,7 +131,8 @@ fn staircase(run: Option<&Run>, j: &Judged) -> bool {
     }
     close(from, s.len());
     let (a, b) = last_quarter(j);
-    let whole = fit.slope(settled, b.max(a));
+    // Jumps included: a staircase has nothing else.
+    let whole = (fit.trend(b.max(a)) - fit.trend(settled)) / (b.max(a) - settled).max(1.0);
     let (sxy, sxx) = pieces.iter().fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
     // Four pieces make three jumps: fewer are not a habit.
     if pieces.len() < 4 || sxx <= 0.0 {
