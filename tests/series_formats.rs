@@ -114,6 +114,24 @@ fn alerts_of_one_instant_are_quoted_each_in_its_own_place() {
     assert_eq!(quoted, [(2, r#""alertname":"First","#), (3, r#""alertname":"Second""#), (5, r#""alertname":"Fourth""#)]);
 }
 
+#[test]
+fn a_real_alertmanager_is_read_in_every_form() {
+    let told = |name: &str| -> BTreeMap<String, String> {
+        let incident = read(name);
+        assert!(incident.artifacts[0].diagnostics.is_empty(), "{name}: {:?}", incident.artifacts[0].diagnostics);
+        incident.alerts.iter().map(|a| (a.what.name.clone(), a.what.state.clone())).collect()
+    };
+    let all = told("alertmanager.json");
+    let want = [("ContainerNearLimit", "suppressed"), ("NodeMemoryPressure", "active"), ("Silenced", "suppressed")];
+    assert_eq!(all.iter().map(|(n, s)| (n.as_str(), s.as_str())).collect::<Vec<_>>(), want);
+    assert_eq!(told("alertmanager.groups.json"), all);
+    // amtool leaves out what is silenced or inhibited.
+    assert_eq!(told("amtool.json").into_keys().collect::<Vec<_>>(), ["NodeMemoryPressure"]);
+    let near = read("alertmanager.json");
+    let near = near.alerts.iter().find(|a| a.what.name == "ContainerNearLimit").expect("listed");
+    assert_eq!((near.owner.pod.as_deref(), near.owner.container.as_deref()), (Some("cart-7d9f8b6c5-x2x4k"), Some("app")));
+}
+
 fn memory(format: &dyn postmem::formats::Format, bytes: &[u8]) -> Facts {
     parse_in(format, &Folder::from([("export".to_owned(), Blob(bytes.to_vec()))]), "export")
 }
@@ -249,6 +267,24 @@ fn a_damaged_head_gives_what_is_whole_and_says_what_is_not() {
 }
 
 #[test]
+fn a_log_says_the_same_whichever_way_its_records_are_compressed() {
+    let mut snappy = folder("head", "d/");
+    snappy.retain(|path, _| path.starts_with("d/wal/"));
+    let snappy = parse_in(&TsdbWal, &snappy, "d/wal/00000000");
+    let zstd = parse_in(&TsdbWal, &folder("head.zstd", "d/"), "d/wal/00000000");
+    assert!(zstd.diagnostics.is_empty(), "{:?}", zstd.diagnostics);
+    // Staleness markers are not equal to themselves.
+    let told = |f: &Facts| -> Vec<_> {
+        f.series
+            .iter()
+            .map(|s| (s.what.labels.clone(), s.what.times.clone(), s.what.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>()))
+            .collect()
+    };
+    assert_eq!(told(&snappy), told(&zstd));
+    assert!(count(&zstd) > 300);
+}
+
+#[test]
 fn generated_blocks_come_back_whole() {
     let rows: Vec<tsdb::Row> = (0..20)
         .map(|i| tsdb::Row {
@@ -266,12 +302,19 @@ fn generated_blocks_come_back_whole() {
     assert_eq!(facts.series.len(), rows.len());
 }
 
+/// Rounds of the mutation loop: `POSTMEM_FUZZ` times the usual number.
+fn rounds(usual: usize) -> usize {
+    usual * std::env::var("POSTMEM_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
 #[test]
 fn changed_bytes_never_panic() {
     let mut seeds: Vec<Vec<u8>> = Vec::new();
     for (which, name) in [
         (0u8, "query_range.json"),
         (2, "scrape.txt"),
+        (7, "alertmanager.json"),
+        (7, "alertmanager.groups.json"),
         (4, "range.txt"),
         (7, "alerts.json"),
         (7, "rules.json"),
@@ -292,7 +335,7 @@ fn changed_bytes_never_panic() {
         random as usize
     };
     for seed in &seeds {
-        for round in 0..150 {
+        for round in 0..rounds(150) {
             let mut bytes = seed.clone();
             if round % 3 == 0 {
                 bytes.truncate(1 + next() % bytes.len());
@@ -308,7 +351,7 @@ fn changed_bytes_never_panic() {
     }
     // Files of a real block and head, changed in place so that the rest of them still makes sense.
     for (name, prefix, first) in [("block", "b/", "b/index"), ("head", "d/", "d/wal/00000000")] {
-        for _ in 0..60 {
+        for _ in 0..rounds(60) {
             let mut f = folder(name, prefix);
             for b in f.values_mut() {
                 for _ in 0..next() % 4 {

@@ -147,6 +147,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     ledger::balance(&mut incident);
     agents::cycles(&mut incident);
     timeline::assemble(&mut incident);
+    trends::tie(&mut incident);
     incident
 }
 

@@ -8,7 +8,7 @@ use crate::model::pod::{KubeEvent, WorkloadState};
 use crate::model::profile::{HeapProfile, ProfileBody};
 use crate::model::quantity::human_bytes;
 use crate::model::time::MINUTE;
-use crate::model::{Incident, Placed, When};
+use crate::model::{Incident, Owner, Placed, When};
 
 /// Event reasons worth a line; everything else is ordinary life of a cluster.
 const NOTABLE: &[&str] = &[
@@ -50,10 +50,13 @@ pub fn assemble(incident: &mut Incident) {
         });
     }
     for e in incident.events.iter().filter(|e| e.at.is_known() && NOTABLE.contains(&e.what.reason.as_str())) {
+        let rolled = e.what.reason == "ScalingReplicaSet";
+        // The Deployment that is rolled out is the event's own object.
+        let object = e.what.object_name.clone().filter(|_| rolled && e.what.object_kind.as_deref() == Some("Deployment"));
         out.push(TimelineEntry {
             at: e.at,
-            kind: if e.what.reason == "ScalingReplicaSet" { "rollout" } else { "event" },
-            owner: e.owner.clone(),
+            kind: if rolled { "rollout" } else { "event" },
+            owner: Owner { workload: e.owner.workload.clone().or(object), ..e.owner.clone() },
             text: event_text(&e.what),
             cite: e.cite.clone(),
         });
@@ -63,7 +66,10 @@ pub fn assemble(incident: &mut Incident) {
     }
     for w in &incident.workloads {
         if let Some((at, text)) = rollout(w) {
-            out.push(TimelineEntry { at, kind: "rollout", owner: w.owner.clone(), text, cite: w.cite.clone() });
+            // A ReplicaSet's own owner is the workload that rolls it out.
+            let parent = w.what.controlled_by.as_deref().and_then(|c| c.split_once('/')).map(|(_, name)| name.to_owned());
+            let owner = Owner { workload: w.owner.workload.clone().or(parent), ..w.owner.clone() };
+            out.push(TimelineEntry { at, kind: "rollout", owner, text, cite: w.cite.clone() });
         }
     }
     for p in incident.profiles.iter().filter(|p| p.at.is_known()) {

@@ -136,6 +136,19 @@ pub struct Sizing {
     pub command: Option<String>,
 }
 
+/// A change of a series beside the rollout that it followed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Tied {
+    pub change: Timestamp,
+    /// What changed, in words.
+    pub what: &'static str,
+    pub rollout: Timestamp,
+    /// The rollout, in words.
+    pub text: String,
+    #[serde(skip)]
+    pub cite: Cite,
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trend {
     pub owner: Owner,
@@ -176,6 +189,8 @@ pub struct Trend {
     pub cache_growth: bool,
     /// Where the level changed at once.
     pub change_points: Vec<Timestamp>,
+    /// Those of them, and the onset, that followed a rollout.
+    pub tied: Vec<Tied>,
     /// A garbage collector's sawtooth: usual seconds between collections.
     pub collection_period_seconds: Option<f64>,
     /// How much better growth explains the series than the best bounded curve (BIC units; 10 is needed).

@@ -6,10 +6,11 @@
 mod nodes;
 mod parts;
 mod roles;
+mod rollouts;
 mod runs;
 mod sizes;
 
-use super::histories::join;
+use super::histories::{Joined, join};
 use crate::model::cgroup_path;
 use crate::model::series::Series;
 use crate::model::trend::{Run as RunFact, Trend, TrendVerdict, WhatIf};
@@ -19,10 +20,12 @@ use crate::series::sizing::Choice;
 use crate::series::sizing::policies::Record;
 use crate::series::trend::{Ended, Found, History, Run, analyse, working_fit};
 use crate::series::{projection, sizing};
+pub use rollouts::tie;
+
 use nodes::{nodes, single};
 use parts::{anonymous, decompose, grows_in_the_kernel, load, spec};
 use rayon::prelude::*;
-use roles::{Group, Role, role};
+use roles::{Group, Role, is_companion, role};
 use runs::{boundaries, boundary_time, oom_flags};
 use std::collections::BTreeMap;
 
@@ -63,32 +66,34 @@ pub fn compute(incident: &mut Incident, choice: Choice) {
         // The pod as a whole says more than its only container does where there are several, or none that is known.
         let whole: Vec<&Group> = pods.iter().filter(|(k, _)| members.get(*k) != Some(&1)).map(|(_, g)| g).collect();
         trends.extend(whole.into_par_iter().filter_map(|g| container(incident, g, choice)).collect::<Vec<_>>());
-        trends.extend(agents.into_par_iter().filter_map(|(_, list)| single(incident, &list, choice)).collect::<Vec<_>>());
+        trends.extend(agents.into_par_iter().filter_map(|(_, group)| single(incident, &group, choice)).collect::<Vec<_>>());
         trends.extend(nodes(incident));
         trends
     };
     incident.trends = trends;
 }
 
-type Gathered = (BTreeMap<Key, Group>, BTreeMap<(Option<String>, Option<String>), Group>, BTreeMap<(String, String), Vec<usize>>);
+type Gathered = (BTreeMap<Key, Group>, BTreeMap<(Option<String>, Option<String>), Group>, BTreeMap<(String, String), Group>);
 
 fn gather(incident: &Incident) -> Gathered {
     let mut containers: BTreeMap<Key, Group> = BTreeMap::new();
     let mut pods: BTreeMap<(Option<String>, Option<String>), Group> = BTreeMap::new();
-    let mut agents: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
+    let mut agents: BTreeMap<(String, String), Group> = BTreeMap::new();
     for (i, p) in incident.series.iter().enumerate() {
         let o = &p.owner;
         if o.pod.is_none() {
             // A node's own services are known by their scrape job, or by their cgroup in cAdvisor's root series.
             let service = p.what.label("id").and_then(cgroup_path::service);
-            let job = match p.what.metric.as_str() {
-                "process_resident_memory_bytes" => p.what.label("job"),
-                WORKING_SET => service,
-                _ => None,
+            let (job, role) = match p.what.metric.as_str() {
+                "process_resident_memory_bytes" => (Some(p.what.label("job").unwrap_or("")), Role::Rss),
+                WORKING_SET => (service, Role::Rss),
+                // What its runtime says of itself stands beside a service that is scraped by its job.
+                m if is_companion(&p.what, m) => (p.what.label("job"), Role::Companion),
+                _ => (None, Role::Rss),
             };
-            if let Some(job) = job.map(str::to_owned).or_else(|| (p.what.metric == "process_resident_memory_bytes").then(String::new)) {
+            if let Some(job) = job.map(str::to_owned) {
                 let place = o.node.clone().or_else(|| p.what.label("instance").map(str::to_owned)).unwrap_or_default();
-                agents.entry((place, job)).or_default().push(i);
+                agents.entry((place, job)).or_default().roles.entry(role).or_default().push(i);
             }
             continue;
         }
@@ -173,19 +178,54 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choic
     let record = Record::new(joined.seconds(start), joined.values.clone());
 
     let mut trend = Trend {
-        owner,
         metric: main.metric_of(&first.what).to_owned(),
-        verdict: found.verdict,
-        form: found.form,
-        slope: found.slope.map(per_hour),
-        onset: found.onset.map(|s| stamp(start + (s * 1000.0) as i64)),
         restarts: boundaries.iter().map(|b| boundary_time(b, step)).collect(),
         oom_times: boundaries.iter().zip(&ooms).filter(|(_, oom)| **oom).map(|(b, _)| boundary_time(b, step)).collect(),
         oom_from: runs::stated_by(incident, group),
-        limit_bytes: limit,
         request_bytes: request,
+        cite: first.cite.clone(),
+        series: group.roles.get(&main).cloned().unwrap_or_default(),
+        ..told(&found, &history, &record, owner, &joined)
+    };
+    decompose(incident, group, &history, start, end, &mut trend);
+    if found.verdict == TrendVerdict::Leak {
+        parts::corroborate(&mut trend);
+    }
+    let batches = found.judged.iter().any(|j| j.batches > 0.0);
+    let kind = sizes::kind(incident, &trend.owner, batches);
+    sizing::recommend(&history, &record, &found.run_slopes, kind, choice, &mut trend);
+    sizes::consequences(incident, group, &mut trend);
+    Some(trend)
+}
+
+/// What the analysis says of a history, in the model's units and times.
+fn told(found: &Found, history: &History, record: &Record, owner: Owner, joined: &Joined) -> Trend {
+    let start = joined.times.first().copied().unwrap_or(0);
+    let at = |seconds: f64| stamp(start + (seconds * 1000.0) as i64);
+    let runs = history.runs.iter().enumerate().map(|(i, r)| RunFact {
+        start: at(r.memory.t.first().copied().unwrap_or(0.0)),
+        end: at(r.memory.t.last().copied().unwrap_or(0.0)),
+        first_bytes: r.memory.v.first().copied().unwrap_or(0.0),
+        last_bytes: r.memory.v.last().copied().unwrap_or(0.0),
+        peak_bytes: r.memory.v.iter().copied().fold(0.0, f64::max),
+        slope_bytes_per_hour: found.run_slopes.get(i).copied().flatten().map(|s| s * 3600.0),
+        ended: match r.ended {
+            Ended::Oom => "oom",
+            Ended::Restart => "restart",
+            Ended::Open => "open",
+        }
+        .into(),
+    });
+    let mut trend = Trend {
+        owner,
+        verdict: found.verdict,
+        form: found.form,
+        slope: found.slope.map(per_hour),
+        onset: found.onset.map(at),
+        runs: runs.collect(),
+        limit_bytes: history.limit,
         percentiles: record.percentiles,
-        window: (stamp(start), stamp(end)),
+        window: (stamp(start), stamp(joined.times.last().copied().unwrap_or(start))),
         samples: joined.times.len(),
         why: found.why.clone(),
         load_correlation: found.load_correlation,
@@ -194,48 +234,22 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choic
         slope_spread: found.slope_spread,
         margin: found.judged.iter().map(|j| j.verdict.margin).max_by(f64::total_cmp).filter(|m| m.is_finite()),
         collection_period_seconds: found.judged.iter().rev().find_map(|j| j.saw.as_ref().map(|s| s.period)),
-        cite: first.cite.clone(),
-        series: group.roles.get(&main).cloned().unwrap_or_default(),
         ..Trend::default()
     };
-    trend.runs = history
-        .runs
-        .iter()
-        .enumerate()
-        .map(|(i, r)| RunFact {
-            start: stamp(start + (r.memory.t.first().copied().unwrap_or(0.0) * 1000.0) as i64),
-            end: stamp(start + (r.memory.t.last().copied().unwrap_or(0.0) * 1000.0) as i64),
-            first_bytes: r.memory.v.first().copied().unwrap_or(0.0),
-            last_bytes: r.memory.v.last().copied().unwrap_or(0.0),
-            peak_bytes: r.memory.v.iter().copied().fold(0.0, f64::max),
-            slope_bytes_per_hour: found.run_slopes.get(i).copied().flatten().map(|s| s * 3600.0),
-            ended: match r.ended {
-                Ended::Oom => "oom",
-                Ended::Restart => "restart",
-                Ended::Open => "open",
-            }
-            .into(),
-        })
-        .collect();
     for j in &found.judged {
-        let at: &[f64] = match &working_fit(j).curve {
+        let places: &[f64] = match &working_fit(j).curve {
             Curve::Steps(at) => at,
             Curve::StepLine { at } => std::slice::from_ref(at),
             _ => &[],
         };
-        trend.change_points.extend(at.iter().map(|u| stamp(start + ((j.memory.start + u * j.memory.span) * 1000.0) as i64)));
+        trend.change_points.extend(places.iter().map(|&u| at(j.moment(u))));
     }
     trend.change_points.sort_unstable();
-    decompose(incident, group, &history, start, end, &mut trend);
+    trend.change_points.dedup();
     if found.verdict == TrendVerdict::Leak {
-        parts::corroborate(&mut trend);
-        project(&history, &found, &mut trend);
+        project(history, found, &mut trend);
     }
-    let batches = found.judged.iter().any(|j| j.batches > 0.0);
-    let kind = sizes::kind(incident, &trend.owner, batches);
-    sizing::recommend(&history, &record, &found.run_slopes, kind, choice, &mut trend);
-    sizes::consequences(incident, group, &mut trend);
-    Some(trend)
+    trend
 }
 
 fn per_hour(e: crate::model::trend::Estimate) -> crate::model::trend::Estimate {

@@ -1,11 +1,11 @@
 //! Trends of nodes (memory in use) and of the services that run on them.
 
 use super::roles::{Group, Role};
-use super::{per_hour, project, restarted, stamp};
+use super::{restarted, told};
 use crate::correlate::histories::{Joined, join};
 use crate::model::cgroup_path;
 use crate::model::incident::PlacedSeries;
-use crate::model::trend::{Trend, TrendVerdict};
+use crate::model::trend::Trend;
 use crate::model::{Incident, Owner};
 use crate::series::sizing::Choice;
 use crate::series::sizing::policies::Record;
@@ -13,10 +13,9 @@ use crate::series::trend::{Ended, History, Run, analyse};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// A process of the node itself (kubelet, container runtime): one series, no limit.
-pub(super) fn single(incident: &Incident, list: &[usize], choice: Choice) -> Option<Trend> {
-    let placed: Vec<&PlacedSeries> = list.iter().filter_map(|&i| incident.series.get(i)).collect();
-    let first = placed.first()?;
+/// A process of the node itself (kubelet, container runtime), with what its runtime says beside it.
+pub(super) fn single(incident: &Incident, group: &Group, choice: Choice) -> Option<Trend> {
+    let first = *group.placed(incident, Role::Rss).first()?;
     let mut owner = first.owner.clone();
     owner.node = owner.node.or_else(|| {
         let instance = first.what.label("instance")?;
@@ -24,39 +23,20 @@ pub(super) fn single(incident: &Incident, list: &[usize], choice: Choice) -> Opt
     });
     let service = first.what.label("id").and_then(cgroup_path::service);
     owner.container = owner.container.or_else(|| service.or_else(|| first.what.label("job")).map(str::to_owned));
-    restarted(incident, &Group { roles: BTreeMap::from([(Role::Rss, list.to_vec())]) }, Role::Rss, owner, choice)
+    restarted(incident, group, Role::Rss, owner, choice)
 }
 
 /// A trend without restarts, load or parts.
 pub(super) fn plain(joined: Joined, owner: Owner, first: &PlacedSeries, series: Vec<usize>, limit: Option<f64>) -> Option<Trend> {
-    let (start, end) = (*joined.times.first()?, *joined.times.last()?);
+    let start = *joined.times.first()?;
     if joined.times.len() < 2 {
         return None;
     }
     let run = Run { memory: joined.samples(0, joined.times.len(), start), anonymous: None, derived: false, ended: Ended::Open };
     let history = History { runs: vec![run], load: None, limit, origin: Some(start as f64 / 1000.0) };
     let found = analyse(&history);
-    let mut trend = Trend {
-        owner,
-        metric: first.what.metric.clone(),
-        verdict: found.verdict,
-        form: found.form,
-        slope: found.slope.map(per_hour),
-        onset: found.onset.map(|s| stamp(start + (s * 1000.0) as i64)),
-        limit_bytes: limit,
-        percentiles: Record::new(joined.seconds(start), joined.values.clone()).percentiles,
-        window: (stamp(start), stamp(end)),
-        samples: joined.times.len(),
-        why: found.why.clone(),
-        margin: found.judged.first().map(|j| j.verdict.margin).filter(|m| m.is_finite()),
-        cite: first.cite.clone(),
-        series,
-        ..Trend::default()
-    };
-    if found.verdict == TrendVerdict::Leak {
-        project(&history, &found, &mut trend);
-    }
-    Some(trend)
+    let record = Record::new(joined.seconds(start), joined.values.clone());
+    Some(Trend { metric: first.what.metric.clone(), cite: first.cite.clone(), series, ..told(&found, &history, &record, owner, &joined) })
 }
 
 /// Memory in use on each node: total less available.

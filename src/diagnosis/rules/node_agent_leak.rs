@@ -63,7 +63,13 @@ impl Rule for NodeAgentLeak {
                 strength,
                 "Prometheus",
                 vec![t.cite.clone()],
-                format!("{service} grows {}/h over {} run{}", human(slope), t.runs.len().max(1), if t.runs.len() > 1 { "s" } else { "" }),
+                format!(
+                    "{service} grows {}/h over {} run{}{}",
+                    human(slope),
+                    t.runs.len().max(1),
+                    if t.runs.len() > 1 { "s" } else { "" },
+                    t.corroborated_by.first().map_or(String::new(), |c| format!("; {c}"))
+                ),
             );
             if kills.is_empty() {
                 out.culprit(Cause::NodeAgentLeak, "process", service, None, None);

@@ -30,7 +30,7 @@ impl Rule for WorkingSetGrowth {
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(t) = case.headline() else { return };
-        let cites = vec![t.cite.clone()];
+        let cites: Vec<_> = std::iter::once(&t.cite).chain(t.tied.iter().map(|r| &r.cite)).cloned().collect();
         match t.verdict {
             TrendVerdict::Leak => {
                 let slope = t.slope.unwrap_or_default();

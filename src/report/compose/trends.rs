@@ -38,6 +38,7 @@ fn trend(t: &Trend) -> Value {
         "inactive_file_bytes": t.inactive_file_bytes,
         "cache_growth": t.cache_growth,
         "change_points": t.change_points,
+        "rollouts": t.tied,
         "collection_period_seconds": t.collection_period_seconds,
         "margin": t.margin,
         "companions": t.companions,

@@ -27,6 +27,21 @@ pub struct Judged {
     pub jitter: f64,
 }
 
+impl Judged {
+    /// When the level changed that a fit places at the part `u` of the run: where neighbouring blocks differ most near it. The
+    /// blocks beside a change may count as outliers of the fit, which then knows no better than that it was among them.
+    pub fn moment(&self, u: f64) -> f64 {
+        let (t, mid) = (&self.blocks.t, &self.blocks.mid);
+        let said = self.memory.start + u * self.memory.span;
+        let at = t.partition_point(|&t| t < said);
+        let near = (t.len() / 8).max(2);
+        let differ = |i: usize| mid.get(i).zip(mid.get(i - 1)).map_or(0.0, |(b, a)| (b - a).abs());
+        let found =
+            (at.saturating_sub(near).max(1)..(at + near).min(t.len())).max_by(|&a, &b| differ(a).total_cmp(&differ(b)).then(b.cmp(&a)));
+        found.and_then(|i| t.get(i)).map_or(said, |t| t - self.blocks.width / 2.0)
+    }
+}
+
 /// Blocks that a whole window is cut into: enough for a shape, few enough for a comparison of a hundred curves.
 const BLOCKS: f64 = 240.0;
 /// Fewer samples than this are no series.
