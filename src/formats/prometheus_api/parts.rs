@@ -68,8 +68,7 @@ mod tests {
 
     fn read(text: &[u8], least: u64) -> Facts {
         let source: &dyn Open = &text;
-        let input =
-            Input { artifact: ArtifactId(0), path: "x", len: Some(text.len() as u64), modified: None, who: Claim::default(), source };
+        let input = Input { artifact: ArtifactId(0), path: "x", len: Some(text.len() as u64), who: Claim::default(), source };
         let mut out = Facts::new(ArtifactId(0));
         super::super::walk_in_parts(&input, &mut out, least);
         out
