@@ -8,7 +8,7 @@ use postmem::diagnosis::rules::RULES;
 use postmem::model::bridge::{Bridge, Rung};
 use postmem::model::delta::{Delta, SnapshotInfo, Suspect};
 use postmem::model::finding::{Cause, Stance};
-use postmem::model::incident::PlacedDelta;
+use postmem::model::incident::{OtherEnding, PlacedDelta};
 use postmem::model::oom::{Constraint, KillKind, LimitLevel, Task};
 use postmem::model::pod::{ContainerKind, ContainerState};
 use postmem::model::trend::{Percentiles, Run, TrendVerdict};
@@ -112,7 +112,12 @@ fn stories() -> Vec<Story> {
             }
         })
     };
+    let otherwise = told(|s| {
+        let says = "container app ended with exit code 139 (SIGSEGV): it ended by itself with code 139".to_owned();
+        s.0.other_endings.push(OtherEnding { owner: owner(), says, code: Some(139), known: true, cite: cite(), ..OtherEnding::default() });
+    });
     vec![
+        otherwise,
         killed(TrendVerdict::Leak),
         killed(TrendVerdict::Bounded),
         beside("nodejs_heap_size_used_bytes", 22.0),

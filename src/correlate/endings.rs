@@ -125,7 +125,8 @@ fn oom_killed(near: &Near<'_>, run: &ContainerRun) -> Ending {
         _ => {
             let flavour = match near.container.kind {
                 ContainerKind::Main => "the container was killed at its memory limit",
-                ContainerKind::Init => "this init container (or sidecar) was killed at its own memory limit",
+                ContainerKind::Init => "this init container was killed at its own memory limit",
+                ContainerKind::Sidecar => "this sidecar was killed at its own memory limit",
                 ContainerKind::Ephemeral => "this debug container was killed at its own memory limit",
             };
             Ending::new(Some(KillKind::MemcgContainer), flavour).with(status).but(near.system_oom())

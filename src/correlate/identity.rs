@@ -100,7 +100,9 @@ impl Names {
         let Some(known) = self.pods.get_mut(i) else { return };
         known.node = p.node.clone().or(known.node.take());
         known.workload = workload.or(known.workload.take());
-        known.containers.extend(p.containers.iter().filter(|c| c.kind == ContainerKind::Main).map(|c| c.name.clone()));
+        known
+            .containers
+            .extend(p.containers.iter().filter(|c| matches!(c.kind, ContainerKind::Main | ContainerKind::Sidecar)).map(|c| c.name.clone()));
         known.restarted.extend(p.containers.iter().filter(|c| c.restart_count.is_some_and(|n| n > 0)).map(|c| c.name.clone()));
     }
 

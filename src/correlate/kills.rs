@@ -27,6 +27,7 @@ pub fn endings(incident: &mut Incident) {
     evictions(incident, &mut kills);
     printed_status(incident, &mut kills);
     container_deaths(incident, &mut kills);
+    probe_events(incident, &mut kills);
     runtime_aborts(incident, &mut kills);
     userspace_kills(incident, &mut kills);
     unit_kills(incident, &mut kills);
@@ -417,11 +418,10 @@ fn evictions(incident: &Incident, kills: &mut Vec<Kill>) {
             ..Kill::default()
         });
     };
-    for e in incident
-        .events
-        .iter()
-        .filter(|e| e.what.reason == "Evicted" && e.what.object_kind.as_deref() == Some("Pod") && about_memory(&e.what.message))
-    {
+    for e in incident.events.iter().filter(|e| {
+        let starved = e.what.annotations.get("starved_resource").is_some_and(|r| r.split(',').any(|r| r == "memory"));
+        e.what.reason == "Evicted" && e.what.object_kind.as_deref() == Some("Pod") && (starved || about_memory(&e.what.message))
+    }) {
         add(&e.owner, e.at.is_known().then_some(e.at), "event", &e.cite, format!("evicted: {}", e.what.message));
     }
     for p in
@@ -440,8 +440,12 @@ fn evictions(incident: &Incident, kills: &mut Vec<Kill>) {
     }
 }
 
+/// Whether an eviction's message names memory (kubelet, eviction/helpers.go). Disk, process ids, quotas of volumes, preemption
+/// and updaters evict, too. A pod that the node refused to start never ran and was not evicted.
 fn about_memory(message: &str) -> bool {
-    !message.contains("ephemeral-storage") && !message.contains("inodes") && !message.contains("pids") && !message.contains("DiskPressure")
+    let names = ["resource: memory", "MemoryPressure", "memory.available", "low on memory"];
+    let refused = message.contains("was rejected") || message.contains("node had condition");
+    names.iter().any(|w| message.contains(w)) && !refused
 }
 
 /// `ContainerDied` and `TaskOOM` notices confirm an entry; for a container that a probe keeps killing they are the only
@@ -478,6 +482,35 @@ fn container_deaths(incident: &Incident, kills: &mut Vec<Kill>) {
             count: 1,
             witnesses: vec!["kubelet log", "event"],
             evidence: vec![(l.cite.clone(), l.what.text.clone()), (event.cite.clone(), says)],
+            ..Kill::default()
+        });
+    }
+}
+
+/// The kubelet's word that a probe failed and it is killing the container: of a container of which nothing else tells an
+/// ending, that is the ending, as often as the event was counted (or once, where a counter of restarts tells the rest).
+fn probe_events(incident: &Incident, kills: &mut Vec<Kill>) {
+    for e in incident.events.iter().filter(|e| e.what.reason == "Killing" && e.owner.pod.is_some()) {
+        let m = &e.what.message;
+        let named = || m.split_once("ontainer ").and_then(|(_, rest)| rest.split_whitespace().next()).map(str::to_owned);
+        if !(m.contains("liveness probe") || m.contains("startup probe")) {
+            continue;
+        }
+        let owner = Owner { container: e.what.container.clone().or_else(named), ..e.owner.clone() };
+        if kills.iter().any(|k| k.owner.same_pod(&owner) && (k.owner.container.is_none() || k.owner.container == owner.container)) {
+            continue;
+        }
+        let counter = |s: &&crate::model::incident::PlacedSeries| {
+            s.what.metric == "kube_pod_container_status_restarts_total" && s.owner.same_container(&owner)
+        };
+        let folded = e.what.count.unwrap_or(1).max(1);
+        kills.push(Kill {
+            at: e.at.is_known().then_some(e.at),
+            kind: KillKind::ProbeKill,
+            count: if incident.series.iter().any(|s| counter(&s)) { 1 } else { folded },
+            owner,
+            witnesses: vec!["event"],
+            evidence: vec![(e.cite.clone(), format!("{m} (event counted {})", crate::model::quantity::times(folded)))],
             ..Kill::default()
         });
     }

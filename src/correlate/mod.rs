@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod limits;
 pub mod node_events;
 pub mod objections;
+pub mod other_endings;
 pub mod pods;
 pub mod profiles;
 mod rhythm;
@@ -136,6 +137,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     trends::compute(&mut incident, options.sizing);
     series_kills::add(&mut incident);
     kills::from_restart_counters(&mut incident);
+    other_endings::gather(&mut incident);
     objections::hear(&mut incident);
     adopt::profiles(&mut incident);
     if !options.uncompared {

@@ -1,9 +1,12 @@
 //! What to do about a cause: stop it, fix it, prove it, collect what was missing. Commands come with names filled in.
 
 use super::case::Case;
+use super::pools;
 use super::sentences;
+use crate::model::Incident;
 use crate::model::finding::{Advice, Cause, Finding};
 use crate::model::kubectl::Kubectl;
+use crate::model::oom::KillKind;
 use crate::model::quantity::{human, human_seconds, kube};
 
 fn advise(kind: &str, text: String, command: Option<String>) -> Advice {
@@ -18,7 +21,10 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         Cause::HeapLeak | Cause::NativeGrowth => {
             out.extend(stop_leak(case, f));
             out.push(fix_leak(case, f));
-            out.push(band_aid(f));
+            match pools::of(case).filter(|_| pools::only_own(case)) {
+                Some(pool) => out.push(advise("size", pool.advice.into(), None)),
+                None => out.push(band_aid(f)),
+            }
             out.extend(profile(case));
         }
         Cause::LimitBelowNeed | Cause::LoadGrowth | Cause::BatchPeak => {
@@ -73,7 +79,10 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             ));
         }
         Cause::NodeOvercommit => {
-            if let Some(n) = &case.owner.node {
+            if let Some(n) = case.owner.node.as_ref().filter(|_| f.confidence < 0.5) {
+                let log = Kubectl::on_node(n).say("journalctl -k -o short-iso-precise > kernel.log").finish();
+                out.push(advise("collect", "The node's kernel log says whose memory ran out.".into(), log));
+            } else if let Some(n) = &case.owner.node {
                 out.push(advise(
                     "stop",
                     "Keep new pods off the node until the aggressor is bounded.".into(),
@@ -126,15 +135,26 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             out.push(advise("fix", "Compare the version with known leaks and upgrade.".into(), None));
         }
         Cause::NotMemoryKill => {
-            out.push(advise(
-                "fix",
-                "Look at why the probe failed (slow start, blocked event loop, CPU throttling): more memory will not help.".into(),
-                None,
-            ));
+            let probe = case.kills.iter().any(|k| k.kind == KillKind::ProbeKill);
+            let of_pod = case.others.iter().any(|o| o.owner.container.is_none());
+            let text = if probe {
+                "Look at why the probe failed (slow start, blocked event loop, CPU throttling): more memory will not help."
+            } else if of_pod {
+                "The message says what the node or the scheduler wanted: more memory will not help."
+            } else if case.others.iter().any(|o| !o.known) {
+                "Find who sent SIGKILL: the kubelet after a grace period, a supervisor, an operator, or the kernel; its log would tell."
+            } else {
+                "Look at what the program said last: more memory will not help."
+            };
+            out.push(advise("fix", text.into(), None));
             out.push(advise("collect", "The log of the run that was ended.".into(), of_container(case, "logs", " --previous")));
         }
         Cause::NoProblem => out.push(advise("prove", "Keep watching the working set against the limit.".into(), None)),
-        Cause::Inconclusive => {}
+        Cause::Inconclusive => {
+            if let Some(pool) = pools::of(case).filter(|_| pools::only_own(case)) {
+                out.push(advise("fix", pool.advice.into(), None));
+            }
+        }
     }
     out.extend(super::bounds::advice(case, f));
     out.extend(collect_missing(case, f));
@@ -142,11 +162,20 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
 }
 
 /// Where nothing at all was evaluated.
-pub fn collect_anything() -> Vec<Advice> {
-    vec![
+pub fn collect_anything(incident: &Incident) -> Vec<Advice> {
+    let mut out = Vec::new();
+    // Profiles are in the input: they can be compared as they are.
+    if let Some(d) = incident.deltas.iter().find(|d| d.what.snapshots.len() > 1) {
+        let plain = |p: &str| p.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b)) && !p.starts_with('-');
+        let paths: Vec<&str> = d.what.snapshots.iter().map(|s| s.path.as_str()).collect();
+        let command = paths.iter().all(|p| plain(p)).then(|| format!("postmem diff {}", paths.join(" ")));
+        out.push(advise("prove", "What grew between the profiles, row by row.".into(), command));
+    }
+    out.extend([
         advise("collect", "Objects and their last states.".into(), Some("kubectl get pods,events,nodes -A -o json > objects.json".into())),
         advise("collect", "The kernel log of the node.".into(), Some("journalctl -k -o short-iso-precise > kernel.log".into())),
-    ]
+    ]);
+    out
 }
 
 fn kubectl(case: &Case<'_>) -> Kubectl {
@@ -255,7 +284,7 @@ fn resize(case: &Case<'_>, f: &Finding, why: &str) -> Vec<Advice> {
 /// The runtime's flag, set to three quarters of the limit.
 fn cap(case: &Case<'_>) -> Advice {
     let limit = case.limit().unwrap_or(0.0);
-    let cap = case.caps.iter().max_by_key(|c| c.bytes);
+    let cap = case.cap();
     let mib = (limit * 0.75 / (1 << 20) as f64).floor();
     let flag = match cap.map(|c| c.runtime) {
         Some("java") => format!("-Xmx{mib:.0}m (or -XX:MaxRAMPercentage=75)"),

@@ -2,12 +2,13 @@
 
 use super::flags::{self, RuntimeCap};
 use super::rule::Need;
-use crate::model::incident::{Kill, PlacedDelta};
+use crate::model::incident::{Kill, OtherEnding, PlacedDelta};
 use crate::model::log::LogWord;
 use crate::model::oom::{KillKind, OomKill};
 use crate::model::pod::{ContainerKind, ContainerState, PodState, WorkloadState};
+use crate::model::time::MINUTE;
 use crate::model::trend::Trend;
-use crate::model::{Cite, Incident, Owner, Placed, Timestamp};
+use crate::model::{Cite, Incident, Owner, Placed, Timestamp, When};
 use std::collections::BTreeSet;
 
 /// Name of the working-set series, the one the kubelet evicts by.
@@ -19,18 +20,23 @@ pub const NEAR_SECONDS: f64 = 14.0 * 86_400.0;
 /// Below this share of the memory's growth the profiled heap is not what grows.
 pub const SMALL_SHARE: f64 = 0.2;
 
+/// Share of the limit from which on the settled level leaves no headroom: the next request may be the last.
+const PINNED: f64 = 0.95;
+
 pub struct Case<'a> {
     pub incident: &'a Incident,
     pub owner: Owner,
     /// Endings of this container (or of the node, for a node case), earliest first.
     pub kills: Vec<&'a Kill>,
+    /// Endings that memory is not known to have caused.
+    pub others: Vec<&'a OtherEnding>,
     /// Memory series of this container, headline first.
     pub trends: Vec<&'a Trend>,
     pub pod: Option<&'a Placed<PodState>>,
     pub container: Option<&'a ContainerState>,
     pub deltas: Vec<&'a PlacedDelta>,
     pub logs: Vec<&'a Placed<LogWord>>,
-    /// Runtime heap caps the specification sets.
+    /// Heap caps in force by the specification, of the runtime that runs here.
     pub caps: Vec<RuntimeCap>,
 }
 
@@ -87,6 +93,17 @@ impl<'a> Case<'a> {
         kernel.or(spec).map(|b| b as f64).or_else(|| self.headline().and_then(|t| t.limit_bytes))
     }
 
+    /// The settled level as a share of the limit, by the series.
+    pub fn settled(&self) -> Option<f64> {
+        let t = self.headline()?;
+        Some(t.percentiles.p95_bytes.min(t.percentiles.max_bytes) / t.limit_bytes.or(self.limit()).filter(|l| *l > 0.0)?)
+    }
+
+    /// Stands at its limit and has not been killed there.
+    pub fn pinned(&self) -> bool {
+        self.kills.is_empty() && self.restarts_at_limit() == 0 && self.settled().is_some_and(|s| s >= PINNED)
+    }
+
     /// First cites of the kills, at most `n`.
     pub fn kill_cites(&self, n: usize) -> Vec<Cite> {
         self.kills.iter().filter_map(|k| k.evidence.first().map(|(c, _)| c.clone())).take(n).collect()
@@ -96,9 +113,18 @@ impl<'a> Case<'a> {
         self.pod.map(|p| p.cite.clone()).into_iter().collect()
     }
 
-    /// Restarts at the limit that only the series tell of: no ending and no status of this container is in the input.
+    /// Restarts at the limit that only the series tell of: no kill of this container lies near them, and its status does not
+    /// say that it ends otherwise.
     pub fn restarts_at_limit(&self) -> usize {
-        if self.kills.is_empty() && self.container.is_none() { self.headline().map_or(0, |t| t.oom_times.len()) } else { 0 }
+        let Some(t) = self.headline() else { return 0 };
+        let last = self.container.and_then(|c| c.last.as_ref());
+        if last.and_then(|l| l.exit_code).is_some_and(|code| code != 137) {
+            return 0;
+        }
+        let step = t.window.1.0.saturating_sub(t.window.0.0) / i64::try_from(t.samples.max(1)).unwrap_or(i64::MAX);
+        let slack = step.saturating_mul(3).max(5 * MINUTE);
+        let near = |at: &Timestamp, k: &Kill| k.at.is_none_or(|w| w.near(&When::at(*at), slack));
+        t.oom_times.iter().filter(|at| !self.kills.iter().any(|k| near(at, k))).count()
     }
 
     /// Times of the kills that have one.
@@ -111,8 +137,22 @@ impl<'a> Case<'a> {
         self.pod.is_some_and(|p| p.what.controlled_by.as_deref().is_some_and(|c| c.starts_with("Job/")))
     }
 
+    /// An init container that the main ones still wait for: where one of them has run, it holds up no start.
     pub fn is_init(&self) -> bool {
-        self.container.is_some_and(|c| c.kind == ContainerKind::Init)
+        let ran = |c: &ContainerState| {
+            c.kind == ContainerKind::Main && (c.last.is_some() || matches!(c.now.state.as_deref(), Some("running" | "terminated")))
+        };
+        self.container.is_some_and(|c| c.kind == ContainerKind::Init) && !self.pod.is_some_and(|p| p.what.containers.iter().any(ran))
+    }
+
+    /// The largest heap cap in force.
+    pub fn cap(&self) -> Option<&RuntimeCap> {
+        self.caps.iter().max_by_key(|c| c.bytes)
+    }
+
+    /// Name of the process that the kernel killed last.
+    pub fn victim(&self) -> Option<&'a str> {
+        self.kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| v.comm.as_deref())
     }
 
     /// Trends of other containers of the same pod.
@@ -169,6 +209,12 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
             _ => {}
         }
     }
+    for o in incident.other_endings.iter().filter(|o| !o.stop || o.code == Some(137)) {
+        // A pod's own ending is heard with those containers of it that are heard anyway.
+        if o.owner.container.is_some() || !containers.iter().any(|c| c.same_pod(&o.owner)) {
+            containers.insert(o.owner.clone());
+        }
+    }
     containers.extend(incident.deltas.iter().filter(|d| d.owner.container.is_some()).map(|d| d.owner.clone()));
     // One container may be known with and without its node or workload: keep the fullest owner.
     let mut owners: Vec<Owner> = Vec::new();
@@ -207,6 +253,7 @@ pub(super) fn bare_case(incident: &Incident, owner: Owner) -> Case<'_> {
         incident,
         owner,
         kills: Vec::new(),
+        others: Vec::new(),
         trends: Vec::new(),
         pod: None,
         container: None,
@@ -221,7 +268,7 @@ fn members(incident: &Incident, pod: &Owner) -> Vec<Owner> {
     p.what
         .containers
         .iter()
-        .filter(|c| c.kind == ContainerKind::Main)
+        .filter(|c| matches!(c.kind, ContainerKind::Main | ContainerKind::Sidecar))
         .map(|c| Owner { container: Some(c.name.clone()), ..p.owner.clone() })
         .collect()
 }
@@ -235,10 +282,14 @@ fn container_case<'a>(incident: &'a Incident, owner: Owner) -> Case<'a> {
         .filter(|k| {
             k.owner.same_container(&owner) || (k.owner.same_pod(&owner) && (k.owner.container.is_none() || k.kind == KillKind::MemcgPod))
         })
-        .collect();
+        .collect::<Vec<&Kill>>();
     Case {
         incident,
-        kills,
+        others: incident
+            .other_endings
+            .iter()
+            .filter(|o| o.owner.same_container(&owner) || (o.owner.same_pod(&owner) && o.owner.container.is_none()))
+            .collect(),
         trends: incident.trends.iter().filter(|t| t.owner.same_container(&owner)).collect(),
         deltas: incident.deltas.iter().filter(|d| d.owner.same_container(&owner) || (owner.pod.is_none() && d.owner == owner)).collect(),
         logs: incident
@@ -246,11 +297,21 @@ fn container_case<'a>(incident: &'a Incident, owner: Owner) -> Case<'a> {
             .iter()
             .filter(|l| l.owner.same_container(&owner) || (l.owner.same_pod(&owner) && l.owner.container.is_none()))
             .collect(),
-        caps: container.map(flags::caps).unwrap_or_default(),
+        caps: container.map(|c| caps_of(c, &kills)).unwrap_or_default(),
+        kills,
         pod,
         container,
         owner,
     }
+}
+
+/// The caps of the program that runs: the victim's name tells it, else the command. A flag of another runtime caps nothing.
+fn caps_of(c: &ContainerState, kills: &[&Kill]) -> Vec<RuntimeCap> {
+    let victim = kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| flags::runtime_of(v.comm.as_deref()?));
+    let runs = victim.or_else(|| flags::program(c));
+    let mut caps = flags::caps(c);
+    caps.retain(|cap| runs.is_none_or(|r| r == cap.runtime));
+    caps
 }
 
 fn node_case<'a>(incident: &'a Incident, node: &str) -> Case<'a> {

@@ -4,6 +4,8 @@ pub mod advice;
 mod bounds;
 pub mod case;
 pub mod flags;
+mod overall;
+mod pools;
 pub mod rule;
 pub mod rules;
 pub mod sentences;

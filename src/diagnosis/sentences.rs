@@ -1,11 +1,18 @@
 //! The verdict of a finding in one sentence, and the numbers it rests on.
 
 use super::case::Case;
-use crate::model::finding::{Cause, Finding};
+use super::pools;
+use crate::model::finding::{Cause, Finding, Stance};
 use crate::model::oom::KillKind;
-use crate::model::quantity::{MIB, human, human_seconds};
+use crate::model::quantity::{MIB, human, human_seconds, times};
 use crate::model::trend::{Estimate, Trend, TrendVerdict};
 use std::collections::BTreeMap;
+
+/// A size that is to hold what a limit did not stands at least this much above it.
+const ABOVE_LIMIT: f64 = 1.1;
+
+/// A settled level below this share of the limit is not what hit it.
+const BURST: f64 = 0.5;
 
 type Numbers = BTreeMap<&'static str, f64>;
 type Intervals = BTreeMap<&'static str, (f64, f64)>;
@@ -85,9 +92,14 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     // The back-tested size, where a series is there to make one of.
     let sized = case.headline().and_then(|t| t.recommended_limit_bytes);
     let mut need = sized.unwrap_or(0.0);
-    if let Some(l) = limit.filter(|_| sized.is_none() && case.limit_kills().count() > 0) {
+    // What was killed at its limit wanted more than that, and more than the kernel saw of it: no size below is an answer.
+    let hit = case.limit_kills().count() > 0 || case.restarts_at_limit() > 0;
+    if let Some(l) = limit.filter(|l| hit && need <= l * ABOVE_LIMIT) {
         need = l * CENSORED_STEP;
     }
+    let rss = |k: &&crate::model::incident::Kill| k.victims.iter().filter_map(|v| v.anon_rss_bytes).fold(0, u64::saturating_add);
+    let seen = case.limit_kills().map(|k| rss(k)).max().unwrap_or(0) as f64;
+    need = need.max(seen * ABOVE_LIMIT);
     if cause == Cause::RuntimeCapAboveLimit
         && let Some(cap) = case.caps.iter().filter(|c| !c.soft).map(|c| c.bytes).max()
         && limit.is_some_and(|l| (cap as f64) <= 1.1 * l)
@@ -128,50 +140,141 @@ fn nameless(case: &Case<'_>) -> String {
 pub fn sentence(case: &Case<'_>, f: &Finding) -> String {
     let who = subject(case);
     let limit = case.limit().map_or("its limit".to_owned(), |l| format!("its limit of {}", human(l)));
-    let kills = killed(case);
-    let rate = f.quantities.get("growth_bytes_per_hour").map_or("steadily".into(), |g| format!("{}/h", human(*g)));
+    let kills = killed(case, "at that limit");
+    let rate = f.quantities.get("growth_bytes_per_hour").map(|g| format!("{}/h", human(*g)));
+    let grows = |verb: &str| rate.as_ref().map_or_else(|| format!("{verb} (no series shows at what rate)"), |r| format!("{verb} {r}"));
+    // Nothing but the process as a whole was measured: what in it grows is not known.
+    let verb = if names_the_heap(f) { "leaks" } else { "grows" };
     let culprit = grower(f);
     let since = f.trigger.as_ref().map_or(String::new(), |t| format!(" since {} ({})", t.time.human(), t.detail));
     let eta = f.quantities.get("time_to_oom_seconds").map_or(String::new(), |s| format!("; {limit} is reached in {}", human_seconds(*s)));
+    let at_limit = killed(case, &format!("at {limit}"));
+    let ended = case.kills.is_empty() && case.restarts_at_limit() == 0;
     match f.cause {
-        Cause::HeapLeak if case.kills.is_empty() => format!("{who} leaks {rate}{culprit}{eta}."),
-        Cause::HeapLeak => format!("{who} leaks {rate}{since}{culprit}; {}.", killed_at(case, &limit)),
-        Cause::NativeGrowth if case.kills.is_empty() => format!("{who} grows {rate} outside its managed heap{culprit}{eta}."),
-        Cause::NativeGrowth => {
-            format!("{who} grows {rate} outside its managed heap{since}{culprit}; {}.", killed_at(case, &limit))
-        }
-        Cause::LimitBelowNeed => format!("{who} needs more than {limit}: nothing grows, but {kills}."),
+        Cause::HeapLeak if ended => format!("{who} {}{culprit}{eta}.", grows(verb)),
+        Cause::HeapLeak => format!("{who} {}{since}{culprit}; {at_limit}.", grows(verb)),
+        Cause::NativeGrowth if ended => format!("{who} {} outside its managed heap{culprit}{eta}.", grows("grows")),
+        Cause::NativeGrowth => format!("{who} {} outside its managed heap{since}{culprit}; {at_limit}.", grows("grows")),
+        Cause::LimitBelowNeed => limit_below_need(case, &who, &limit, &kills),
         Cause::LoadSpike => format!("a burst of load took {who} over {limit}: {kills}."),
         Cause::LoadGrowth => format!("load has outgrown {limit} of {who}: {kills}."),
         Cause::RuntimeCapAboveLimit => format!(
             "{who} lets its runtime's heap grow to {}, which leaves no room under {limit}: {kills}.",
-            case.caps.iter().max_by_key(|c| c.bytes).map_or("more than fits".into(), |c| format!("{} ({})", human(c.bytes as f64), c.flag))
+            case.cap().map_or("more than fits".into(), |c| format!("{} ({})", human(c.bytes as f64), c.flag))
+        ),
+        Cause::PageCache if case.limit_kills().count() > 0 => format!(
+            "file cache filled {limit} of {who}, and {at_limit}: pages that were still to be written, or files in memory, cannot be dropped."
         ),
         Cause::PageCache => {
             format!("the memory charged to {who} is file cache that the kernel can drop; its working set is far below {limit}.")
         }
         Cause::TmpfsCharge => format!(
-            "files in memory{} fill {limit} of {who}, not its heap: {kills}.",
-            f.culprits.first().map_or(String::new(), |c| format!(" (volume {})", c.name))
+            "files in memory{} fill the limit{} of {who}, not its heap: {kills}.",
+            f.culprits.first().map_or(String::new(), |c| format!(" (volume {})", c.name)),
+            case.limit().map_or(String::new(), |l| format!(" of {}", human(l)))
         ),
-        Cause::KernelMemory => format!("kernel memory fills {limit} of {who}, not its processes: {kills}."),
-        Cause::NodeOvercommit => format!(
-            "{who} ran out of memory{}: {kills}.",
-            f.culprits.first().map_or(String::new(), |c| match c.kind.as_str() {
-                "process" => format!(", most of it in processes named {}", c.name),
-                kind => format!(", taken by {kind} {}", c.name),
-            })
+        Cause::KernelMemory => format!(
+            "kernel memory fills the limit{} of {who}, not its processes: {kills}.",
+            case.limit().map_or(String::new(), |l| format!(" of {}", human(l)))
         ),
-        Cause::NeighbourInPod => format!("{who} grows {rate} and takes the pod over its limit; the kernel killed another container."),
+        Cause::NodeOvercommit => node_overcommit(case, f, &who, &kills),
+        Cause::NeighbourInPod => {
+            format!("{who} {} and takes the pod over its limit; the kernel killed another container.", grows("grows"))
+        }
         Cause::NodeAgentLeak => format!(
-            "{} on {who} grows {rate} and is killed in its own cgroup; the pods are innocent.",
-            f.culprits.first().map_or("a node service", |c| c.name.as_str())
+            "{} on {who} {}; the pods are innocent.",
+            f.culprits.first().map_or("a node service", |c| c.name.as_str()),
+            match (case.kills.is_empty(), &rate) {
+                (true, _) => format!("{} and has not been killed yet", grows("grows")),
+                (false, Some(r)) => format!("grows {r} and is killed in its own cgroup"),
+                (false, None) => "is killed in its own cgroup".into(),
+            }
         ),
         Cause::StartupPeak => format!("{who} needs more than {limit} to start: {kills}."),
         Cause::BatchPeak => format!("the batch job {who} outgrew {limit}: {kills}."),
         Cause::NotMemoryKill => format!("{who} was not killed for memory: {kills}."),
-        Cause::NoProblem => format!("no memory problem: {who} came closest and stays bounded below {limit}, nothing was killed."),
-        Cause::Inconclusive => format!("{kills} in {who}; why cannot be told from what is in the bundle."),
+        Cause::NoProblem => no_problem(case, &who),
+        Cause::Inconclusive => match pools::of(case).filter(|_| pools::only_own(case)) {
+            Some(pool) => {
+                let untouched =
+                    case.limit().map_or(String::new(), |l| format!("; the container's limit of {} was not what ended it", human(l)));
+                format!("{who} ran out of {}: its runtime ended itself{untouched}.", pool.name)
+            }
+            None => format!("{who}: {}; why cannot be told from what is in the bundle.", killed(case, &format!("at {limit}"))),
+        },
+    }
+}
+
+/// Evidence that looks into the process: profiles, the runtime's own gauges or its last words.
+pub fn names_the_heap(f: &Finding) -> bool {
+    let inside = |s: &str| matches!(s, "Heap" | "Runtime metrics" | "Reconciliation");
+    let own_end = |e: &crate::model::finding::Evidence| e.source == "Logs" && e.strength > crate::model::finding::Strength::Weak;
+    f.evidence.iter().any(|e| e.cause == f.cause && e.stance == Stance::For && (inside(e.source) || own_end(e)))
+}
+
+fn limit_below_need(case: &Case<'_>, who: &str, limit: &str, kills: &str) -> String {
+    let share = case.settled().map(|s| format!("{:.0} %", s * 100.0));
+    if case.pinned() {
+        return format!(
+            "{who} has no headroom: its working set stands at {} of {limit}; nothing was killed yet.",
+            share.unwrap_or_default()
+        );
+    }
+    // A limit that was raised since is not the one that was too low.
+    let raised = case.headline().filter(|t| case.kills.is_empty() && t.limit_bytes.is_some_and(|l| t.percentiles.max_bytes < 0.9 * l));
+    if let Some(t) = raised {
+        let peak = human(t.percentiles.max_bytes);
+        return format!(
+            "{who} needed more than an earlier limit: {}; since then it stays below {limit} (peak {peak}).",
+            killed(case, "at the limit of the time")
+        );
+    }
+    match case.headline().map(|t| t.verdict) {
+        None => format!("{who} needs more than {limit}: {kills}; no series shows whether it grew."),
+        Some(TrendVerdict::InsufficientData) => {
+            format!("{who} needs more than {limit}: {kills}; the series are too short to tell whether it grew.")
+        }
+        Some(TrendVerdict::LoadFollowing) => format!("{who} needs more than {limit}: its memory follows the load, and {kills}."),
+        // Most of the time it is far below: what hit the limit was over before it could be seen to settle.
+        Some(_) if case.settled().is_some_and(|s| s < BURST) => {
+            let usual = case.headline().map_or(0.0, |t| t.percentiles.p95_bytes);
+            format!("{who} needs more than {limit} at times (95 % of the time it stays below {}): {kills}.", human(usual))
+        }
+        Some(_) => format!("{who} needs more than {limit}: nothing grows, but {kills}."),
+    }
+}
+
+fn node_overcommit(case: &Case<'_>, f: &Finding, who: &str, kills: &str) -> String {
+    // Killed for memory without a limit of its own: some level above ran out, and nothing says that it was the node.
+    if f.confidence < 0.5 && case.kills.iter().all(|k| k.report.is_none() && k.kind == KillKind::NodeOom) {
+        let victim = case.kills.last().and_then(|k| k.owner.workload.as_deref().or(k.owner.pod.as_deref())).unwrap_or("a container");
+        return format!(
+            "{who} may have run out of memory: {victim} was OOM-killed without a limit of its own, and no report of the node is in the input."
+        );
+    }
+    let who = if case.owner.node.is_some() { who } else { "a node that the input does not name" };
+    let most = f.culprits.first().map_or(String::new(), |c| match c.kind.as_str() {
+        "process" => format!(", most of it in processes named {}", c.name),
+        kind => format!(", taken by {kind} {}", c.name),
+    });
+    format!("{who} ran out of memory{most}: {kills}.")
+}
+
+/// How near it came, and what did happen.
+fn no_problem(case: &Case<'_>, who: &str) -> String {
+    let near = case.headline().and_then(|t| {
+        let limit = t.limit_bytes.or(case.limit()).filter(|l| *l > 0.0)?;
+        Some(format!("{:.0} % of its limit of {}", t.percentiles.max_bytes / limit * 100.0, human(limit)))
+    });
+    let stops = case.kills.len() + case.others.iter().filter(|o| o.stop).count();
+    let ended = if stops == 0 {
+        "nothing was killed".to_owned()
+    } else {
+        format!("it was told to stop {} and nothing was killed for memory", times(stops as u64))
+    };
+    match near {
+        Some(near) => format!("no memory problem: {who} came closest, at {near} at most, and stays bounded; {ended}."),
+        None => format!("no memory problem: {who} stays bounded; {ended}."),
     }
 }
 
@@ -185,32 +288,25 @@ fn grower(f: &Finding) -> String {
     }
 }
 
-/// The endings with the limit by its size: the sentence before did not name it.
-fn killed_at(case: &Case<'_>, limit: &str) -> String {
-    killed(case).replace("at that limit", &format!("at {limit}"))
-}
-
-/// `killed 4 times at the limit`, `restarted 4 times by its liveness probe`.
-fn killed(case: &Case<'_>) -> String {
-    let times = |n: u64| match n {
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        n => format!("{n} times"),
-    };
-    let mut counts: BTreeMap<KillKind, u64> = BTreeMap::new();
+/// `the kernel killed it 4 times at that limit`, `a failed liveness probe restarted it twice`; `at` names the limit.
+fn killed(case: &Case<'_>, at: &str) -> String {
+    let mut counts: BTreeMap<KillKind, (u64, bool)> = BTreeMap::new();
     for k in &case.kills {
-        *counts.entry(k.kind).or_default() += 1;
+        let c = counts.entry(k.kind).or_default();
+        c.0 += if k.kind == KillKind::ProbeKill { k.count.max(1) } else { 1 };
+        c.1 |= k.exit_code.is_some() && k.witnesses.contains(&"container status");
     }
-    let parts: Vec<String> = counts
+    let mut parts: Vec<String> = counts
         .iter()
-        .map(|(kind, n)| {
+        .map(|(kind, (n, ended))| {
             let n = times(*n);
             match kind {
-                KillKind::MemcgContainer | KillKind::OomGroup => format!("the kernel killed it {n} at that limit"),
-                KillKind::MemcgPod => format!("the kernel killed in the pod {n} at the pod's limit"),
+                KillKind::MemcgContainer | KillKind::OomGroup => format!("the kernel killed it {n} {at}"),
+                KillKind::MemcgPod => format!("the kernel killed a process of the pod {n} at the pod's limit"),
                 KillKind::MemcgService => format!("the kernel killed it {n}"),
                 KillKind::NodeOom => format!("the kernel had to kill {n}"),
                 KillKind::Eviction => format!("the kubelet evicted {n}"),
+                KillKind::ChildProcess if *ended => format!("the kernel killed a child process {n}, and the container ended"),
                 KillKind::ChildProcess => format!("the kernel killed a child process {n} while the container lived on"),
                 KillKind::ProbeKill => format!("a failed liveness probe restarted it {n}"),
                 KillKind::Sigterm => format!("it was told to stop {n}"),
@@ -219,5 +315,18 @@ fn killed(case: &Case<'_>) -> String {
             }
         })
         .collect();
+    let others: Vec<&str> = case.others.iter().filter(|o| !o.stop || o.code == Some(137)).map(|o| o.says.as_str()).collect();
+    if let Some(first) = others.first() {
+        let more = others.len() - 1;
+        parts.push(if more == 0 { (*first).to_owned() } else { format!("{first} (and {more} more endings)") });
+    }
+    let unseen = case.restarts_at_limit() as u64;
+    if unseen > 0 {
+        parts.push(match (parts.is_empty(), unseen) {
+            (true, n) => format!("it restarted {} {at}", times(n)),
+            (false, 1) => "and one more restart came with memory at the limit".into(),
+            (false, n) => format!("and {n} more restarts came with memory at the limit"),
+        });
+    }
     if parts.is_empty() { "nothing was killed".into() } else { parts.join(", ") }
 }

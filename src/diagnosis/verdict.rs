@@ -4,7 +4,7 @@
 
 use super::case::{Case, NEAR_SECONDS};
 use super::rule::Testimony;
-use super::{advice, sentences, trigger};
+use super::{advice, overall, sentences, trigger};
 use crate::model::finding::{Cause, Cites, Culprit, Evidence, Finding, Stance, Strength};
 use crate::model::oom::KillKind;
 use crate::model::time::DAY;
@@ -37,6 +37,9 @@ const FLOOR: f64 = 0.35;
 
 /// A second cause of the same case is listed from here.
 const SECOND_FLOOR: f64 = 0.5;
+
+/// Growth that no other cause explains is put forward from here: it was measured, only what it is remains open.
+const GROWTH_FLOOR: f64 = 0.15;
 
 /// Where nothing died, what is rather not so than so comes after everything that is.
 const DOUBTFUL: f64 = 0.25;
@@ -129,7 +132,7 @@ pub fn weigh(incident: &Incident, cases: &[Case<'_>], testimonies: Vec<Testimony
         findings.truncate(1);
     }
     if findings.is_empty() {
-        findings.extend(inconclusive_overall(incident));
+        findings.extend(overall::finding(incident));
     }
     findings
 }
@@ -210,6 +213,15 @@ fn judge(case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
             _ => p * SECOND,
         };
         out.push(finding(case, t, *cause, confidence));
+    }
+    // Growth that was seen is said, however little it proves; and nobody else's health answers for it.
+    let grows = case.trends.iter().any(|t| t.verdict == TrendVerdict::Leak && (!case.is_node() || t.owner.container.is_some()));
+    let growth = scored.iter().find(|(_, c)| matches!(c, Cause::HeapLeak | Cause::NativeGrowth | Cause::NodeAgentLeak));
+    if out.is_empty()
+        && grows
+        && let Some((p, cause)) = growth.filter(|(p, _)| *p >= GROWTH_FLOOR)
+    {
+        out.push(finding(case, t, *cause, *p));
     }
     if out.is_empty() && own_kill {
         out.push(finding(case, t, Cause::Inconclusive, UNDECIDED));
@@ -345,37 +357,4 @@ fn merge_replicas(findings: &mut Vec<Finding>) {
         }
     }
     *findings = out;
-}
-
-/// Nothing to judge at all: say so, pointing at what is there.
-fn inconclusive_overall(incident: &Incident) -> Option<Finding> {
-    let first = incident.artifacts.iter().find(|a| a.facts > 0)?;
-    let cite = crate::model::Cite::whole(first.id, "the only evidence there is");
-    let mut f = Finding {
-        cause: Cause::Inconclusive,
-        confidence: UNDECIDED,
-        strength: Strength::Weak,
-        owner: Owner::default(),
-        also_owners: Vec::new(),
-        sentence: "Nothing in this input tells of a memory kill, and no memory series is in it: what happened cannot be told from it."
-            .into(),
-        quantities: BTreeMap::new(),
-        intervals: BTreeMap::new(),
-        culprits: Vec::new(),
-        trigger: None,
-        evidence: vec![Evidence {
-            rule: "kill-scope",
-            owner: Owner::default(),
-            cause: Cause::Inconclusive,
-            stance: Stance::For,
-            strength: Strength::Weak,
-            source: "Bundle",
-            says: format!("{} artifacts were read, none shows a kill or a memory series", incident.artifacts.len()),
-            cites: Cites::one(cite),
-            on_record: true,
-        }],
-        advice: Vec::new(),
-    };
-    f.advice = advice::collect_anything();
-    Some(f)
 }

@@ -85,6 +85,22 @@ pub struct Kill {
     pub against: Vec<(Cite, String)>,
 }
 
+/// An ending that memory is not known to have caused.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OtherEnding {
+    pub at: Option<When>,
+    /// The pod, and the container where it was one's own ending.
+    pub owner: Owner,
+    /// What happened and how it is read, in one clause.
+    pub says: String,
+    pub code: Option<i32>,
+    /// It was told to stop: how every rollout ends.
+    pub stop: bool,
+    /// Who or what ended it is known.
+    pub known: bool,
+    pub cite: Cite,
+}
+
 /// A limit that was changed after a kill.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitNow {
@@ -194,6 +210,7 @@ pub struct Incident {
     pub artifacts: Vec<ArtifactInfo>,
     pub oom_reports: Vec<Placed<OomKill>>,
     pub kills: Vec<Kill>,
+    pub other_endings: Vec<OtherEnding>,
     pub pods: Vec<Placed<PodState>>,
     pub workloads: Vec<Placed<WorkloadState>>,
     pub policies: Vec<Placed<SizingPolicy>>,

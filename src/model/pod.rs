@@ -13,6 +13,8 @@ pub enum ContainerKind {
     #[default]
     Main,
     Init,
+    /// An init container with `restartPolicy: Always`: it runs beside the main ones.
+    Sidecar,
     Ephemeral,
 }
 

@@ -152,6 +152,15 @@ pub fn grouped(n: i64) -> String {
     out
 }
 
+/// `once`, `twice`, `7 times`.
+pub fn times(n: u64) -> String {
+    match n {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        n => format!("{n} times"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,10 @@ pub(super) fn boundary_time(b: &Boundary, step: i64) -> Timestamp {
 
 /// A process that gives back more than half of its memory between two samples has begun anew: collectors return pages to the
 /// system slowly, over minutes (Go's scavenger 1 % of its time).
-const SERVICE_FALL: f64 = 0.5;
+const FALL: f64 = 0.5;
+
+/// The last scrape before a kill is on average half a step early; 7 % of the limit covers a fast climb.
+const AT_LIMIT: f64 = 0.93;
 
 /// Where one run ends and the next begins: by incarnation id, restart counter, start time, or a kill that other evidence saw.
 pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, step: i64, owner: &Owner) -> Vec<Boundary> {
@@ -100,12 +103,67 @@ pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, st
     }
     // Nothing counts the restarts of a node's service but its own memory, which begins low again.
     if owner.pod.is_none() && found.is_empty() {
-        let falls = joined.values.windows(2).enumerate().filter(|(_, w)| matches!(w, [x, y] if *y < SERVICE_FALL * x));
+        let falls = joined.values.windows(2).enumerate().filter(|(_, w)| matches!(w, [x, y] if *y < FALL * x));
         found.extend(falls.filter_map(|(i, _)| Some(Boundary { last: at(i)?, first: at(i + 1)?, counted: None })));
+    }
+    if owner.pod.is_some() {
+        let mut falls = from_the_limit(incident, group, joined, owner);
+        falls.retain(|b| !known(&found, b.last, b.first));
+        if let Some(n) = restarts(incident, owner) {
+            falls.truncate(n.saturating_sub(found.len()));
+        }
+        found.extend(falls);
     }
     found.sort_unstable_by_key(|b| (b.first, b.last));
     found.dedup_by_key(|b| b.first);
     found
+}
+
+/// How often the container restarted in all, as its own status says.
+fn restarts(incident: &Incident, owner: &Owner) -> Option<usize> {
+    let pods = incident.pods.iter().filter(|p| p.owner.same_pod(owner)).flat_map(|p| &p.what.containers);
+    let counts = pods.filter(|c| Some(c.name.as_str()) == owner.container.as_deref()).filter_map(|c| c.restart_count);
+    counts.max().and_then(|n| usize::try_from(n).ok())
+}
+
+/// Falls from the limit to a small part of it within a step or two, deepest first: a collector knows nothing of the
+/// container's limit, so what turns back just there was killed there. Where a restart counter runs beside the series it knows
+/// better. Memory that is file cache in part may be dropped at the limit: only what leaves cache out counts.
+fn from_the_limit(incident: &Incident, group: &Group, joined: &Joined, owner: &Owner) -> Vec<Boundary> {
+    let counted = group.roles.contains_key(&Role::Restarts) || group.roles.contains_key(&Role::Started);
+    if counted || !(group.roles.contains_key(&Role::WorkingSet) || group.roles.contains_key(&Role::Rss)) {
+        return Vec::new();
+    }
+    let mut out: Vec<(f64, Boundary)> = Vec::new();
+    for i in 1..joined.values.len() {
+        let (Some(&x), Some(&y)) = (joined.values.get(i - 1), joined.values.get(i)) else { continue };
+        let (Some(&last), Some(&first)) = (joined.times.get(i - 1), joined.times.get(i)) else { continue };
+        // A scrape in the middle of the fall makes it two steps.
+        let low = joined.values.get(i + 1).map_or(y, |z| y.min(*z));
+        let limit = limit_at(incident, group, last).or_else(|| super::parts::spec(incident, owner, true));
+        if y < 0.8 * x && low < FALL * x && limit.is_some_and(|l| reached(joined, i, l)) {
+            out.push((x - low, Boundary { last, first, counted: None }));
+        }
+    }
+    out.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.first.cmp(&b.1.first)));
+    out.into_iter().map(|(_, b)| b).collect()
+}
+
+/// The samples before the `end`th stood at the limit, or would have with one more step of their climb.
+fn reached(joined: &Joined, end: usize, limit: f64) -> bool {
+    let before = joined.values.get(end.saturating_sub(3)..end).unwrap_or(&[]);
+    let peak = before.iter().copied().fold(0.0, f64::max);
+    let climb = before.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).fold(0.0, f64::max);
+    peak >= AT_LIMIT * limit || (peak >= 0.75 * limit && peak + climb >= limit)
+}
+
+/// The limit that series state for a moment: the latest value that stood then.
+fn limit_at(incident: &Incident, group: &Group, ms: i64) -> Option<f64> {
+    let set = |s: &Series| s.finite().filter(|(t, v)| *t <= ms && *v > 0.0 && *v < 9e18).last();
+    let first = |s: &Series| s.finite().find(|(_, v)| *v > 0.0 && *v < 9e18);
+    let stated = group.series(incident, Role::Limit);
+    let before = stated.iter().filter_map(|s| set(s)).max_by_key(|(t, _)| *t);
+    before.or_else(|| stated.iter().filter_map(|s| first(s)).min_by_key(|(t, _)| *t)).map(|(_, v)| v)
 }
 
 /// Whether a kill ended what the series measures: a container, or a node service in its own cgroup.
@@ -169,10 +227,9 @@ pub(super) fn oom_flags(
                 }
             }
             oom.unwrap_or_else(|| {
-                let at = joined.times.partition_point(|&t| t <= b.last);
-                let peak = joined.values.get(at.saturating_sub(3)..at).unwrap_or(&[]).iter().copied().fold(0.0, f64::max);
-                // The last scrape before a kill is on average half a step early; 7 % of the limit covers a fast climb.
-                limit.is_some_and(|l| peak >= 0.93 * l)
+                // The limit of that moment, which may have been changed since.
+                let end = joined.times.partition_point(|&t| t <= b.last);
+                limit_at(incident, group, b.last).or(limit).is_some_and(|l| reached(joined, end, l))
             })
         })
         .collect()

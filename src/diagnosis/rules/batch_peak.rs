@@ -5,6 +5,11 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human;
+use crate::model::time::HOUR;
+use crate::model::trend::TrendVerdict;
+
+/// A life longer than this that grows to its end is a worker's, not a batch's.
+const LONG: i64 = 12 * HOUR;
 
 pub struct BatchPeak;
 
@@ -33,7 +38,15 @@ impl Rule for BatchPeak {
             "the pod belongs to a Job and was killed at its limit of {}{before}",
             case.limit().map_or("unknown size".into(), human)
         );
-        out.supports(Cause::BatchPeak, Strength::Strong, "Kubernetes", cites.clone(), says.clone());
+        // A worker that a Job started may run for days and leak like any other: growth without end over hours is no batch's shape.
+        let life = longest_life(case);
+        let grows = case.headline().is_some_and(|t| t.verdict == TrendVerdict::Leak);
+        if earlier.is_empty() && grows && life.is_some_and(|l| l > LONG) {
+            out.supports(Cause::BatchPeak, Strength::Weak, "Kubernetes", cites, says);
+            return;
+        }
+        let told = !earlier.is_empty() || life.is_some_and(|l| l <= LONG);
+        out.supports(Cause::BatchPeak, if told { Strength::Strong } else { Strength::Moderate }, "Kubernetes", cites.clone(), says.clone());
         if !earlier.is_empty() {
             out.supports(
                 Cause::BatchPeak,
@@ -47,6 +60,14 @@ impl Rule for BatchPeak {
             out.contradicts(cause, Strength::Strong, "Kubernetes", cites.clone(), says.clone());
         }
     }
+}
+
+/// Nanoseconds of the longest life that a status or a series shows.
+fn longest_life(case: &Case<'_>) -> Option<i64> {
+    let ended = case.kills.iter().filter_map(|k| Some(k.at?.mid()?.0.saturating_sub(k.started?.0)));
+    let began = case.pod.and_then(|p| p.what.start_time).zip(case.kill_times().first().copied());
+    let seen = case.headline().into_iter().flat_map(|t| &t.runs).map(|r| r.end.0.saturating_sub(r.start.0));
+    ended.chain(began.map(|(a, z)| z.0.saturating_sub(a.0))).chain(seen).filter(|l| *l >= 0).max()
 }
 
 /// Peaks of other pods of the same CronJob (names alike up to the run's number).

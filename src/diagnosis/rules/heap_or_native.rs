@@ -69,8 +69,7 @@ impl Rule for HeapOrNative {
             growth.judge(case, out);
             return;
         }
-        let victim = case.kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| v.comm.as_deref());
-        if let Some(comm) = victim.filter(|c| NATIVE_DAEMONS.contains(c)) {
+        if let Some(comm) = case.victim().filter(|c| NATIVE_DAEMONS.contains(c)) {
             let says = format!("{comm} has no garbage-collected heap: what grows is its own allocations");
             out.supports(Cause::NativeGrowth, Strength::Strong, "Kernel", case.kill_cites(1), says.clone());
             out.contradicts(Cause::HeapLeak, Strength::Moderate, "Kernel", case.kill_cites(1), says);

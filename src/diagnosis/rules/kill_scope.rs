@@ -53,7 +53,11 @@ impl Rule for KillScope {
                 strength,
                 "Kubernetes",
                 cites,
-                format!("{} endings: {what}; no kernel report names this container", others.len()),
+                format!(
+                    "{} ending{}: {what}; no kernel report names this container",
+                    others.len(),
+                    if others.len() == 1 { "" } else { "s" }
+                ),
             );
             if let (Some(t), Some(limit)) = (case.headline(), case.limit()) {
                 let share = t.percentiles.max_bytes / limit;
@@ -67,7 +71,9 @@ impl Rule for KillScope {
                 if share < 0.8 {
                     out.supports(Cause::NotMemoryKill, Strength::Strong, "Prometheus", cites, says);
                 } else {
-                    out.contradicts(Cause::NotMemoryKill, Strength::Moderate, "Prometheus", cites, says);
+                    // The kubelet said that it was a probe; why the probe failed may well be the memory.
+                    let strength = if probe { Strength::Weak } else { Strength::Moderate };
+                    out.contradicts(Cause::NotMemoryKill, strength, "Prometheus", cites, says);
                 }
             }
         }

@@ -4,8 +4,10 @@
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
+use crate::model::Timestamp;
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human;
+use crate::model::time::DAY;
 use crate::model::trend::TrendVerdict;
 
 pub struct LimitBelowNeed;
@@ -41,8 +43,7 @@ impl Rule for LimitBelowNeed {
             return;
         };
         // A heap that may grow past the limit looks just like a need above it; only the specification tells them apart.
-        let victim = case.kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| v.comm.as_deref());
-        if case.container.is_none() && victim.is_some_and(|c| c == "java" || c == "node") {
+        if case.container.is_none() && case.victim().is_some_and(|c| c == "java" || c == "node") {
             let says =
                 "the heap cap of this runtime is not in the input (no pod specification): it may be what lets memory reach the limit"
                     .to_owned();
@@ -59,9 +60,21 @@ impl Rule for LimitBelowNeed {
             settled * 100.0
         );
         let cites: Vec<_> = cites.into_iter().chain([t.cite.clone()]).collect();
+        // A kill that no sample stands near to says nothing of what the samples show.
+        let slack = DAY;
+        let seen = |k: &Timestamp| *k >= t.window.0.saturating_sub(slack) && *k <= t.window.1.saturating_add(slack);
+        let times = case.kill_times();
+        if !times.is_empty() && !times.iter().any(seen) {
+            out.supports(Cause::LimitBelowNeed, Strength::Weak, "Kernel", cites, format!("{says}; the series do not cover the kill"));
+            return;
+        }
         match t.verdict {
             TrendVerdict::Bounded | TrendVerdict::Step if settled >= 0.75 => {
                 out.supports(Cause::LimitBelowNeed, Strength::Strong, "Prometheus", cites, says)
+            }
+            // Far below the limit nothing settled is what hit it.
+            TrendVerdict::Bounded | TrendVerdict::Step if settled < 0.5 => {
+                out.supports(Cause::LimitBelowNeed, Strength::Weak, "Prometheus", cites, says)
             }
             TrendVerdict::Bounded | TrendVerdict::Step => {
                 out.supports(Cause::LimitBelowNeed, Strength::Moderate, "Prometheus", cites, says)
@@ -78,6 +91,14 @@ impl Rule for LimitBelowNeed {
 /// Where only a restart counter and the working set are there: restarts at the limit are kills in all likelihood.
 fn restarts_alone(case: &Case<'_>, out: &mut Witness<'_>) {
     let n = case.restarts_at_limit();
+    if let Some(t) = case.headline().filter(|t| case.pinned() && t.verdict != TrendVerdict::Leak && !t.cache_growth) {
+        let share = case.settled().unwrap_or(1.0) * 100.0;
+        let says = format!("the working set stands at {share:.0} % of its limit: there is no headroom");
+        out.supports(Cause::LimitBelowNeed, Strength::Strong, "Prometheus", vec![t.cite.clone()], says);
+        let calm = "nothing was killed in the time that the series cover".to_owned();
+        out.contradicts(Cause::LimitBelowNeed, Strength::Weak, "Prometheus", vec![t.cite.clone()], calm);
+        return;
+    }
     let Some(t) = case.headline().filter(|t| n > 0 && t.verdict != TrendVerdict::Leak) else { return };
     let says = format!(
         "{n} restart{} with the working set within a few per cent of the limit{}; no log or status tells who ended it",

@@ -20,6 +20,7 @@ mod neighbour_in_pod;
 mod no_problem;
 mod node_agent_leak;
 mod node_overcommit;
+mod other_ending;
 mod page_cache;
 mod profile_growth;
 mod reconciliation;
@@ -32,6 +33,7 @@ mod working_set_growth;
 
 pub static RULES: &[&dyn Rule] = &[
     &kill_scope::KillScope,
+    &other_ending::OtherEnding,
     &working_set_growth::WorkingSetGrowth,
     &heap_or_native::HeapOrNative,
     &profile_growth::ProfileGrowth,

@@ -4,6 +4,7 @@
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
+use crate::model::oom::KillKind;
 use crate::model::quantity::human;
 use crate::model::trend::TrendVerdict;
 
@@ -22,6 +23,13 @@ impl Rule for NoProblem {
         let Some(t) = case.headline() else { return };
         if case.kills.iter().any(|k| k.kind.is_memory()) {
             out.contradicts(Cause::NoProblem, Strength::Conclusive, "Kernel", case.kill_cites(1), "memory ended it".into());
+        } else if case.kills.iter().any(|k| k.kind != KillKind::Sigterm) {
+            let says = "something ended it, though not for memory".to_owned();
+            out.contradicts(Cause::NoProblem, Strength::Strong, "Kubernetes", case.kill_cites(1), says);
+        } else if case.pinned() {
+            let share = case.settled().unwrap_or(1.0) * 100.0;
+            let says = format!("the working set stands at {share:.0} % of its limit: there is no headroom");
+            out.contradicts(Cause::NoProblem, Strength::Strong, "Prometheus", vec![t.cite.clone()], says);
         } else if case.restarts_at_limit() > 0 {
             let says = format!("{} restarts with the working set at its limit", case.restarts_at_limit());
             out.contradicts(Cause::NoProblem, Strength::Strong, "Prometheus", vec![t.cite.clone()], says);

@@ -7,7 +7,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::oom::{KillKind, LimitLevel, NODE_AGENTS, Task};
-use crate::model::quantity::{human, human_bytes};
+use crate::model::quantity::{human, human_bytes, times};
 use crate::model::trend::TrendVerdict;
 
 pub struct NodeAgentLeak;
@@ -32,11 +32,7 @@ impl Rule for NodeAgentLeak {
                 Strength::Strong,
                 "Kernel",
                 cites,
-                format!(
-                    "{comm} was killed {} {} in its own cgroup{limit}; pods were not touched",
-                    kills.len(),
-                    if kills.len() == 1 { "time" } else { "times" }
-                ),
+                format!("{comm} was killed {} in its own cgroup{limit}; pods were not touched", times(kills.len() as u64)),
             );
             out.culprit(Cause::NodeAgentLeak, "process", comm, None, None);
         }

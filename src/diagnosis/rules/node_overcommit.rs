@@ -29,15 +29,13 @@ impl Rule for NodeOvercommit {
             case.kills.iter().filter(|k| matches!(k.kind, KillKind::NodeOom | KillKind::Eviction | KillKind::UserspaceOomd)).collect();
         let Some(first) = kills.first() else { return };
         let cites: Vec<Cite> = kills.iter().filter_map(|k| k.evidence.first().map(|(c, _)| c.clone())).take(3).collect();
-        let kernel = kills.iter().any(|k| k.kind == KillKind::NodeOom);
-        let says = first.evidence.first().map_or(String::new(), |(_, s)| s.clone());
-        out.supports(
-            Cause::NodeOvercommit,
-            if kernel { Strength::Conclusive } else { Strength::Strong },
-            if kernel { "Kernel" } else { "Kubernetes" },
-            cites.clone(),
-            says,
-        );
+        // Who says so counts, not what was made of it: a container without a limit that was OOM-killed tells of no node yet.
+        let (best, (strength, source)) = kills
+            .iter()
+            .map(|k| (*k, told_by(case, k)))
+            .fold((*first, (Strength::Weak, "Kubernetes")), |have, next| if next.1.0 > have.1.0 { next } else { have });
+        let says = best.evidence.first().map_or(String::new(), |(_, s)| s.clone());
+        out.supports(Cause::NodeOvercommit, strength, source, cites.clone(), says);
         if let Some(at) = first.at.map(|w| w.earliest) {
             above_request(case, at, out);
         }
@@ -45,17 +43,29 @@ impl Rule for NodeOvercommit {
     }
 }
 
+/// How well it is known that the node itself ran out, and from whom.
+fn told_by(case: &Case<'_>, k: &Kill) -> (Strength, &'static str) {
+    let node_event = |reason: &str| case.incident.events.iter().any(|e| e.what.reason == reason && e.what.object_name == case.owner.node);
+    match k.kind {
+        KillKind::NodeOom if k.report.is_some() || k.witnesses.contains(&"kernel") => (Strength::Conclusive, "Kernel"),
+        KillKind::NodeOom if node_event("SystemOOM") => (Strength::Strong, "Kubernetes"),
+        KillKind::NodeOom => (Strength::Weak, "Kubernetes"),
+        KillKind::UserspaceOomd => (Strength::Strong, "Logs"),
+        _ => (Strength::Strong, "Kubernetes"),
+    }
+}
+
 /// Pods that stood furthest above their requests just before.
 fn above_request(case: &Case<'_>, at: Timestamp, out: &mut Witness<'_>) {
-    let mut above: Vec<(f64, f64, &Trend)> = case
+    let mut above: Vec<(f64, Option<f64>, &Trend)> = case
         .incident
         .trends
         .iter()
         .filter(|t| t.metric == WORKING_SET && t.owner.container.is_some() && t.owner.node == case.owner.node)
         .filter_map(|t| {
             let now = value_before(case.incident, t, at, 10 * MINUTE)?;
-            let then = value_before(case.incident, t, at.saturating_sub(6 * HOUR), HOUR).unwrap_or(0.0);
-            Some((now - t.request_bytes.unwrap_or(0.0), now - then, t))
+            let then = value_before(case.incident, t, at.saturating_sub(6 * HOUR), HOUR);
+            Some((now - t.request_bytes.unwrap_or(0.0), then.map(|then| now - then), t))
         })
         .collect();
     above.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.2.owner.cmp(&b.2.owner)));
@@ -67,9 +77,13 @@ fn above_request(case: &Case<'_>, at: Timestamp, out: &mut Witness<'_>) {
             Strength::Moderate,
             "Prometheus",
             vec![t.cite.clone()],
-            format!("{pod} stood {} above its memory request just before, after growing {} in six hours", human(*over), human(*grown)),
+            format!(
+                "{pod} stood {} above its memory request just before{}",
+                human(*over),
+                grown.map_or(String::new(), |g| format!(", after growing {} in six hours", human(g)))
+            ),
         );
-        out.culprit(Cause::NodeOvercommit, "pod", pod, Some(*grown as i64), Some(over / total));
+        out.culprit(Cause::NodeOvercommit, "pod", pod, grown.map(|g| g as i64), Some(over / total));
     }
 }
 

@@ -38,14 +38,12 @@ impl Rule for ProfileGrowth {
 
 fn examine_delta(case: &Case<'_>, delta: &PlacedDelta, out: &mut Witness<'_>) {
     let d = &delta.what;
+    // Of different processes only classes compare, not objects: that says little, and nothing where none grew.
     if d.same_process == Some(false) {
-        out.supports(
-            Cause::HeapLeak,
-            Strength::Weak,
-            "Heap",
-            delta.cites.clone(),
-            format!("the {} profiles are of different processes; classes are compared, objects cannot be", d.snapshots.len()),
-        );
+        if let Some(first) = d.suspects.first() {
+            let says = format!("{} ({} profiles of different processes, compared by class)", first.why, d.snapshots.len());
+            out.supports(Cause::HeapLeak, Strength::Weak, "Heap", delta.cites.clone(), says);
+        }
         return;
     }
     let growth = delta.total_growth_bytes.unwrap_or(0);

@@ -27,7 +27,7 @@ impl Rule for RuntimeCapAboveLimit {
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(limit) = case.limit() else { return };
-        let Some(cap) = case.caps.iter().max_by_key(|c| c.bytes) else { return };
+        let Some(cap) = case.cap() else { return };
         let share = cap.bytes as f64 / limit;
         let cites = case.spec_cite();
         let says = format!(
@@ -38,9 +38,10 @@ impl Rule for RuntimeCapAboveLimit {
             share * 100.0,
             human(limit)
         );
-        let killed = case.limit_kills().count() > 0;
+        // Pinned at a cap that leaves no room is the same thing before the kill: the collector works without pause.
+        let killed = case.limit_kills().count() > 0 || case.pinned();
         if share >= ROOMY && killed {
-            let strength = if share >= 1.0 || !cap.soft { Strength::Strong } else { Strength::Moderate };
+            let strength = if share >= 1.0 || !cap.soft || case.pinned() { Strength::Strong } else { Strength::Moderate };
             out.supports(Cause::RuntimeCapAboveLimit, strength, "Kubernetes", cites.clone(), says.clone());
             if case.headline().is_some_and(|t| t.verdict != TrendVerdict::Leak) {
                 out.contradicts(Cause::LimitBelowNeed, Strength::Moderate, "Kubernetes", cites, says);
@@ -50,9 +51,18 @@ impl Rule for RuntimeCapAboveLimit {
             let aborts: Vec<_> = case.kills.iter().filter(|k| k.kind == KillKind::RuntimeAbort).collect();
             if !aborts.is_empty() {
                 let cites: Vec<_> = aborts.iter().flat_map(|k| k.evidence.iter().map(|(c, _)| c.clone())).take(3).collect();
-                let growing = case.headline().is_some_and(|t| t.verdict == TrendVerdict::Leak);
-                let cause = if growing { Cause::HeapLeak } else { Cause::LimitBelowNeed };
-                out.supports(cause, Strength::Moderate, "Logs", cites, format!("the runtime ended itself at its own cap: {says}"));
+                // The container's limit had no part in it.
+                out.contradicts(
+                    Cause::LimitBelowNeed,
+                    Strength::Moderate,
+                    "Logs",
+                    cites.clone(),
+                    "the runtime ended itself at its own cap".into(),
+                );
+                if case.headline().is_some_and(|t| t.verdict == TrendVerdict::Leak) {
+                    let says = format!("the runtime ended itself at its own cap: {says}");
+                    out.supports(Cause::HeapLeak, Strength::Moderate, "Logs", cites, says);
+                }
             }
         }
     }

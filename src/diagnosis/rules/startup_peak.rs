@@ -5,7 +5,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::oom::KillKind;
-use crate::model::quantity::human_seconds;
+use crate::model::quantity::{human_seconds, times};
 use crate::model::time::SECOND;
 
 /// A life shorter than this is a start: what has run for longer than a few minutes has loaded its data and serves.
@@ -32,11 +32,14 @@ impl Rule for StartupPeak {
         if case.is_init() {
             let lived = lives.last().map_or(String::new(), |l| format!(" {} after its start", human_seconds(*l)));
             let says = format!(
-                "init container {} was killed {} times{lived}; the main containers never ran",
+                "init container {} was killed {}{lived}; the main containers have not run",
                 case.owner.container.as_deref().unwrap_or("?"),
-                case.kills.len()
+                times(case.kills.len() as u64)
             );
-            out.supports(Cause::StartupPeak, Strength::Conclusive, "Kubernetes", cites.clone(), says.clone());
+            // Hours at work before the main containers may begin are no start-up's shape.
+            let long = lives.iter().any(|l| *l > 10.0 * START_SECONDS);
+            let strength = if long { Strength::Strong } else { Strength::Conclusive };
+            out.supports(Cause::StartupPeak, strength, "Kubernetes", cites.clone(), says.clone());
             for cause in [Cause::HeapLeak, Cause::LimitBelowNeed] {
                 out.contradicts(cause, Strength::Moderate, "Kubernetes", cites.clone(), says.clone());
             }

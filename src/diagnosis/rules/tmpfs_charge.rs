@@ -6,6 +6,9 @@ use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::{human, human_bytes};
 
+/// Share of the limit from which on the working set stands at it.
+const FILLED: f64 = 0.9;
+
 pub struct TmpfsCharge;
 
 impl Rule for TmpfsCharge {
@@ -57,14 +60,22 @@ impl Rule for TmpfsCharge {
             out.culprit(Cause::TmpfsCharge, "volume", &v.name, None, None);
         }
         // Working set and cache grow together while anonymous memory stays: inactive cache would not be in the working set.
-        let Some(ws) = case.headline().filter(|t| t.cache_growth && !memory_volumes.is_empty()) else { return };
-        let slope = ws.cache_slope_bytes_per_hour.unwrap_or(0.0);
-        out.supports(
-            Cause::TmpfsCharge,
-            Strength::Strong,
-            "Prometheus",
-            vec![ws.cite.clone()],
-            format!("cache grows {}/h inside the working set while anonymous memory does not grow", human(slope)),
+        let Some(ws) = case.headline().filter(|t| t.cache_growth) else { return };
+        // A kill at the limit proves that the kernel could not drop it: files in memory (or, rarely, pages not yet written).
+        let filled = case.limit_kills().count() > 0 && ws.percentiles.max_bytes >= FILLED * limit;
+        if memory_volumes.is_empty() && !filled {
+            return;
+        }
+        let says = format!(
+            "cache grows {}/h inside the working set while anonymous memory does not grow{}",
+            human(ws.cache_slope_bytes_per_hour.unwrap_or(0.0)),
+            if filled { "; the kernel killed rather than drop it, as it must with files in memory" } else { "" }
         );
+        let cites = vec![ws.cite.clone()];
+        out.supports(Cause::TmpfsCharge, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+        if filled {
+            out.contradicts(Cause::LimitBelowNeed, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+            out.supports(Cause::PageCache, Strength::Weak, "Prometheus", cites, says);
+        }
     }
 }

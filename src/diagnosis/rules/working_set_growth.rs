@@ -6,16 +6,25 @@ use crate::diagnosis::case::{Case, NEAR_SECONDS};
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::{human, human_seconds};
-use crate::model::time::{DAY, HOUR, SECOND};
-use crate::model::trend::TrendVerdict;
+use crate::model::time::{DAY, HOUR, MINUTE, SECOND};
+use crate::model::trend::{Estimate, TrendVerdict};
 
 /// A single run that nothing ended must beat every bounded curve three times over (BIC units; `series` asks for 10):
 /// a warm-up that has not levelled off yet passes the plain test for a while.
 const CLEAR_MARGIN: f64 = 30.0;
 
+/// Growth over less than this after a start is how every process fills its pools and caches.
+const WARM_UP: i64 = 30 * MINUTE;
+
 /// The rising half of a daily cycle lifts memory by no more than this share of its level; what rises further in part of a
 /// day is no cycle.
 const DAILY_RISE: f64 = 0.5;
+
+/// ` (80 % interval 20 MiB to 28 MiB)`; nothing where both ends read the same.
+fn interval(e: &Estimate) -> String {
+    let (low, high) = (human(e.low), human(e.high));
+    if low == high { String::new() } else { format!(" (80 % interval {low} to {high})") }
+}
 
 pub struct WorkingSetGrowth;
 
@@ -37,17 +46,22 @@ impl Rule for WorkingSetGrowth {
                 let runs = t.runs.iter().filter(|r| r.slope_bytes_per_hour.is_some_and(|s| s > 0.0)).count();
                 let tto = t.time_to_oom.map_or(String::new(), |e| format!(", limit reached in {}", human_seconds(e.mid)));
                 let says = format!(
-                    "working set grows {}/h (80 % interval {} to {}) over {} run{}{tto}",
+                    "working set grows {}/h{} over {} run{}{tto}",
                     human(slope.mid),
-                    human(slope.low),
-                    human(slope.high),
+                    interval(&slope),
                     t.runs.len().max(1),
                     if t.runs.len() > 1 { "s" } else { "" }
                 );
                 // Slow growth with no limit in sight is how many healthy processes age; a kill, or a date for one, makes it a case.
                 let killed = case.kills.iter().any(|k| k.kind.is_memory()) || case.restarts_at_limit() > 0;
+                // One life, and nothing beside it that tells load from leak or heap from the rest: it grew, and more is not known.
+                let lives = t.runs.iter().filter(|r| r.slope_bytes_per_hour.is_some()).count();
+                let alone = lives < 2 && t.load_correlation.is_none() && t.companions.is_empty() && case.deltas.is_empty();
+                let warming = !killed && t.runs.len() == 1 && t.window.1.0.saturating_sub(t.window.0.0) < WARM_UP;
                 let near = t.time_to_oom.is_some_and(|e| e.mid <= NEAR_SECONDS) && t.margin.is_none_or(|m| m >= CLEAR_MARGIN);
                 let strength = match (killed, near) {
+                    _ if warming => Strength::Weak,
+                    (true, _) if alone => Strength::Moderate,
                     (true, _) => Strength::Strong,
                     (false, true) if runs >= 1 || t.runs.is_empty() => Strength::Strong,
                     _ => Strength::Moderate,
@@ -65,7 +79,8 @@ impl Rule for WorkingSetGrowth {
                         out.contradicts(cause, Strength::Weak, "Prometheus", cites.clone(), doubt.clone());
                     }
                 }
-                out.supports(Cause::NativeGrowth, Strength::Moderate, "Prometheus", cites.clone(), says.clone());
+                let native = strength.min(Strength::Moderate);
+                out.supports(Cause::NativeGrowth, native, "Prometheus", cites.clone(), says.clone());
                 let lives = if t.runs.len() > 1 { format!(" in each of {} lives", t.runs.len()) } else { String::new() };
                 let grows = format!("it grows {}/h{lives}", human(slope.mid));
                 let mut against = |cause, strength, why: String| out.contradicts(cause, strength, "Prometheus", cites.clone(), why);

@@ -22,7 +22,9 @@ pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>) {
     for (_, key, kind) in FLAVOURS {
         for s in status.get(key).items() {
             let Some(cname) = s.get("name").owned() else { continue };
-            let known = containers.iter_mut().find(|c| c.name == cname && c.kind == kind);
+            // Sidecars stand among the init containers.
+            let listed = |k: ContainerKind| k == kind || (k == ContainerKind::Sidecar && kind == ContainerKind::Init);
+            let known = containers.iter_mut().find(|c| c.name == cname && listed(c.kind));
             match known {
                 Some(c) => status_of(s, c),
                 None => {
@@ -79,6 +81,8 @@ pub fn containers_of(spec: &Value<'_>) -> Vec<ContainerState> {
         for c in spec.get(key).items() {
             let Some(name) = c.get("name").owned() else { continue };
             let place = c.place("name").unwrap_or_default();
+            let beside = kind == ContainerKind::Init && c.get("restartPolicy").text() == Some("Always");
+            let kind = if beside { ContainerKind::Sidecar } else { kind };
             out.push(ContainerState {
                 name,
                 kind,

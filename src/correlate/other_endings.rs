@@ -1,0 +1,91 @@
+//! Endings that memory is not known to have caused: a SIGKILL of an unknown sender, a crash, a stop on request, an eviction
+//! for disk. They are no kills of the ledger, but a report that says nothing was killed must know of them. Built from
+//! what the kills left over, each with the reading of `endings` in words.
+
+use super::endings;
+use crate::model::incident::{Kill, OtherEnding};
+use crate::model::oom::KillKind;
+use crate::model::pod::{ContainerRun, ContainerState, PodState};
+use crate::model::time::{Basis, MINUTE, SECOND};
+use crate::model::{Cite, Incident, Owner, Placed, When};
+
+/// Two witnesses of one ending may differ by this much.
+const SAME_ENDING: i64 = 2 * MINUTE;
+
+/// Reasons by which a pod as a whole ended, with their message in its status.
+const OF_PODS: &[&str] = &["Evicted", "Preempting", "Preempted", "Terminated", "NodeShutdown", "NodeLost", "DeadlineExceeded"];
+
+/// Fills [`Incident::other_endings`], once kills are known; in the order of pods and events.
+pub fn gather(incident: &mut Incident) {
+    let mut out: Vec<OtherEnding> = Vec::new();
+    for p in &incident.pods {
+        for c in &p.what.containers {
+            for run in [c.last.as_ref(), Some(&c.now)].into_iter().flatten().chain(&c.past) {
+                out.extend(of_container(incident, p, c, run));
+            }
+        }
+        out.extend(of_pod(incident, p));
+    }
+    for e in incident.events.iter().filter(|e| e.what.reason == "Evicted" || e.what.reason == "Preempted") {
+        let told = out.iter().any(|o| o.owner.same_pod(&e.owner) && o.owner.container.is_none()) || evicted(incident, &e.owner);
+        if e.owner.pod.is_some() && !told {
+            out.push(eviction(&e.owner, e.at.is_known().then_some(e.at), &e.what.message, &e.cite));
+        }
+    }
+    incident.other_endings = out;
+}
+
+fn evicted(incident: &Incident, owner: &Owner) -> bool {
+    incident.kills.iter().any(|k| k.kind == KillKind::Eviction && k.owner.same_pod(owner))
+}
+
+fn eviction(owner: &Owner, at: Option<When>, message: &str, cite: &Cite) -> OtherEnding {
+    let (refused, text) = (message.contains("was rejected"), message.trim().trim_end_matches('.'));
+    let says = if refused { format!("the node refused to start it: {text}") } else { format!("the pod was evicted: {text}") };
+    OtherEnding { at, owner: Owner { container: None, ..owner.clone() }, says, known: true, cite: cite.clone(), ..OtherEnding::default() }
+}
+
+fn of_pod(incident: &Incident, p: &Placed<PodState>) -> Option<OtherEnding> {
+    let reason = p.what.reason.as_deref().filter(|r| OF_PODS.contains(r))?;
+    if evicted(incident, &p.owner) {
+        return None;
+    }
+    Some(eviction(&p.owner, None, p.what.message.as_deref().unwrap_or(reason), &p.cite))
+}
+
+fn of_container(incident: &Incident, p: &Placed<PodState>, c: &ContainerState, run: &ContainerRun) -> Option<OtherEnding> {
+    let ended = run.state.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("terminated")) || run.finished.is_some();
+    let lost = run.reason.as_deref() == Some("ContainerStatusUnknown");
+    let code = run.exit_code.filter(|code| ended && *code != 0)?;
+    let owner = Owner { container: Some(c.name.clone()), ..p.owner.clone() };
+    let at = run.finished.map(|t| When { earliest: t, latest: t.saturating_add(SECOND - 1), basis: Basis::Stated });
+    let explained = |k: &Kill| {
+        (k.owner.same_container(&owner) || (k.owner.same_pod(&owner) && k.owner.container.is_none()))
+            && k.at.zip(at).is_none_or(|(a, b)| a.near(&b, SAME_ENDING))
+    };
+    if incident.kills.iter().any(explained) {
+        return None;
+    }
+    let ending = endings::classify(incident, p, c, run);
+    // A pod's own ending stands for those of its containers.
+    if !matches!(ending.kind, None | Some(KillKind::Sigterm)) || p.what.reason.as_deref().is_some_and(|r| OF_PODS.contains(&r)) {
+        return None;
+    }
+    let mut cite = p.cite.clone();
+    if let Some(offset) = c.offset {
+        cite.span.offset = offset;
+        cite.span.line = c.line;
+    }
+    cite.excerpt = format!("{}: {} exitCode {code}", c.name, run.reason.as_deref().unwrap_or("Terminated")).into();
+    let signal = match code {
+        134 => " (SIGABRT)",
+        137 => " (SIGKILL)",
+        139 => " (SIGSEGV)",
+        143 => " (SIGTERM)",
+        _ => "",
+    };
+    let restarts = c.restart_count.filter(|n| *n > 1).map_or(String::new(), |n| format!(", {n} restarts in all"));
+    let says = format!("container {} ended with exit code {code}{signal}{restarts}: {}", c.name, ending.says);
+    let stop = ending.kind == Some(KillKind::Sigterm);
+    Some(OtherEnding { at, owner, says, code: Some(code), stop, known: !lost && (stop || code != 137), cite })
+}

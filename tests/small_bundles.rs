@@ -1,0 +1,203 @@
+//! Small bundles as people send them, written on the spot and analysed whole: what the first sentence of the report must
+//! and must not claim. Each is a pod's description, a series, or both, without the witness that would settle it.
+
+use postmem::pipeline::{self, Options};
+use postmem::report::document::{FindingDoc, ReportDoc};
+use serde_json::{Value, json};
+
+const MIB: u64 = 1 << 20;
+/// 2026-02-20 00:00 UTC.
+const START: u64 = 1_771_545_600;
+
+/// A bundle under construction: one pod `svc-0` of StatefulSet `svc` with container `app`.
+struct Bundle {
+    pod: Value,
+    events: Vec<Value>,
+    series: Vec<(String, Vec<u64>, u64)>,
+    files: Vec<(String, String)>,
+}
+
+fn bundle() -> Bundle {
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "svc-0", "namespace": "shop", "uid": "0b7e5a1c-1111-4222-8333-123456789abc",
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "svc", "controller": true}]},
+        "spec": {"nodeName": "n1", "containers": [{"name": "app", "image": "reg/svc:1",
+            "resources": {"limits": {"memory": "512Mi"}, "requests": {"memory": "256Mi"}}}]},
+        "status": {"phase": "Running", "startTime": "2026-02-18T00:00:00Z", "qosClass": "Burstable", "containerStatuses": [{
+            "name": "app", "ready": true, "restartCount": 0, "image": "reg/svc:1", "imageID": "",
+            "state": {"running": {"startedAt": "2026-02-18T00:00:05Z"}}}]}
+    });
+    Bundle { pod, events: Vec::new(), series: Vec::new(), files: Vec::new() }
+}
+
+impl Bundle {
+    /// The last run ended so, after that many restarts.
+    fn ended(mut self, reason: &str, code: i32, restarts: u64, finished: &str) -> Self {
+        let status = &mut self.pod["status"]["containerStatuses"][0];
+        status["restartCount"] = json!(restarts);
+        status["lastState"] =
+            json!({"terminated": {"reason": reason, "exitCode": code, "startedAt": "2026-02-18T00:00:05Z", "finishedAt": finished}});
+        self
+    }
+
+    /// Values a minute apart, from [`START`] on.
+    fn series(mut self, metric: &str, values: impl IntoIterator<Item = u64>) -> Self {
+        self.series.push((metric.to_owned(), values.into_iter().collect(), 60));
+        self
+    }
+
+    fn working_set(self, mib: impl IntoIterator<Item = u64>) -> Self {
+        let values: Vec<u64> = mib.into_iter().map(|v| v * MIB).collect();
+        self.series("container_memory_working_set_bytes", values)
+    }
+
+    fn report(self) -> ReportDoc {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
+            std::fs::write(path, text).expect("file");
+        };
+        if !self.pod.is_null() {
+            write(
+                "pods.json",
+                &serde_json::to_string_pretty(&json!({"apiVersion": "v1", "kind": "List", "items": [self.pod]})).expect("json"),
+            );
+        }
+        if !self.events.is_empty() {
+            write(
+                "events.json",
+                &serde_json::to_string_pretty(&json!({"apiVersion": "v1", "kind": "List", "items": self.events})).expect("json"),
+            );
+        }
+        for (i, (metric, values, step)) in self.series.iter().enumerate() {
+            let points: Vec<Value> = (0u64..).zip(values).map(|(k, v)| json!([START + k * step, v.to_string()])).collect();
+            let labels = json!({"__name__": metric, "namespace": "shop", "pod": "svc-0", "container": "app"});
+            let answer = json!({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": labels, "values": points}]}});
+            write(&format!("prometheus/{i}.json"), &answer.to_string());
+        }
+        for (name, text) in &self.files {
+            write(name, text);
+        }
+        pipeline::analyze(&[dir.path().to_owned()], &Options::default()).expect("a report").document
+    }
+
+    fn first(self) -> FindingDoc {
+        self.report().findings.into_iter().next().expect("a finding")
+    }
+}
+
+/// Climbs from 150 MiB to 505 MiB in `steps` minutes, again and again, `lives` times and a half.
+fn saw(steps: u64, lives: u64) -> Vec<u64> {
+    (0..steps * lives + steps / 2).map(|i| 150 + 355 * (i % steps) / steps).collect()
+}
+
+/// A level with a small wobble.
+fn level(mib: u64) -> Vec<u64> {
+    (0..600).map(|i| mib + (i * 7) % 5).collect()
+}
+
+#[test]
+fn falls_from_the_limit_to_the_start_are_restarts_where_the_status_counts_them() {
+    let f = bundle().ended("OOMKilled", 137, 3, "2026-02-20T09:59:30Z").working_set(saw(200, 3)).first();
+    assert_eq!(f.cause, "heap-leak", "{}", f.sentence);
+    // Without any status a saw-tooth whose tops are at the limit is no sign of health.
+    let mut bare = bundle().working_set(saw(200, 3)).series("container_spec_memory_limit_bytes", vec![512 * MIB; 700]);
+    bare.pod = Value::Null;
+    let f = bare.first();
+    assert!(f.cause != "no-problem" && f.cause != "limit-below-need", "{} {}", f.cause, f.sentence);
+    // A status that knows of no restart is right: then it was the program itself.
+    let f = bundle().working_set(saw(200, 3)).report();
+    assert_eq!(f.trends[0]["restarts"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn a_native_sidecar_is_no_init_container() {
+    let mut b = bundle();
+    let mut side = b.pod["spec"]["containers"][0].clone();
+    side["name"] = json!("shipper");
+    side["restartPolicy"] = json!("Always");
+    side["resources"]["limits"]["memory"] = json!("64Mi");
+    b.pod["spec"]["initContainers"] = json!([side]);
+    b.pod["status"]["initContainerStatuses"] = json!([{"name": "shipper", "ready": true, "restartCount": 9, "image": "", "imageID": "",
+        "state": {"running": {"startedAt": "2026-02-20T10:00:00Z"}},
+        "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "startedAt": "2026-02-20T09:00:00Z", "finishedAt": "2026-02-20T09:55:00Z"}}}]);
+    let r = b.report();
+    assert!(r.findings.iter().all(|f| f.cause != "startup-peak"), "{}", r.findings[0].sentence);
+    assert!(r.findings[0].evidence.iter().chain(&r.findings[0].against).all(|e| !e.says.contains("init container")));
+}
+
+#[test]
+fn a_flag_that_nothing_reads_is_no_cap() {
+    let capped = |env: Value, args: Value| {
+        let mut b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z");
+        b.pod["spec"]["containers"][0]["env"] = env;
+        b.pod["spec"]["containers"][0]["args"] = args;
+        b.first().cause
+    };
+    assert_eq!(capped(json!([{"name": "JAVA_OPTS", "value": "-Xmx4g"}]), json!([])), "runtime-cap-above-limit");
+    assert_ne!(capped(json!([{"name": "BUILD_OPTS", "value": "-Xmx4g"}]), json!(["python", "main.py"])), "runtime-cap-above-limit");
+    assert_ne!(capped(json!([{"name": "JAVA_OPTS", "value": "-Xmx4g"}]), json!(["python3", "main.py"])), "runtime-cap-above-limit");
+    assert_ne!(capped(json!([]), json!(["java", "-Xmx1g", "-Xmx300m", "-jar", "a.jar"])), "runtime-cap-above-limit");
+}
+
+#[test]
+fn a_jobs_worker_that_grows_for_days_leaks() {
+    let mut b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z").working_set((0..1500).map(|i| 100 + 405 * i / 1500));
+    b.pod["metadata"]["ownerReferences"][0]["kind"] = json!("Job");
+    b.pod["spec"]["restartPolicy"] = json!("OnFailure");
+    let f = b.first();
+    assert_eq!(f.cause, "heap-leak", "{}", f.sentence);
+    assert!(f.confidence < 0.7, "one life, and nothing beside it: {}", f.confidence);
+}
+
+#[test]
+fn a_kill_without_a_limit_is_not_yet_a_node_out_of_memory() {
+    let mut b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z");
+    b.pod["spec"]["containers"][0]["resources"] = json!({});
+    let f = b.first();
+    assert!(f.confidence < 0.55, "{} {} {}", f.cause, f.confidence, f.sentence);
+    assert!(f.evidence.iter().all(|e| e.source != "Kernel"), "{:?}", f.evidence);
+    assert!(f.advice.iter().all(|a| a.command.as_deref().is_none_or(|c| !c.contains("cordon"))), "{:?}", f.advice);
+}
+
+#[test]
+fn cache_that_fills_the_limit_and_is_killed_there_is_files_in_memory() {
+    let b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z").working_set((0..590).map(|i| 130 + 380 * i / 590));
+    let b = b.series("container_memory_rss", (0..590).map(|i| (100 + i % 3) * MIB));
+    let f = b.series("container_memory_cache", (0..590).map(|i| (30 + 380 * i / 590) * MIB)).first();
+    assert_eq!(f.cause, "tmpfs-charge", "{}", f.sentence);
+}
+
+#[test]
+fn evictions_for_other_things_than_memory_are_told_with_their_words() {
+    let evicted = |message: &str| {
+        let mut b = bundle();
+        b.pod["status"] = json!({"phase": "Failed", "reason": "Evicted", "message": message, "startTime": "2026-02-18T00:00:00Z"});
+        b.first()
+    };
+    let memory = evicted("The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi.");
+    assert_eq!(memory.cause, "node-overcommit", "{}", memory.sentence);
+    for message in [
+        "Usage of EmptyDir volume \"cache\" exceeds the limit \"1Gi\". ",
+        "Container app exceeded its local ephemeral storage limit \"1Gi\". ",
+        "The node was low on resource: nodefs. ",
+        "The node had condition: [PIDPressure]. ",
+        "Preempted in order to admit critical pod",
+    ] {
+        let f = evicted(message);
+        assert_eq!(f.cause, "not-memory-kill", "{message}: {}", f.sentence);
+        let head: String = message.chars().take(20).collect();
+        assert!(f.sentence.contains(&head), "{message}: {}", f.sentence);
+    }
+    let refused = evicted("Pod was rejected: The node had condition: [MemoryPressure]. ");
+    assert_ne!(refused.cause, "node-overcommit", "it never ran");
+}
+
+#[test]
+fn a_level_far_below_the_limit_is_healthy_and_says_how_far() {
+    let f = bundle().working_set(level(200)).first();
+    assert_eq!(f.cause, "no-problem");
+    assert!(f.sentence.contains("40 % of its limit"), "{}", f.sentence);
+}
