@@ -46,7 +46,7 @@ pub fn caps(c: &ContainerState) -> Vec<RuntimeCap> {
     let node = var("NODE_OPTIONS").chain(on_line(|_| false));
     let go = c.env.get("GOMEMLIMIT");
     let go = go.and_then(|v| Some(RuntimeCap { runtime: "go", flag: format!("GOMEMLIMIT={v}"), bytes: go_bytes(v)?, soft: true }));
-    let caps = [java_cap(java, limit), node.filter_map(|w| node_flag(w, limit)).last(), go, dotnet_cap(c, limit)];
+    let caps = [java_cap(java, limit), node.rev().find_map(|w| node_flag(w, limit)), go, dotnet_cap(c, limit)];
     caps.into_iter().flatten().collect()
 }
 

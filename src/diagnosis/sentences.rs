@@ -98,7 +98,7 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
         need = l * CENSORED_STEP;
     }
     let rss = |k: &&crate::model::incident::Kill| k.victims.iter().filter_map(|v| v.anon_rss_bytes).fold(0, u64::saturating_add);
-    let seen = case.limit_kills().map(|k| rss(k)).max().unwrap_or(0) as f64;
+    let seen = case.limit_kills().map(rss).max().unwrap_or(0) as f64;
     need = need.max(seen * ABOVE_LIMIT);
     if cause == Cause::RuntimeCapAboveLimit
         && let Some(cap) = case.caps.iter().filter(|c| !c.soft).map(|c| c.bytes).max()
