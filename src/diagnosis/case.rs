@@ -20,8 +20,12 @@ pub const NEAR_SECONDS: f64 = 14.0 * 86_400.0;
 /// Below this share of the memory's growth the profiled heap is not what grows.
 pub const SMALL_SHARE: f64 = 0.2;
 
-/// Share of the limit from which on the settled level leaves no headroom: the next request may be the last.
+/// Share of the limit from which on the settled level is close to it: a runtime's cap that stands there is felt.
 const PINNED: f64 = 0.95;
+
+/// Share of the limit from which on there is no headroom at all: the next request may be the last. Below it a level that has
+/// stood for the whole window without a kill is where this program lives.
+const NO_HEADROOM: f64 = 0.98;
 
 pub struct Case<'a> {
     pub incident: &'a Incident,
@@ -102,6 +106,11 @@ impl<'a> Case<'a> {
     /// Stands at its limit and has not been killed there.
     pub fn pinned(&self) -> bool {
         self.kills.is_empty() && self.restarts_at_limit() == 0 && self.settled().is_some_and(|s| s >= PINNED)
+    }
+
+    /// Pinned, and with nothing left below the limit.
+    pub fn without_headroom(&self) -> bool {
+        self.pinned() && self.settled().is_some_and(|s| s >= NO_HEADROOM)
     }
 
     /// First cites of the kills, at most `n`.

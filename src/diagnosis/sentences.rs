@@ -214,7 +214,7 @@ pub fn names_the_heap(f: &Finding) -> bool {
 
 fn limit_below_need(case: &Case<'_>, who: &str, limit: &str, kills: &str) -> String {
     let share = case.settled().map(|s| format!("{:.0} %", s * 100.0));
-    if case.pinned() {
+    if case.without_headroom() {
         return format!(
             "{who} has no headroom: its working set stands at {} of {limit}; nothing was killed yet.",
             share.unwrap_or_default()

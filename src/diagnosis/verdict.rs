@@ -41,6 +41,9 @@ const SECOND_FLOOR: f64 = 0.5;
 /// Growth that no other cause explains is put forward from here: it was measured, only what it is remains open.
 const GROWTH_FLOOR: f64 = 0.15;
 
+/// Growth below this has something against it (half a day seen, a date far off) and stands behind "nothing wrong here".
+const SUSPICION: f64 = 0.25;
+
 /// Where nothing died, what is rather not so than so comes after everything that is.
 const DOUBTFUL: f64 = 0.25;
 
@@ -125,11 +128,12 @@ pub fn weigh(incident: &Incident, cases: &[Case<'_>], testimonies: Vec<Testimony
     let mut findings: Vec<Finding> = ranked.into_iter().map(|(_, f)| f).collect();
     suspend_victims(&mut findings);
     merge_replicas(&mut findings);
-    // "Nothing wrong here" is said once, for the container that came closest, and only where nothing else was found.
-    if findings.iter().any(|f| f.cause != Cause::NoProblem) {
-        findings.retain(|f| f.cause != Cause::NoProblem);
-    } else {
-        findings.truncate(1);
+    // "Nothing wrong here" is said once, for the container that came closest, and only where nothing else was found but
+    // growth that something speaks against.
+    let healthy = findings.iter().position(|f| f.cause == Cause::NoProblem).map(|i| findings.remove(i));
+    findings.retain(|f| f.cause != Cause::NoProblem);
+    if findings.iter().all(|f| f.confidence < SUSPICION) {
+        findings.splice(0..0, healthy);
     }
     if findings.is_empty() {
         findings.extend(overall::finding(incident));

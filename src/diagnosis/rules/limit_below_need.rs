@@ -91,7 +91,7 @@ impl Rule for LimitBelowNeed {
 /// Where only a restart counter and the working set are there: restarts at the limit are kills in all likelihood.
 fn restarts_alone(case: &Case<'_>, out: &mut Witness<'_>) {
     let n = case.restarts_at_limit();
-    if let Some(t) = case.headline().filter(|t| case.pinned() && t.verdict != TrendVerdict::Leak && !t.cache_growth) {
+    if let Some(t) = case.headline().filter(|t| case.without_headroom() && t.verdict != TrendVerdict::Leak && !t.cache_growth) {
         let share = case.settled().unwrap_or(1.0) * 100.0;
         let says = format!("the working set stands at {share:.0} % of its limit: there is no headroom");
         out.supports(Cause::LimitBelowNeed, Strength::Strong, "Prometheus", vec![t.cite.clone()], says);

@@ -26,7 +26,7 @@ impl Rule for NoProblem {
         } else if case.kills.iter().any(|k| k.kind != KillKind::Sigterm) {
             let says = "something ended it, though not for memory".to_owned();
             out.contradicts(Cause::NoProblem, Strength::Strong, "Kubernetes", case.kill_cites(1), says);
-        } else if case.pinned() {
+        } else if case.without_headroom() {
             let share = case.settled().unwrap_or(1.0) * 100.0;
             let says = format!("the working set stands at {share:.0} % of its limit: there is no headroom");
             out.contradicts(Cause::NoProblem, Strength::Strong, "Prometheus", vec![t.cite.clone()], says);
