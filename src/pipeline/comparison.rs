@@ -3,7 +3,7 @@
 //!
 //! An input may be a loose profile, or a directory or archive with several: of these the latest of each kind counts.
 
-use super::{Options, graphs, in_pool, incident, read_bundle, schedule, wants};
+use super::{Options, graphs, in_pool, incident, read_bundle, schedule, set_aside, wants};
 use crate::bundle::{self, Bundle};
 use crate::correlate::compare::sites::{self, Folding, Stacks};
 use crate::correlate::compare::together::{self, Both};
@@ -112,6 +112,7 @@ fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<C
     }
     let originals: Vec<&SourceMap> = originals.iter().collect();
     compare::originals::apply(&mut out.delta, &originals);
+    set_aside(lines.into_iter().map(|l| l.members).collect::<Vec<_>>());
     Ok(out)
 }
 

@@ -102,7 +102,10 @@ pub fn analyze(inputs: &[PathBuf], options: &Options) -> Result<Analysis, Error>
             verdict.focus(focus);
         }
         let diagnostics = incident.artifacts.iter().flat_map(|a| a.diagnostics.iter().map(|d| (a.path.clone(), d.clone()))).collect();
-        Ok(Analysis { document: report::compose::report(&incident, &verdict), diagnostics, unreadable: unreadable(&incident) })
+        let document = report::compose::report(&incident, &verdict);
+        let unreadable = unreadable(&incident);
+        set_aside(incident);
+        Ok(Analysis { document, diagnostics, unreadable })
     })
 }
 
@@ -134,6 +137,11 @@ pub fn unreadable(incident: &Incident) -> Option<Error> {
         Some((a, d)) => format!("nothing in the input could be read; {}: {}", a.path, d.message),
         None => "nothing in the input could be read: it holds no files".into(),
     }))
+}
+
+/// Takes a large value apart beside what is still to do; at the end of the process nobody waits for it.
+fn set_aside<T: Send + 'static>(value: T) {
+    drop(std::thread::spawn(move || drop(value)));
 }
 
 /// Runs `job` on as many threads as asked for.
