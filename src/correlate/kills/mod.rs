@@ -1,16 +1,17 @@
 //! Endings: kernel reports, container states, events and log words joined into one entry per ending.
 //! The kernel log is the witness of record; every other witness either confirms one of its entries or adds one it missed.
 
-use super::{agents, endings, limits, node_events, rhythm};
-use crate::model::cgroup_path;
+mod kernel;
+mod supervisors;
+
+use super::{endings, limits, node_events, rhythm};
 use crate::model::incident::Kill;
-use crate::model::log::{LogPattern, LogWord};
-use crate::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Victim};
+use crate::model::log::LogPattern;
+use crate::model::oom::{KillKind, LimitLevel};
 use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState};
-use crate::model::quantity::{human_bytes, human_seconds};
+use crate::model::quantity::human_bytes;
 use crate::model::time::{Basis, MINUTE, SECOND};
-use crate::model::{ArtifactId, Cite, Incident, Owner, Placed, Timestamp, When};
-use std::collections::BTreeMap;
+use crate::model::{Cite, Incident, Owner, Placed, Timestamp, When};
 
 /// Two witnesses of one ending may differ by this much: kubelet notices late, `dmesg -T` drifts.
 pub(super) const SAME_ENDING: i64 = 2 * MINUTE;
@@ -20,8 +21,8 @@ const REPEATED: u64 = 3;
 
 /// Fills [`Incident::kills`], earliest first, those without a time last.
 pub fn endings(incident: &mut Incident) {
-    let mut kills = kernel_kills(incident);
-    anchor_by_status(incident, &mut kills);
+    let mut kills = kernel::kills(incident);
+    kernel::anchor_by_status(incident, &mut kills);
     rhythm::anchor(incident, &mut kills);
     container_endings(incident, &mut kills);
     evictions(incident, &mut kills);
@@ -29,8 +30,8 @@ pub fn endings(incident: &mut Incident) {
     container_deaths(incident, &mut kills);
     probe_events(incident, &mut kills);
     runtime_aborts(incident, &mut kills);
-    userspace_kills(incident, &mut kills);
-    unit_kills(incident, &mut kills);
+    supervisors::userspace_kills(incident, &mut kills);
+    supervisors::unit_kills(incident, &mut kills);
     node_events::kills(incident, &mut kills);
     counted(incident, &mut kills);
     kills.sort_by_cached_key(key);
@@ -87,182 +88,6 @@ pub fn from_restart_counters(incident: &mut Incident) {
 
 fn key(k: &Kill) -> (Timestamp, Owner, KillKind, Option<u32>) {
     (k.at.and_then(|w| w.mid()).unwrap_or(Timestamp::MAX), k.owner.clone(), k.kind, k.victims.first().and_then(|v| v.pid))
-}
-
-/// One entry per kernel report that killed something; copies of one report in several logs merge.
-fn kernel_kills(incident: &Incident) -> Vec<Kill> {
-    let survivors = survivors(incident);
-    let mut kills: Vec<Kill> = Vec::new();
-    for (i, r) in incident.oom_reports.iter().enumerate() {
-        let o = &r.what;
-        if o.victims.is_empty() && !o.group_kill {
-            continue;
-        }
-        let at = r.at.is_known().then_some(r.at);
-        let same_report = |k: &&mut Kill| {
-            k.report.and_then(|j| incident.oom_reports.get(j)).is_some_and(|other| {
-                other.cite.span.artifact != r.cite.span.artifact
-                    && other.what.victims.first() == o.victims.first()
-                    && k.owner.node == r.owner.node
-                    && (at.is_none()
-                        || k.at.is_none()
-                        || k.at.zip(at).is_some_and(|(a, b)| a.near(&b, SAME_ENDING))
-                        || same_body(&other.what, o))
-            })
-        };
-        if let Some(k) = kills.iter_mut().find(same_report) {
-            // The sharper clock of the two; `dmesg -T` and late journals are off by hours, so they need not overlap.
-            let sharper = at.filter(|b| k.at.is_none_or(|a| (b.width(), b.basis) < (a.width(), a.basis)));
-            if let Some((a, b)) = k.at.zip(at).filter(|(a, b)| !a.near(b, SAME_ENDING)) {
-                let apart = human_seconds(a.earliest.0.abs_diff(b.earliest.0) as f64 / SECOND as f64);
-                k.against.push((r.cite.clone(), format!("another log dates the same report {apart} apart: one of the two clocks is off")));
-            }
-            k.at = sharper.or(k.at);
-            continue;
-        }
-        kills.push(Kill {
-            at,
-            kind: kind_of(o, r.who.container_id.as_deref(), &survivors),
-            owner: r.owner.clone(),
-            victims: o.victims.clone(),
-            limit_level: o.limit_level,
-            limit_bytes: o.limit_bytes,
-            usage_bytes: o.usage_bytes,
-            count: o.count.max(1),
-            last: o.last_at,
-            report: Some(i),
-            witnesses: vec!["kernel"],
-            evidence: vec![(r.cite.clone(), kernel_sentence(o))],
-            ..Kill::default()
-        });
-    }
-    kills
-}
-
-/// Two reports that agree in every figure are one, whatever their clocks say.
-fn same_body(a: &OomKill, b: &OomKill) -> bool {
-    !a.memcg_stats.is_empty() && a.memcg_stats == b.memcg_stats && a.trigger_pid == b.trigger_pid && a.tasks == b.tasks
-}
-
-/// Ids of containers that are running now: a kernel kill inside one of them took a child, not the container.
-fn survivors(incident: &Incident) -> Vec<&str> {
-    let mut ids: Vec<&str> = incident
-        .pods
-        .iter()
-        .flat_map(|p| &p.what.containers)
-        .filter(|c| c.now.state.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("running")))
-        .filter_map(|c| c.container_id.as_deref())
-        .collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
-}
-
-fn kind_of(o: &OomKill, container_id: Option<&str>, survivors: &[&str]) -> KillKind {
-    let path = o.task_memcg.as_deref().or(o.oom_memcg.as_deref()).map(cgroup_path::parse).unwrap_or_default();
-    let id = container_id.or(path.container_id);
-    match o.limit_level {
-        Some(LimitLevel::Node | LimitLevel::Kubepods) => return KillKind::NodeOom,
-        Some(LimitLevel::Service) => return KillKind::MemcgService,
-        Some(LimitLevel::Pod) => return KillKind::MemcgPod,
-        _ if matches!(o.constraint, Some(Constraint::None)) => return KillKind::NodeOom,
-        _ => {}
-    }
-    let first = o.victims.first();
-    if o.limit_level.is_none() && agents::unnamed_service(first.and_then(|v| v.comm.as_deref()), first.and_then(|v| v.oom_score_adj)) {
-        return KillKind::MemcgService;
-    }
-    if id.is_some_and(|id| survivors.binary_search(&id).is_ok()) && !o.group_kill {
-        return KillKind::ChildProcess;
-    }
-    if o.group_kill && o.victims.len() > 1 { KillKind::OomGroup } else { KillKind::MemcgContainer }
-}
-
-fn kernel_sentence(o: &OomKill) -> String {
-    let v = o.victims.first();
-    let who = v.map_or("a task".into(), |v| {
-        format!("process {} ({})", v.pid.map_or("?".into(), |p| p.to_string()), v.comm.as_deref().unwrap_or("?"))
-    });
-    let rss = v.and_then(|v| v.anon_rss_bytes).map_or(String::new(), |b| format!(" with {} of anonymous memory", human_bytes(b)));
-    let limit = match (o.limit_level, o.limit_bytes) {
-        (Some(LimitLevel::Node), _) => ": the node itself was out of memory".to_owned(),
-        (level, Some(b)) => format!(" at the {} limit of {}", level.map_or("cgroup", LimitLevel::word), human_bytes(b)),
-        _ => String::new(),
-    };
-    let constraint = match o.constraint {
-        Some(Constraint::Memcg) => " (CONSTRAINT_MEMCG)",
-        Some(Constraint::None) => " (CONSTRAINT_NONE)",
-        _ => "",
-    };
-    format!("the kernel killed {who}{rss}{limit}{constraint}")
-}
-
-/// A log in uptime alone gets its wall clock from those who saw the same ending by the calendar: the last kill of a
-/// container that the log shows is the one whose end its status tells, the last of a service the one that systemd logged.
-/// One pair fixes the whole boot.
-fn anchor_by_status(incident: &mut Incident, kills: &mut [Kill]) {
-    let mut offsets: BTreeMap<(ArtifactId, Option<String>), i64> = BTreeMap::new();
-    for k in kills.iter().rev().filter(|k| k.at.is_none()) {
-        let Some((report, up)) = k.report.and_then(|r| incident.oom_reports.get(r)).and_then(|r| Some((r, r.what.uptime_seconds?))) else {
-            continue;
-        };
-        let slot = (report.cite.span.artifact, report.what.boot.clone());
-        let unit = service_of(report);
-        let newest = kills
-            .iter()
-            .filter(|o| o.owner.same_container(&k.owner) && o.report.and_then(|r| incident.oom_reports.get(r)).and_then(service_of) == unit)
-            .filter_map(|o| incident.oom_reports.get(o.report?)?.what.uptime_seconds)
-            .fold(f64::MIN, f64::max);
-        if offsets.contains_key(&slot) || up < newest {
-            continue;
-        }
-        let end = incident
-            .pods
-            .iter()
-            .filter(|p| p.owner.same_pod(&k.owner))
-            .flat_map(|p| &p.what.containers)
-            .filter(|c| Some(c.name.as_str()) == k.owner.container.as_deref())
-            .filter_map(killed_end)
-            .max()
-            .or_else(|| unit_end(incident, unit?, k.owner.node.as_deref()));
-        if let Some(end) = end {
-            offsets.insert(slot, end.0 - (up * SECOND as f64) as i64);
-        }
-    }
-    for k in kills.iter_mut().filter(|k| k.at.is_none()) {
-        let Some(report) = k.report.and_then(|r| incident.oom_reports.get_mut(r)) else { continue };
-        let Some(offset) = offsets.get(&(report.cite.span.artifact, report.what.boot.clone())) else { continue };
-        let Some(up) = report.what.uptime_seconds else { continue };
-        let t = Timestamp(offset.saturating_add((up * SECOND as f64) as i64));
-        let at = When { earliest: t.saturating_sub(2 * SECOND), latest: t.saturating_add(2 * SECOND), basis: Basis::BootAnchored };
-        k.at = Some(at);
-        report.at = at;
-    }
-}
-
-/// The node service in whose own cgroup a report's kill happened.
-fn service_of(r: &Placed<OomKill>) -> Option<&str> {
-    r.what.oom_memcg.as_deref().and_then(cgroup_path::service)
-}
-
-/// The last time systemd said that the kernel killed a process of this service.
-fn unit_end(incident: &Incident, service: &str, node: Option<&str>) -> Option<Timestamp> {
-    let of_unit = |l: &&Placed<LogWord>| {
-        l.what.pattern == LogPattern::UnitOomKilled
-            && l.who.workload_hint.as_deref().and_then(|u| u.strip_suffix(".service")) == Some(service)
-            && l.owner.node.as_deref() == node
-    };
-    incident.logs.iter().filter(of_unit).filter_map(|l| l.at.mid()).max()
-}
-
-/// End of the run that was OOM-killed, as the status tells it.
-fn killed_end(c: &ContainerState) -> Option<Timestamp> {
-    [Some(&c.now), c.last.as_ref()]
-        .into_iter()
-        .flatten()
-        .filter(|r| r.reason.as_deref() == Some("OOMKilled") || r.exit_code == Some(137))
-        .filter_map(|r| r.finished)
-        .max()
 }
 
 /// Terminated states of containers: confirm a kernel entry or stand alone.
@@ -600,90 +425,12 @@ fn life(incident: &Incident, owner: &Owner, at: When) -> Life {
     if running && c.restart_count == Some(0) && c.last.is_none() && (since || !at.is_known()) { Life::Unbroken } else { Life::Ended }
 }
 
-/// systemd's word that a unit lost a process to the OOM killer: it confirms the kernel's report, or stands alone where the
-/// kernel's log is not there. It counts kills of every kind in the unit's cgroup, so alone it cannot tell whose limit it was.
-fn unit_kills(incident: &Incident, kills: &mut Vec<Kill>) {
-    for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::UnitOomKilled && l.owner.pod.is_none()) {
-        let Some(unit) = l.who.workload_hint.as_deref().and_then(agents::unit_of) else { continue };
-        let near = |k: &&mut Kill| {
-            k.owner.node == l.owner.node
-                && matches!(k.kind, KillKind::MemcgService | KillKind::NodeOom)
-                && k.at.is_none_or(|w| w.near(&l.at, SAME_ENDING))
-                && (agents::service(incident, k) == unit || k.victims.iter().any(|v| v.comm.as_deref().is_some_and(|c| unit.contains(c))))
-        };
-        if let Some(k) = kills.iter_mut().find(near) {
-            witness(k, "service manager", l.cite.clone(), l.what.text.clone());
-            continue;
-        }
-        // Where the node's kernel log is there, it is the witness of record.
-        let recorded =
-            |r: &Placed<OomKill>| r.cite.span.artifact == l.cite.span.artifact || l.owner.node.is_some() && r.owner.node == l.owner.node;
-        if incident.oom_reports.iter().any(recorded) {
-            continue;
-        }
-        kills.push(Kill {
-            at: l.at.is_known().then_some(l.at),
-            kind: KillKind::MemcgService,
-            owner: Owner { node: l.owner.node.clone(), ..Owner::default() },
-            victims: vec![Victim { comm: Some(unit.to_owned()), ..Victim::default() }],
-            limit_level: Some(LimitLevel::Service),
-            count: 1,
-            witnesses: vec!["service manager"],
-            evidence: vec![(l.cite.clone(), l.what.text.clone())],
-            against: vec![(l.cite.clone(), "systemd does not tell the unit's own limit from the whole node's memory".into())],
-            ..Kill::default()
-        });
-    }
-}
-
-/// systemd-oomd and the like: SIGKILL without a kernel report. A daemon tells of one kill in several lines: a first signal
-/// and a second one to the same process, its own line about a unit and the service manager's.
-fn userspace_kills(incident: &Incident, kills: &mut Vec<Kill>) {
-    let mut told: Vec<(usize, &Placed<LogWord>)> = Vec::new();
-    for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::UserspaceOomd) {
-        let same = |have: &Placed<LogWord>| {
-            let (a, b) = (&have.who, &l.who);
-            let unit = || b.workload_hint.as_deref().zip(a.cgroup.as_deref()).is_some_and(|(u, path)| path.ends_with(u));
-            have.owner == l.owner
-                && (a.pid.is_some() && a.pid == b.pid && a.comm == b.comm
-                    || a.container_id.is_some() && a.container_id == b.container_id
-                    || unit())
-                && (have.at.near(&l.at, SAME_ENDING) || !have.at.is_known() && !l.at.is_known())
-        };
-        if let Some((k, _)) = told.iter().rev().find(|(_, have)| same(have)).and_then(|(i, have)| Some((kills.get_mut(*i)?, have))) {
-            k.evidence.push((l.cite.clone(), l.what.text.clone()));
-            k.against.clear();
-            continue;
-        }
-        told.push((kills.len(), l));
-        let asked = l.what.text.contains("SIGTERM");
-        kills.push(Kill {
-            at: l.at.is_known().then_some(l.at),
-            kind: KillKind::UserspaceOomd,
-            owner: l.owner.clone(),
-            victims: vec![Victim { pid: l.who.pid, comm: l.who.comm.as_deref().map(str::to_owned), ..Victim::default() }],
-            count: 1,
-            witnesses: vec!["node log"],
-            evidence: vec![(l.cite.clone(), l.what.text.clone())],
-            against: asked
-                .then(|| (l.cite.clone(), "it was only asked to end; nothing shows whether it did".to_owned()))
-                .into_iter()
-                .collect(),
-            ..Kill::default()
-        });
-    }
-}
-
 /// A container's own counter of kills, where nothing else tells of one: the cgroup is made anew with each start, so whatever
 /// it counted took children of a container that lived on.
 fn counted(incident: &Incident, kills: &mut Vec<Kill>) {
     for c in &incident.cgroups {
-        let n = match c.what.file.as_str() {
-            "memory.events" => c.what.values.get("oom_kill"),
-            "memory.oom_control" => c.what.values.get("oom_kill"),
-            _ => None,
-        };
-        let Some(n) = n.copied().filter(|n| *n > 0) else { continue };
+        let counts = matches!(c.what.file.as_str(), "memory.events" | "memory.oom_control");
+        let Some(n) = c.what.values.get("oom_kill").copied().filter(|n| counts && *n > 0) else { continue };
         let of_container = c.owner.container.is_some() || c.owner.pod.is_none() && c.owner.node.is_none() && c.what.path.is_none();
         let known = |k: &Kill| k.kind.is_memory() && (k.owner.same_pod(&c.owner) || c.owner.pod.is_none());
         if !of_container || kills.iter().any(known) {

@@ -1,0 +1,83 @@
+//! Kills that those beside the kernel tell of: systemd of the units it supervises, systemd-oomd and earlyoom of what they
+//! killed themselves.
+
+use super::super::agents;
+use super::{SAME_ENDING, witness};
+use crate::model::incident::Kill;
+use crate::model::log::{LogPattern, LogWord};
+use crate::model::oom::{KillKind, LimitLevel, OomKill, Victim};
+use crate::model::{Incident, Owner, Placed};
+
+/// systemd's word that a unit lost a process to the OOM killer: it confirms the kernel's report, or stands alone where the
+/// kernel's log is not there. It counts kills of every kind in the unit's cgroup, so alone it cannot tell whose limit it was.
+pub(super) fn unit_kills(incident: &Incident, kills: &mut Vec<Kill>) {
+    for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::UnitOomKilled && l.owner.pod.is_none()) {
+        let Some(unit) = l.who.workload_hint.as_deref().and_then(agents::unit_of) else { continue };
+        let near = |k: &&mut Kill| {
+            k.owner.node == l.owner.node
+                && matches!(k.kind, KillKind::MemcgService | KillKind::NodeOom)
+                && k.at.is_none_or(|w| w.near(&l.at, SAME_ENDING))
+                && (agents::service(incident, k) == unit || k.victims.iter().any(|v| v.comm.as_deref().is_some_and(|c| unit.contains(c))))
+        };
+        if let Some(k) = kills.iter_mut().find(near) {
+            witness(k, "service manager", l.cite.clone(), l.what.text.clone());
+            continue;
+        }
+        // Where the node's kernel log is there, it is the witness of record.
+        let recorded =
+            |r: &Placed<OomKill>| r.cite.span.artifact == l.cite.span.artifact || l.owner.node.is_some() && r.owner.node == l.owner.node;
+        if incident.oom_reports.iter().any(recorded) {
+            continue;
+        }
+        kills.push(Kill {
+            at: l.at.is_known().then_some(l.at),
+            kind: KillKind::MemcgService,
+            owner: Owner { node: l.owner.node.clone(), ..Owner::default() },
+            victims: vec![Victim { comm: Some(unit.to_owned()), ..Victim::default() }],
+            limit_level: Some(LimitLevel::Service),
+            count: 1,
+            witnesses: vec!["service manager"],
+            evidence: vec![(l.cite.clone(), l.what.text.clone())],
+            against: vec![(l.cite.clone(), "systemd does not tell the unit's own limit from the whole node's memory".into())],
+            ..Kill::default()
+        });
+    }
+}
+
+/// systemd-oomd and the like: SIGKILL without a kernel report. A daemon tells of one kill in several lines: a first signal
+/// and a second one to the same process, its own line about a unit and the service manager's.
+pub(super) fn userspace_kills(incident: &Incident, kills: &mut Vec<Kill>) {
+    let mut told: Vec<(usize, &Placed<LogWord>)> = Vec::new();
+    for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::UserspaceOomd) {
+        let same = |have: &Placed<LogWord>| {
+            let (a, b) = (&have.who, &l.who);
+            let unit = || b.workload_hint.as_deref().zip(a.cgroup.as_deref()).is_some_and(|(u, path)| path.ends_with(u));
+            have.owner == l.owner
+                && (a.pid.is_some() && a.pid == b.pid && a.comm == b.comm
+                    || a.container_id.is_some() && a.container_id == b.container_id
+                    || unit())
+                && (have.at.near(&l.at, SAME_ENDING) || !have.at.is_known() && !l.at.is_known())
+        };
+        if let Some((k, _)) = told.iter().rev().find(|(_, have)| same(have)).and_then(|(i, have)| Some((kills.get_mut(*i)?, have))) {
+            k.evidence.push((l.cite.clone(), l.what.text.clone()));
+            k.against.clear();
+            continue;
+        }
+        told.push((kills.len(), l));
+        let asked = l.what.text.contains("SIGTERM");
+        kills.push(Kill {
+            at: l.at.is_known().then_some(l.at),
+            kind: KillKind::UserspaceOomd,
+            owner: l.owner.clone(),
+            victims: vec![Victim { pid: l.who.pid, comm: l.who.comm.as_deref().map(str::to_owned), ..Victim::default() }],
+            count: 1,
+            witnesses: vec!["node log"],
+            evidence: vec![(l.cite.clone(), l.what.text.clone())],
+            against: asked
+                .then(|| (l.cite.clone(), "it was only asked to end; nothing shows whether it did".to_owned()))
+                .into_iter()
+                .collect(),
+            ..Kill::default()
+        });
+    }
+}
