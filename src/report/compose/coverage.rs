@@ -34,7 +34,12 @@ pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc
     let mut out = Vec::new();
     let mut source = |name: &str, count: usize, unit: &str, settles: &str, command: Option<String>| {
         let status = if count > 0 { "read" } else { "missing" };
-        let found = if count > 0 { format!("{count} {unit}") } else { "not in the input".into() };
+        let found = match count {
+            0 => "not in the input".into(),
+            // `series` is its own singular.
+            1 => format!("1 {}", unit.strip_suffix('s').filter(|_| !unit.ends_with("series")).unwrap_or(unit)),
+            n => format!("{n} {unit}"),
+        };
         out.push(CoverageDoc {
             source: name.into(),
             status: status.into(),
