@@ -2,6 +2,7 @@
 //! log where it covers the moment and is silent, a probe that failed just then, or a working set far from the limit may
 //! say otherwise. Nothing is decided here; the report shows both sides.
 
+use crate::correlate::kills::SAME_ENDING;
 use crate::model::incident::{Kill, PlacedSeries};
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
@@ -11,8 +12,6 @@ use crate::model::time::{Basis, MINUTE, SECOND};
 use crate::model::{ArtifactId, Cite, Incident, Owner, Placed, Timestamp, When};
 use std::collections::BTreeMap;
 
-/// Two witnesses of one ending may differ by this much.
-const SAME_ENDING: i64 = 2 * MINUTE;
 /// A scrape before the kill still speaks of it.
 const RECENT: i64 = 5 * MINUTE;
 /// Grace period of a pod that sets none, in seconds.

@@ -3,14 +3,12 @@
 //! what the kills left over, each with the reading of `endings` in words.
 
 use super::endings;
+use crate::correlate::kills::SAME_ENDING;
 use crate::model::incident::{Kill, OtherEnding};
 use crate::model::oom::KillKind;
 use crate::model::pod::{ContainerRun, ContainerState, PodState};
-use crate::model::time::{Basis, MINUTE, SECOND};
+use crate::model::time::{Basis, SECOND};
 use crate::model::{Cite, Incident, Owner, Placed, When};
-
-/// Two witnesses of one ending may differ by this much.
-const SAME_ENDING: i64 = 2 * MINUTE;
 
 /// Reasons by which a pod as a whole ended, with their message in its status.
 const OF_PODS: &[&str] = &["Evicted", "Preempting", "Preempted", "Terminated", "NodeShutdown", "NodeLost", "DeadlineExceeded"];

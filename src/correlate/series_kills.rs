@@ -1,13 +1,11 @@
 //! Kills that only metrics tell of: `container_oom_events_total` rose, or a container came back with `OOMKilled` as its last
 //! reason, and no log, status or event of the bundle knows of it. Nothing is added where the series merely end at the limit.
 
+use crate::correlate::kills::SAME_ENDING;
 use crate::model::incident::Kill;
 use crate::model::oom::{KillKind, LimitLevel};
-use crate::model::time::{Basis, MINUTE};
+use crate::model::time::Basis;
 use crate::model::{Incident, When};
-
-/// Two witnesses of one ending may differ by this much beside the scrape's own step.
-const SAME_ENDING: i64 = 2 * MINUTE;
 
 /// Adds them to [`Incident::kills`], once trends are known.
 pub fn add(incident: &mut Incident) {

@@ -5,14 +5,11 @@
 //! ended as the words tell (a code of its own choice, at that time); the input knows no other container. A log is never
 //! given to a container that did not exist when it was written.
 
+use crate::correlate::kills::SAME_ENDING;
 use crate::model::incident::Join;
 use crate::model::pod::{ContainerKind, ContainerRun, ContainerState, PodState};
-use crate::model::time::MINUTE;
 use crate::model::{ArtifactId, Incident, Owner, Placed, When};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A status and the log's last words may differ by this much.
-const SAME_ENDING: i64 = 2 * MINUTE;
 
 /// Formats whose artifacts are one container's, whoever it is.
 const LOGS: [&str; 2] = ["app-log", "jvm-gc-log"];
