@@ -5,19 +5,19 @@ use postmem::pipeline::{self, Options};
 use postmem::report::document::{FindingDoc, ReportDoc};
 use serde_json::{Value, json};
 
-const MIB: u64 = 1 << 20;
+pub const MIB: u64 = 1 << 20;
 /// 2026-02-20 00:00 UTC.
-const START: u64 = 1_771_545_600;
+pub const START: u64 = 1_771_545_600;
 
 /// A bundle under construction: one pod `svc-0` of StatefulSet `svc` with container `app`.
-struct Bundle {
-    pod: Value,
-    events: Vec<Value>,
+pub struct Bundle {
+    pub pod: Value,
+    pub events: Vec<Value>,
     series: Vec<(String, Vec<u64>, u64)>,
-    files: Vec<(String, String)>,
+    pub files: Vec<(String, String)>,
 }
 
-fn bundle() -> Bundle {
+pub fn bundle() -> Bundle {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "svc-0", "namespace": "shop", "uid": "0b7e5a1c-1111-4222-8333-123456789abc",
@@ -33,7 +33,7 @@ fn bundle() -> Bundle {
 
 impl Bundle {
     /// The last run ended so, after that many restarts.
-    fn ended(mut self, reason: &str, code: i32, restarts: u64, finished: &str) -> Self {
+    pub fn ended(mut self, reason: &str, code: i32, restarts: u64, finished: &str) -> Self {
         let status = &mut self.pod["status"]["containerStatuses"][0];
         status["restartCount"] = json!(restarts);
         status["lastState"] =
@@ -42,17 +42,17 @@ impl Bundle {
     }
 
     /// Values a minute apart, from [`START`] on.
-    fn series(mut self, metric: &str, values: impl IntoIterator<Item = u64>) -> Self {
+    pub fn series(mut self, metric: &str, values: impl IntoIterator<Item = u64>) -> Self {
         self.series.push((metric.to_owned(), values.into_iter().collect(), 60));
         self
     }
 
-    fn working_set(self, mib: impl IntoIterator<Item = u64>) -> Self {
+    pub fn working_set(self, mib: impl IntoIterator<Item = u64>) -> Self {
         let values: Vec<u64> = mib.into_iter().map(|v| v * MIB).collect();
         self.series("container_memory_working_set_bytes", values)
     }
 
-    fn report(self) -> ReportDoc {
+    pub fn report(self) -> ReportDoc {
         let dir = tempfile::tempdir().expect("temporary folder");
         let write = |name: &str, text: &str| {
             let path = dir.path().join(name);
@@ -83,7 +83,7 @@ impl Bundle {
         pipeline::analyze(&[dir.path().to_owned()], &Options::default()).expect("a report").document
     }
 
-    fn first(self) -> FindingDoc {
+    pub fn first(self) -> FindingDoc {
         self.report().findings.into_iter().next().expect("a finding")
     }
 }

@@ -10,6 +10,9 @@ use crate::model::series::Series;
 use crate::model::{Claim, Owner};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// OpenShift names the DeploymentConfig on the pods of its ReplicationControllers.
+const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
+
 /// What is known of one pod, gathered from every artifact that names it.
 #[derive(Debug, Clone, Default)]
 struct PodName {
@@ -88,7 +91,12 @@ impl Names {
             return;
         }
         let i = self.pod_index(p.namespace.as_deref(), &p.name);
-        let workload = p.controlled_by.as_deref().map(|c| self.top_controller(p.namespace.as_deref(), c));
+        let workload = p.controlled_by.as_deref().map(|c| match (c.split_once('/'), p.annotations.get(DEPLOYMENT_CONFIG)) {
+            // A static pod is named after its manifest and its node.
+            (Some(("Node", node)), _) => p.name.strip_suffix(node).and_then(|n| n.strip_suffix('-')).unwrap_or(&p.name).to_owned(),
+            (Some(("ReplicationController", _)), Some(config)) => config.clone(),
+            _ => self.top_controller(p.namespace.as_deref(), c),
+        });
         if let Some(uid) = &p.uid {
             self.by_uid.insert(uid.clone(), i);
         }

@@ -74,6 +74,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         pods,
         workloads,
         policies,
+        configs,
         nodes,
         events,
         alerts,
@@ -94,6 +95,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.pods = place.all(pods);
     incident.workloads = place.all(workloads);
     incident.policies = place.all(policies);
+    incident.configs = place.all(configs);
     incident.nodes = place.all(nodes);
     incident.events = place.all(events);
     for e in &mut incident.events {

@@ -124,6 +124,7 @@ fn absorb(have: &mut Placed<PodState>, mut other: Placed<PodState>) {
     if a.volumes.is_empty() {
         a.volumes = b.volumes;
     }
+    a.configs.extend(b.configs);
     if a.conditions.len() < b.conditions.len() || a.conditions.iter().all(|c| c.since.is_none()) && !b.conditions.is_empty() {
         a.conditions = b.conditions;
     }

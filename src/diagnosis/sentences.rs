@@ -151,9 +151,9 @@ pub fn sentence(case: &Case<'_>, f: &Finding) -> String {
     let at_limit = killed(case, &format!("at {limit}"));
     let ended = case.kills.is_empty() && case.restarts_at_limit() == 0;
     match f.cause {
-        Cause::HeapLeak if ended => format!("{who} {}{culprit}{eta}.", grows(verb)),
+        Cause::HeapLeak if ended => format!("{who} {}{since}{culprit}{eta}.", grows(verb)),
         Cause::HeapLeak => format!("{who} {}{since}{culprit}; {at_limit}.", grows(verb)),
-        Cause::NativeGrowth if ended => format!("{who} {} outside its managed heap{culprit}{eta}.", grows("grows")),
+        Cause::NativeGrowth if ended => format!("{who} {} outside its managed heap{since}{culprit}{eta}.", grows("grows")),
         Cause::NativeGrowth => format!("{who} {} outside its managed heap{since}{culprit}; {at_limit}.", grows("grows")),
         Cause::LimitBelowNeed => limit_below_need(case, &who, &limit, &kills),
         Cause::LoadSpike => format!("a burst of load took {who} over {limit}: {kills}."),

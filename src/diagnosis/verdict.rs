@@ -263,7 +263,8 @@ fn finding(case: &Case<'_>, t: &Testimony, cause: Cause, confidence: f64) -> Fin
         culprits.extend(killed_process(case));
     }
     let (quantities, intervals) = sentences::quantities(case, cause);
-    let trigger = trigger::find(case, cause);
+    let found = trigger::find(case, cause);
+    evidence.extend(found.as_ref().and_then(|f| trigger_as_evidence(case, cause, f)));
     let owner = owner_of(case, cause);
     let mut f = Finding {
         cause,
@@ -275,7 +276,7 @@ fn finding(case: &Case<'_>, t: &Testimony, cause: Cause, confidence: f64) -> Fin
         quantities,
         intervals,
         culprits,
-        trigger,
+        trigger: found.map(|f| f.trigger),
         evidence,
         advice: Vec::new(),
     };
@@ -318,6 +319,22 @@ fn kills_as_evidence(case: &Case<'_>, cause: Cause) -> Vec<Evidence> {
             on_record: cause != Cause::Inconclusive,
         })
         .collect()
+}
+
+/// What set it off says when, not why: it is on record and was not weighed.
+fn trigger_as_evidence(case: &Case<'_>, cause: Cause, found: &trigger::Found) -> Option<Evidence> {
+    let t = &found.trigger;
+    Some(Evidence {
+        rule: "trigger",
+        owner: case.owner.clone(),
+        cause,
+        stance: Stance::For,
+        strength: Strength::Weak,
+        source: "Kubernetes",
+        says: format!("{} at {} UTC: {}", t.kind, t.time.human(), t.detail),
+        cites: Cites::one(found.cite.clone()?),
+        on_record: true,
+    })
 }
 
 /// Where no profile names a class or line, the process the kernel killed is still a name.

@@ -7,7 +7,7 @@ use super::log::LogWord;
 use super::node::{BootAnchor, CaptureHint, MemInfo, MissingEvidence, NodeState, ProcessReading};
 use super::observation::Observation;
 use super::oom::OomKill;
-use super::pod::{KubeEvent, PodState, SizingPolicy, UsageReading, WorkloadState};
+use super::pod::{ConfigState, KubeEvent, PodState, SizingPolicy, UsageReading, WorkloadState};
 use super::profile::HeapProfile;
 use super::series::Series;
 use super::source::{ArtifactId, Cite};
@@ -32,6 +32,7 @@ pub struct Facts {
     pub pods: Vec<Observation<PodState>>,
     pub workloads: Vec<Observation<WorkloadState>>,
     pub policies: Vec<Observation<SizingPolicy>>,
+    pub configs: Vec<Observation<ConfigState>>,
     pub nodes: Vec<Observation<NodeState>>,
     pub events: Vec<Observation<KubeEvent>>,
     pub alerts: Vec<Observation<Alert>>,
@@ -63,6 +64,7 @@ impl Facts {
             pods,
             workloads,
             policies,
+            configs,
             nodes,
             events,
             alerts,
@@ -83,6 +85,7 @@ impl Facts {
             + pods.len()
             + workloads.len()
             + policies.len()
+            + configs.len()
             + nodes.len()
             + events.len()
             + alerts.len()
@@ -106,6 +109,7 @@ impl Facts {
             pods,
             workloads,
             policies,
+            configs,
             nodes,
             events,
             alerts,
@@ -126,6 +130,7 @@ impl Facts {
         self.pods.extend(pods);
         self.workloads.extend(workloads);
         self.policies.extend(policies);
+        self.configs.extend(configs);
         self.nodes.extend(nodes);
         self.events.extend(events);
         self.alerts.extend(alerts);

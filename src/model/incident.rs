@@ -11,7 +11,7 @@ use super::log::LogWord;
 use super::node::{BootAnchor, MemInfo, MissingEvidence, NodeState, ProcessReading};
 use super::observation::Placed;
 use super::oom::{KillKind, LimitLevel, OomKill, Victim};
-use super::pod::{KubeEvent, PodState, SizingPolicy, UsageReading, WorkloadState};
+use super::pod::{ConfigState, KubeEvent, PodState, SizingPolicy, UsageReading, WorkloadState};
 use super::profile::HeapProfile;
 use super::quantity::Bytes;
 use super::series::Series;
@@ -214,6 +214,7 @@ pub struct Incident {
     pub pods: Vec<Placed<PodState>>,
     pub workloads: Vec<Placed<WorkloadState>>,
     pub policies: Vec<Placed<SizingPolicy>>,
+    pub configs: Vec<Placed<ConfigState>>,
     pub nodes: Vec<Placed<NodeState>>,
     pub events: Vec<Placed<KubeEvent>>,
     pub alerts: Vec<Placed<Alert>>,

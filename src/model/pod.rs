@@ -4,7 +4,7 @@ use super::quantity::Bytes;
 use super::source::Cite;
 use super::time::{RawTime, Timestamp, When, parse_age, parse_rfc3339};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Container flavour within its pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Default)]
@@ -112,6 +112,8 @@ pub struct PodState {
     pub requests: Resources,
     pub containers: Vec<ContainerState>,
     pub volumes: Vec<Volume>,
+    /// ConfigMaps and Secrets that the specification names, in volumes or variables: kind and name.
+    pub configs: BTreeSet<(String, String)>,
     pub conditions: Vec<Condition>,
 }
 
@@ -160,6 +162,19 @@ pub struct SizingPolicy {
     pub target: Option<String>,
     /// Figures as written, by their path below `spec`: `limits.Container.default.memory` → `512Mi`.
     pub values: BTreeMap<String, String>,
+}
+
+/// A ConfigMap or Secret, by its metadata alone: what it holds is not read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigState {
+    pub kind: String,
+    pub namespace: Option<String>,
+    pub name: String,
+    pub created: Option<Timestamp>,
+    /// Last write that `managedFields` dates, where it is not the creation.
+    pub changed: Option<Timestamp>,
+    /// Who wrote it, as `managedFields` names it: `kubectl-edit`, `argocd-controller`.
+    pub changed_by: Option<String>,
 }
 
 /// An event. `first`/`last` are as written: absolute or an age.

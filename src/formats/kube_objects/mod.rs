@@ -3,6 +3,7 @@
 //! metrics API. Shapes follow the published API types (core/v1, apps/v1, batch/v1, events.k8s.io/v1, metrics.k8s.io).
 //! Refuses to guess: a field that is absent stays absent, an object without a name gives no fact.
 
+mod config;
 mod event;
 mod json;
 mod metrics;
@@ -245,9 +246,15 @@ impl Extract<'_, '_, '_, '_> {
             "Node" => node::read(self, v),
             "PodMetrics" => metrics::pod(self, v),
             "NodeMetrics" => metrics::node(self, v),
-            "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" | "CronJob" | "ReplicationController" => {
-                workload::read(self, v, kind)
-            }
+            "Deployment"
+            | "ReplicaSet"
+            | "StatefulSet"
+            | "DaemonSet"
+            | "Job"
+            | "CronJob"
+            | "ReplicationController"
+            | "ControllerRevision" => workload::read(self, v, kind),
+            "ConfigMap" | "Secret" => config::read(self, v, kind),
             _ if policy::KINDS.contains(&kind) => policy::read(self, v, kind),
             "" => self.by_shape(v, partial),
             _ => {

@@ -1,7 +1,7 @@
 //! Pods and pod templates: specification and status of each container joined by name (core/v1 Pod).
 
 use super::tree::{Place, Value};
-use super::{Extract, annotations, controller};
+use super::{Extract, annotations, config, controller};
 use crate::model::pod::{Condition, ContainerKind, ContainerRun, ContainerState, PodState, Resources, Volume, bare_container_id};
 use crate::model::quantity::{parse_bytes, parse_cpu_millis};
 use crate::model::{Claim, Observation, RawTime};
@@ -59,6 +59,7 @@ pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>) {
         requests: resources(spec.at(&["resources", "requests"])),
         containers,
         volumes: volumes_of(spec),
+        configs: config::named_by(spec),
         conditions: conditions(status),
         name,
     };

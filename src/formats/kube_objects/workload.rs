@@ -1,4 +1,5 @@
-//! Controllers: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob and their pod templates (apps/v1, batch/v1).
+//! Controllers: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob and their pod templates, and the
+//! ControllerRevisions that keep a StatefulSet's or DaemonSet's earlier ones (apps/v1, batch/v1).
 
 use super::tree::Value;
 use super::{Extract, annotations, controller, pod};
@@ -40,14 +41,18 @@ pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>, kind: &str) {
     let (meta, status) = (v.get("metadata"), v.get("status"));
     let spec = v.get("spec");
     let Some(name) = meta.get("name").owned() else { return };
-    let template = if kind == "CronJob" { spec.at(&["jobTemplate", "spec", "template", "spec"]) } else { spec.at(&["template", "spec"]) };
+    let template = match kind {
+        "CronJob" => spec.at(&["jobTemplate", "spec", "template", "spec"]),
+        "ControllerRevision" => v.at(&["data", "spec", "template", "spec"]),
+        _ => spec.at(&["template", "spec"]),
+    };
     let annotations = annotations(meta);
     let state = WorkloadState {
         kind: kind.to_owned(),
         namespace: meta.get("namespace").owned(),
         uid: meta.get("uid").owned(),
         created: meta.get("creationTimestamp").time(),
-        revision: annotations.get("deployment.kubernetes.io/revision").and_then(|r| r.parse().ok()),
+        revision: v.get("revision").u64().or_else(|| annotations.get("deployment.kubernetes.io/revision")?.parse().ok()),
         controlled_by: controller(meta),
         replicas: spec.get("replicas").u64().or_else(|| status.get("desiredNumberScheduled").u64()),
         ready_replicas: status.get("readyReplicas").u64().or_else(|| status.get("numberReady").u64()),

@@ -1,13 +1,18 @@
 //! What to do about a cause: stop it, fix it, prove it, collect what was missing. Commands come with names filled in.
 
-use super::case::Case;
-use super::pools;
-use super::sentences;
+mod commands;
+mod controller;
+
+use crate::diagnosis::case::Case;
+use crate::diagnosis::pools;
+use crate::diagnosis::sentences;
 use crate::model::Incident;
 use crate::model::finding::{Advice, Cause, Finding};
 use crate::model::kubectl::Kubectl;
 use crate::model::oom::KillKind;
 use crate::model::quantity::{human, human_seconds, kube};
+use commands::{exec, kubectl, of_container, of_pod};
+use controller::Controller;
 
 fn advise(kind: &str, text: String, command: Option<String>) -> Advice {
     Advice { kind: kind.into(), text, command }
@@ -156,7 +161,7 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             }
         }
     }
-    out.extend(super::bounds::advice(case, f));
+    out.extend(crate::diagnosis::bounds::advice(case, f));
     out.extend(collect_missing(case, f));
     out
 }
@@ -178,53 +183,22 @@ pub fn collect_anything(incident: &Incident) -> Vec<Advice> {
     out
 }
 
-fn kubectl(case: &Case<'_>) -> Kubectl {
-    Kubectl::within(case.owner.namespace.as_deref())
-}
-
-/// A command about the pod and its container: `kubectl -n shop logs cart-0 -c app`. None without a pod.
-fn of_container(case: &Case<'_>, verb: &str, rest: &str) -> Option<String> {
-    let pod = case.owner.pod.as_deref()?;
-    kubectl(case).say(" ").say(verb).say(" ").name(pod).container(case.owner.container.as_deref()).say(rest).finish()
-}
-
-/// A command about the pod as a whole.
-fn of_pod(case: &Case<'_>, verb: &str, rest: &str) -> Option<String> {
-    let pod = case.owner.pod.as_deref()?;
-    kubectl(case).say(" ").say(verb).say(" ").name(pod).say(rest).finish()
-}
-
-/// What `kubectl` calls the workload, where the bundle shows its kind: `deployment` and `cart`. None for a pod of its own.
-fn target<'c>(case: &'c Case<'_>) -> Option<(&'static str, &'c str)> {
-    let workload = case.owner.workload.as_deref()?;
-    let kind = case.pod.and_then(|p| p.what.controlled_by.as_deref()).and_then(|c| c.split('/').next()).unwrap_or("ReplicaSet");
-    let kind = match kind {
-        "StatefulSet" => "statefulset",
-        "DaemonSet" => "daemonset",
-        "Job" => "job",
-        "ReplicaSet" | "Deployment" => "deployment",
-        // A static pod is controlled by its node, others by what this program does not know.
-        _ => return None,
-    };
-    Some((kind, workload))
-}
-
-/// `kubectl rollout restart deployment/cart`. None for Jobs, which do not roll out.
-fn rollout(case: &Case<'_>, verb: &str) -> Option<String> {
-    let (kind, name) = target(case).filter(|t| t.0 != "job")?;
-    kubectl(case).say(" rollout ").say(verb).say(" ").say(kind).say("/").name(name).finish()
-}
-
+/// What takes the growth away for now: undoing what set it off, or a restart.
 fn stop_leak(case: &Case<'_>, f: &Finding) -> Option<Advice> {
-    let (text, verb) = match &f.trigger {
+    let trigger = f.trigger.as_ref();
+    if let Some(t) = trigger.filter(|t| t.kind == "config") {
+        return Some(advise("stop", format!("Undo the change that growth began with: {}.", t.detail), None));
+    }
+    let (text, verb) = match trigger {
         Some(t) if t.kind == "rollout" => (format!("Roll back: growth began with {}.", t.detail), "undo"),
         _ => (
             "Restart before the limit is reached, in a window of your choosing; it resets the growth, it does not cure it.".into(),
             "restart",
         ),
     };
-    target(case).filter(|t| t.0 != "job")?;
-    Some(advise("stop", text, rollout(case, verb)))
+    let controller = Controller::of(case)?;
+    let (kind, name) = controller.rolls_out()?;
+    Some(advise("stop", text, kubectl(case).say(" rollout ").say(verb).say(" ").say(kind).say("/").name(name).finish()))
 }
 
 /// What to change, at the place that holds what grows; what the shape of the growth asks for, where it has one.
@@ -270,13 +244,13 @@ fn resize(case: &Case<'_>, f: &Finding, why: &str) -> Vec<Advice> {
         format!(" Highest working set seen: {}; a container killed at its limit wanted more than could be seen.", human(*p))
     });
     let memory = format!(" --limits=memory={} --requests=memory={}", kube(*limit as u64), kube(*request as u64));
-    let (command, how) = match target(case) {
-        Some(("job", _)) => (None, " A Job's template cannot be changed: change it where the Job comes from, its CronJob or manifest."),
-        Some((kind, name)) => {
-            let resources = kubectl(case).say(" set resources ").say(kind).say("/").name(name);
-            (resources.container(case.owner.container.as_deref()).say(&memory).finish(), "")
+    let (command, how) = match Controller::of(case) {
+        Some(Controller::Known(kind, name)) => {
+            let resources = kubectl(case).say(" set resources ").say(kind).say("/").name(&name);
+            (resources.container(case.owner.container.as_deref()).say(&memory).finish(), String::new())
         }
-        None => (None, ""),
+        Some(Controller::Elsewhere(how)) => (None, format!(" {how}")),
+        None => (None, String::new()),
     };
     vec![advise("size", format!("{why} Give it {}.{peak}{how}", human(*limit)), command)]
 }
@@ -300,10 +274,6 @@ fn cap(case: &Case<'_>) -> Advice {
         ),
         None,
     )
-}
-
-fn exec(case: &Case<'_>, what: &str) -> Option<String> {
-    of_container(case, "exec", &format!(" -- {what}"))
 }
 
 /// The runtime as the victim's name, the caps or the profiles tell it.

@@ -1,0 +1,35 @@
+//! What set it off: a rollout or a changed configuration just before the growth began, or the load that rose. A trigger is
+//! a coincidence in time, so each demands what makes it more: a predecessor that behaved, or no sign of growth before it.
+
+mod configs;
+mod revisions;
+
+use super::case::Case;
+use crate::model::Cite;
+use crate::model::finding::{Cause, Trigger};
+
+/// A trigger with the place that shows it; load is shown by the finding's own series.
+pub struct Found {
+    pub trigger: Trigger,
+    pub cite: Option<Cite>,
+}
+
+/// The trigger of a finding, if the bundle shows one.
+pub fn find(case: &Case<'_>, cause: Cause) -> Option<Found> {
+    match cause {
+        Cause::HeapLeak | Cause::NativeGrowth | Cause::LimitBelowNeed | Cause::RuntimeCapAboveLimit | Cause::TmpfsCharge => {
+            revisions::rollout(case).or_else(|| configs::changed(case))
+        }
+        Cause::LoadSpike => burst(case),
+        _ => None,
+    }
+}
+
+/// The first kill marks the burst at the latest: load itself is dated no better than its samples.
+fn burst(case: &Case<'_>) -> Option<Found> {
+    let t = case.headline()?;
+    let first = case.kill_times().first().copied()?;
+    let factor = t.load_factor?;
+    let detail = format!("request rate at {factor:.1} times its usual level");
+    Some(Found { trigger: Trigger { kind: "load".into(), time: first, detail }, cite: None })
+}
