@@ -195,6 +195,65 @@ fn evictions_for_other_things_than_memory_are_told_with_their_words() {
     assert_ne!(refused.cause, "node-overcommit", "it never ran");
 }
 
+/// The files of the container's own cgroup, as `cat` gives them.
+fn with_cgroup(mut b: Bundle, files: &[(&str, &str)]) -> Bundle {
+    let id = "ab".repeat(32);
+    b.pod["status"]["containerStatuses"][0]["containerID"] = json!(format!("containerd://{id}"));
+    let pod = "kubepods-burstable-pod0b7e5a1c_1111_4222_8333_123456789abc.slice";
+    for (name, text) in files {
+        let path = format!("sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/{pod}/cri-containerd-{id}.scope/{name}");
+        b.files.push((path, (*text).to_owned()));
+    }
+    b
+}
+
+#[test]
+fn a_container_that_is_slowed_at_memory_high_is_in_trouble_without_a_kill() {
+    let files = [
+        ("memory.current", "480000000\n"),
+        ("memory.high", "483183820\n"),
+        ("memory.max", "536870912\n"),
+        ("memory.events", "low 0\nhigh 2189123\nmax 0\noom 0\noom_kill 0\n"),
+        (
+            "memory.pressure",
+            "some avg10=78.12 avg60=70.20 avg300=66.01 total=918273645\nfull avg10=61.02 avg60=55.10 avg300=50.00 total=7182\n",
+        ),
+    ];
+    let f = with_cgroup(bundle(), &files).first();
+    assert_eq!(f.cause, "limit-below-need", "{}", f.sentence);
+    assert!(f.sentence.contains("throttled at memory.high of 461 MiB") && f.sentence.contains("70 % of the last minute"), "{}", f.sentence);
+    assert!(f.advice.iter().any(|a| a.kind == "size" && a.command.as_deref().is_some_and(|c| c.contains("set resources"))));
+    // A counter of zero is how every such file looks.
+    let calm = [("memory.high", "max\n"), ("memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n")];
+    assert!(with_cgroup(bundle().working_set(level(200)), &calm).first().cause == "no-problem");
+}
+
+#[test]
+fn the_cgroups_own_statistics_tell_what_filled_it() {
+    let stat = |shmem: u64, anon: u64, slab: u64| {
+        let text = format!("anon {}\nfile {}\nshmem {}\nslab {}\ninactive_file 0\n", anon * MIB, shmem * MIB, shmem * MIB, slab * MIB);
+        let files = [("memory.current", "524288000\n"), ("memory.max", "536870912\n"), ("memory.stat", text.as_str())];
+        with_cgroup(bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z"), &files).first().cause
+    };
+    assert_eq!(stat(350, 100, 10), "tmpfs-charge");
+    assert_eq!(stat(5, 100, 380), "kernel-memory");
+    assert_eq!(stat(5, 480, 10), "limit-below-need");
+}
+
+#[test]
+fn a_crash_loop_after_one_good_life_does_not_start() {
+    let mut b = bundle().working_set((0..100).map(|i| 300 + i % 7));
+    b.pod["status"]["startTime"] = json!("2026-02-20T00:00:00Z");
+    let status = &mut b.pod["status"]["containerStatuses"][0];
+    status["restartCount"] = json!(25);
+    status["state"] = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+    status["lastState"] = json!({"terminated": {"reason": "OOMKilled", "exitCode": 137,
+        "startedAt": "2026-02-20T03:10:00Z", "finishedAt": "2026-02-20T03:10:24Z"}});
+    let f = b.first();
+    assert_eq!(f.cause, "startup-peak", "{}", f.sentence);
+    assert!(f.sentence.contains("its restart count stands at 25"), "{}", f.sentence);
+}
+
 #[test]
 fn a_level_far_below_the_limit_is_healthy_and_says_how_far() {
     let f = bundle().working_set(level(200)).first();

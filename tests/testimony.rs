@@ -6,13 +6,14 @@ use postmem::diagnosis::case::{Case, cases};
 use postmem::diagnosis::rule::Testimony;
 use postmem::diagnosis::rules::RULES;
 use postmem::model::bridge::{Bridge, Rung};
+use postmem::model::cgroup::CgroupReading;
 use postmem::model::delta::{Delta, SnapshotInfo, Suspect};
 use postmem::model::finding::{Cause, Stance};
 use postmem::model::incident::{OtherEnding, PlacedDelta};
 use postmem::model::oom::{Constraint, KillKind, LimitLevel, Task};
 use postmem::model::pod::{ContainerKind, ContainerState};
 use postmem::model::trend::{Percentiles, Run, TrendVerdict};
-use postmem::model::{Owner, When};
+use postmem::model::{Claim, Owner, Placed, When};
 use std::collections::BTreeMap;
 
 /// Rules that cannot do all three, and why.
@@ -116,8 +117,22 @@ fn stories() -> Vec<Story> {
         let says = "container app ended with exit code 139 (SIGSEGV): it ended by itself with code 139".to_owned();
         s.0.other_endings.push(OtherEnding { owner: owner(), says, code: Some(139), known: true, cite: cite(), ..OtherEnding::default() });
     });
+    // The files of its cgroup, which stands at the limit of 512 MiB.
+    let cgroup = |key: &'static str, mib: u64| {
+        told(|s| {
+            s.kill(KillKind::MemcgContainer, 8, |_| {});
+            let reading = |file: &str| CgroupReading { file: file.into(), ..CgroupReading::default() };
+            let current = CgroupReading { value: Some(500 << 20), ..reading("memory.current") };
+            let stat = CgroupReading { values: BTreeMap::from([(key.to_owned(), mib << 20)]), ..reading("memory.stat") };
+            for what in [current, stat] {
+                s.0.cgroups.push(Placed { at: When::at(hour(9)), owner: owner(), who: Claim::default(), cite: cite(), what });
+            }
+        })
+    };
     vec![
         otherwise,
+        cgroup("anon", 480),
+        cgroup("shmem", 300),
         killed(TrendVerdict::Leak),
         killed(TrendVerdict::Bounded),
         beside("nodejs_heap_size_used_bytes", 22.0),

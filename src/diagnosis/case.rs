@@ -1,7 +1,9 @@
 //! A case: one container or one node with everything that is known of it, borrowed from the incident.
 
+use super::cgroup_state::CgroupState;
 use super::flags::{self, RuntimeCap};
 use super::rule::Need;
+use crate::model::cgroup::CgroupReading;
 use crate::model::incident::{Kill, OtherEnding, PlacedDelta};
 use crate::model::log::LogWord;
 use crate::model::oom::{KillKind, OomKill};
@@ -40,6 +42,8 @@ pub struct Case<'a> {
     pub container: Option<&'a ContainerState>,
     pub deltas: Vec<&'a PlacedDelta>,
     pub logs: Vec<&'a Placed<LogWord>>,
+    /// Its memory cgroup as its files show it.
+    pub cgroup: Option<CgroupState>,
     /// Heap caps in force by the specification, of the runtime that runs here.
     pub caps: Vec<RuntimeCap>,
 }
@@ -224,6 +228,10 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
             containers.insert(o.owner.clone());
         }
     }
+    // What the kernel slows down at its limit has not ended, and is in trouble all the same.
+    let slow = |c: &&Placed<CgroupReading>| CgroupState::of(incident, &c.owner).is_some_and(|s| s.throttled());
+    let counted = incident.cgroups.iter().filter(|c| c.owner.container.is_some() && c.what.values.get("high").is_some_and(|n| *n > 0));
+    containers.extend(counted.filter(slow).map(|c| c.owner.clone()));
     containers.extend(incident.deltas.iter().filter(|d| d.owner.container.is_some()).map(|d| d.owner.clone()));
     // One container may be known with and without its node or workload: keep the fullest owner.
     let mut owners: Vec<Owner> = Vec::new();
@@ -268,6 +276,7 @@ pub(super) fn bare_case(incident: &Incident, owner: Owner) -> Case<'_> {
         container: None,
         deltas: Vec::new(),
         logs: Vec::new(),
+        cgroup: None,
         caps: Vec::new(),
     }
 }
@@ -306,6 +315,7 @@ fn container_case<'a>(incident: &'a Incident, owner: Owner) -> Case<'a> {
             .iter()
             .filter(|l| l.owner.same_container(&owner) || (l.owner.same_pod(&owner) && l.owner.container.is_none()))
             .collect(),
+        cgroup: CgroupState::of(incident, &owner),
         caps: container.map(|c| caps_of(c, &kills)).unwrap_or_default(),
         kills,
         pod,

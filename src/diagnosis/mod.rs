@@ -3,6 +3,7 @@
 pub mod advice;
 mod bounds;
 pub mod case;
+pub mod cgroup_state;
 pub mod flags;
 mod overall;
 mod pools;

@@ -121,6 +121,14 @@ fn seen(incident: &Incident) -> Vec<Seen> {
         (format!("memory.events counts {n} kill{} in a cgroup", if n == 1 { "" } else { "s" }), Some(c.cite.clone()))
     });
     listed(&mut out, counted.collect(), "such counts");
+    let slowed = incident.cgroups.iter().filter(|c| c.what.values.get("high").is_some_and(|n| *n > 0)).map(|c| {
+        let n = c.what.values.get("high").copied().unwrap_or(0);
+        let stalled = incident.cgroups.iter().find(|p| p.what.path == c.what.path && p.what.pressure.contains_key("some.avg60"));
+        let waits = stalled.and_then(|p| p.what.pressure.get("some.avg60"));
+        let waits = waits.map_or(String::new(), |w| format!(", and some task in it waited for memory {w:.0} % of the last minute"));
+        (format!("the kernel throttled a cgroup {} at memory.high{waits}", times(n)), Some(c.cite.clone()))
+    });
+    listed(&mut out, slowed.collect(), "such counts");
     let growing = incident.trends.iter().filter(|t| t.verdict == TrendVerdict::Leak).filter_map(|t| {
         let rate = t.slope.map(|s| human(s.mid))?;
         Some((format!("{} grows {rate}/h", place(&t.owner)), Some(t.cite.clone())))

@@ -93,7 +93,8 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     let sized = case.headline().and_then(|t| t.recommended_limit_bytes);
     let mut need = sized.unwrap_or(0.0);
     // What was killed at its limit wanted more than that, and more than the kernel saw of it: no size below is an answer.
-    let hit = case.limit_kills().count() > 0 || case.restarts_at_limit() > 0;
+    let slowed = case.cgroup.as_ref().is_some_and(|s| s.throttled());
+    let hit = case.limit_kills().count() > 0 || case.restarts_at_limit() > 0 || slowed;
     if let Some(l) = limit.filter(|l| hit && need <= l * ABOVE_LIMIT) {
         need = l * CENSORED_STEP;
     }
@@ -220,6 +221,10 @@ fn limit_below_need(case: &Case<'_>, who: &str, limit: &str, kills: &str) -> Str
             share.unwrap_or_default()
         );
     }
+    if let Some((s, high)) = case.cgroup.as_ref().filter(|s| s.throttled() && case.kills.is_empty()).and_then(|s| Some((s, s.high?))) {
+        let waits = s.stalled.map_or(String::new(), |p| format!(": some task waited for memory {p:.0} % of the last minute"));
+        return format!("{who} is throttled at memory.high of {}, below {limit}{waits}; nothing was killed.", human(high));
+    }
     // A limit that was raised since is not the one that was too low.
     let raised = case.headline().filter(|t| case.kills.is_empty() && t.limit_bytes.is_some_and(|l| t.percentiles.max_bytes < 0.9 * l));
     if let Some(t) = raised {
@@ -293,7 +298,9 @@ fn killed(case: &Case<'_>, at: &str) -> String {
     let mut counts: BTreeMap<KillKind, (u64, bool)> = BTreeMap::new();
     for k in &case.kills {
         let c = counts.entry(k.kind).or_default();
-        c.0 += if k.kind == KillKind::ProbeKill { k.count.max(1) } else { 1 };
+        // An event or a counter stands for as many; the reports of one storm are one ending.
+        let counted = k.kind == KillKind::ProbeKill || k.witnesses == ["cgroup counter"];
+        c.0 += if counted { k.count.max(1) } else { 1 };
         c.1 |= k.exit_code.is_some() && k.witnesses.contains(&"container status");
     }
     let mut parts: Vec<String> = counts
@@ -327,6 +334,12 @@ fn killed(case: &Case<'_>, at: &str) -> String {
             (false, 1) => "and one more restart came with memory at the limit".into(),
             (false, n) => format!("and {n} more restarts came with memory at the limit"),
         });
+    }
+    // A crash loop's status keeps the last ending only; its counter keeps them all.
+    let told = counts.values().map(|c| c.0).sum::<u64>().saturating_add(unseen + others.len() as u64);
+    let restarts = case.container.and_then(|c| c.restart_count).unwrap_or(0);
+    if !parts.is_empty() && restarts > told + 1 {
+        parts.push(format!("and its restart count stands at {restarts}"));
     }
     if parts.is_empty() { "nothing was killed".into() } else { parts.join(", ") }
 }

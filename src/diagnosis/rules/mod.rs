@@ -10,6 +10,7 @@
 use super::rule::Rule;
 
 mod batch_peak;
+mod cgroup_files;
 mod heap_or_native;
 mod kernel_memory;
 mod kill_scope;
@@ -46,6 +47,7 @@ pub static RULES: &[&dyn Rule] = &[
     &page_cache::PageCache,
     &tmpfs_charge::TmpfsCharge,
     &kernel_memory::KernelMemory,
+    &cgroup_files::CgroupFiles,
     &startup_peak::StartupPeak,
     &batch_peak::BatchPeak,
     &neighbour_in_pod::NeighbourInPod,

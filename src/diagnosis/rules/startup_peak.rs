@@ -7,9 +7,16 @@ use crate::model::finding::{Cause, Strength};
 use crate::model::oom::KillKind;
 use crate::model::quantity::{human_seconds, times};
 use crate::model::time::SECOND;
+use crate::model::trend::Run;
 
 /// A life shorter than this is a start: what has run for longer than a few minutes has loaded its data and serves.
 const START_SECONDS: f64 = 180.0;
+
+/// Starts that failed one after another before a loop is no chance.
+const LOOP: u64 = 3;
+
+/// Longest pause of the kubelet between two starts of a container that keeps ending (`MaxContainerBackOff`, 5 min).
+const BACK_OFF_SECONDS: f64 = 300.0;
 
 pub struct StartupPeak;
 
@@ -46,12 +53,20 @@ impl Rule for StartupPeak {
             return;
         }
         // The status tells the last life only; a series tells how long the earlier ones were.
-        let seen = case.headline().into_iter().flat_map(|t| &t.runs).filter(|r| r.ended != "open");
+        // What a series shows before the last start has ended, whether or not a sample saw it end.
+        let last_start = case.kills.last().and_then(|k| k.started);
+        let over = |r: &&Run| r.ended != "open" || last_start.is_some_and(|s| r.end <= s);
+        let seen = case.headline().into_iter().flat_map(|t| &t.runs).filter(over);
         let lives = lives.into_iter().chain(first_life(case)).chain(seen.map(|r| (r.end.0 - r.start.0) as f64 / SECOND as f64));
-        let (Some(longest), child) = (lives.reduce(f64::max), case.kills.iter().any(|k| k.kind == KillKind::ChildProcess)) else {
+        let lives: Vec<f64> = lives.collect();
+        let (Some(longest), child) = (lives.iter().copied().reduce(f64::max), case.kills.iter().any(|k| k.kind == KillKind::ChildProcess))
+        else {
             return;
         };
-        if longest <= START_SECONDS && !child {
+        if let Some(says) = crash_loop(case, &lives).filter(|_| longest > START_SECONDS && !child) {
+            out.supports(Cause::StartupPeak, Strength::Strong, "Kubernetes", cites.clone(), says.clone());
+            out.contradicts(Cause::HeapLeak, Strength::Moderate, "Kubernetes", cites, says);
+        } else if longest <= START_SECONDS && !child {
             let says = format!("every known life ended within {} of its start", human_seconds(longest));
             out.supports(Cause::StartupPeak, Strength::Moderate, "Kubernetes", cites.clone(), says.clone());
             out.contradicts(Cause::HeapLeak, Strength::Moderate, "Kubernetes", cites, says);
@@ -72,4 +87,22 @@ fn first_life(case: &Case<'_>) -> Option<f64> {
     let restarts = case.container?.restart_count?;
     let (first, began) = (*case.kill_times().first()?, case.pod?.what.start_time?);
     (case.kills.len() as u64 >= restarts && first >= began).then(|| (first.0 - began.0) as f64 / SECOND as f64)
+}
+
+/// A container that ran once and does not start any more. Of a loop's lives only the last is on record; how often it
+/// restarted since its long lives, and in how much time, bounds the mean of the others.
+fn crash_loop(case: &Case<'_>, lives: &[f64]) -> Option<String> {
+    let last = case.kills.last()?;
+    let latest = (last.at?.mid()?.0 - last.started?.0) as f64 / SECOND as f64;
+    let long: Vec<f64> = lives.iter().copied().filter(|l| *l > START_SECONDS).collect();
+    let loops = case.container?.restart_count?.saturating_sub(long.len() as u64);
+    let alive = (last.at?.mid()?.0 - case.pod?.what.start_time?.0) as f64 / SECOND as f64 - long.iter().sum::<f64>();
+    let cycle = alive / loops as f64;
+    (loops >= LOOP && (0.0..=START_SECONDS).contains(&latest) && cycle <= START_SECONDS + BACK_OFF_SECONDS).then(|| {
+        format!(
+            "{loops} restarts beside its long lives, one every {} with the kubelet's pauses; the latest ended {} after its start",
+            human_seconds(cycle.max(0.0)),
+            human_seconds(latest)
+        )
+    })
 }
