@@ -50,7 +50,8 @@ impl Names {
         for n in &facts.nodes {
             names.nodes.insert(n.what.name.clone());
         }
-        for p in &facts.pods {
+        // What names its namespace comes first, so that what does not can find the only pod of its name.
+        for p in facts.pods.iter().filter(|p| p.what.namespace.is_some()) {
             names.learn_pod(&p.what);
         }
         for s in &facts.series {
@@ -66,6 +67,9 @@ impl Names {
             {
                 names.pod_index(Some(ns), name);
             }
+        }
+        for p in facts.pods.iter().filter(|p| p.what.namespace.is_none()) {
+            names.learn_pod(&p.what);
         }
         // The kubelet's own lines and its log folders say which UID is whose.
         for who in facts.logs.iter().map(|l| &l.who).chain(artifacts.iter().map(|a| &a.who)) {
@@ -170,13 +174,13 @@ impl Names {
         }
     }
 
-    /// Index of the pod, made on first sight. A missing namespace means the only pod of that name, if there is one.
+    /// Index of the pod, made on first sight. A missing namespace means the only pod of that name, if there is one; of
+    /// several it means none of them.
     fn pod_index(&mut self, namespace: Option<&str>, name: &str) -> usize {
         let same = self.by_name.entry(name.to_owned()).or_default();
-        let found = same.iter().copied().find(|&i| {
-            let have = self.pods.get(i).and_then(|p| p.namespace.as_deref());
-            have == namespace || have.is_none() || namespace.is_none()
-        });
+        let have = |i: usize| self.pods.get(i).and_then(|p| p.namespace.as_deref());
+        let one = same.first().copied().filter(|&i| same.len() == 1 && (namespace.is_none() || have(i).is_none()));
+        let found = same.iter().copied().find(|&i| have(i) == namespace).or(one);
         if let Some(i) = found {
             if let Some(p) = self.pods.get_mut(i)
                 && p.namespace.is_none()

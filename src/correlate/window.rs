@@ -1,5 +1,6 @@
 //! `--since` and `--until`: what lies outside the window is left out before anything is derived from it.
 
+use crate::model::pod::ContainerRun;
 use crate::model::{Incident, Placed, Timestamp, When};
 
 /// Keeps what overlaps `[since, until]`; facts without a known time stay, since nothing says that they lie outside.
@@ -30,10 +31,13 @@ pub fn restrict(incident: &mut Incident, since: Option<Timestamp>, until: Option
         s.what.values.drain(..a.min(b));
     }
     incident.series.retain(|s| !s.what.times.is_empty());
-    for run in incident.pods.iter_mut().flat_map(|p| &mut p.what.containers) {
-        // An ending outside the window is not this incident's.
-        if run.last.as_ref().and_then(|r| r.finished).is_some_and(|t| t < from || t > to) {
-            run.last = None;
+    // An ending outside the window is not this incident's, whichever copy of the container shows it.
+    let outside = |run: &ContainerRun| run.finished.is_some_and(|t| t < from || t > to);
+    for c in incident.pods.iter_mut().flat_map(|p| &mut p.what.containers) {
+        c.last.take_if(|run| outside(run));
+        c.past.retain(|run| !outside(run));
+        if outside(&c.now) {
+            c.now = ContainerRun::default();
         }
     }
 }

@@ -6,7 +6,7 @@ use super::rule::Need;
 use crate::model::cgroup::CgroupReading;
 use crate::model::incident::{Kill, OtherEnding, PlacedDelta};
 use crate::model::log::LogWord;
-use crate::model::oom::{KillKind, OomKill};
+use crate::model::oom::{Budget, KillKind, OomKill};
 use crate::model::pod::{ContainerKind, ContainerState, PodState, WorkloadState};
 use crate::model::time::MINUTE;
 use crate::model::trend::Trend;
@@ -96,9 +96,16 @@ impl<'a> Case<'a> {
 
     /// The limit that matters: the kernel's own line first, then the specification, then the series.
     pub fn limit(&self) -> Option<f64> {
-        let kernel = self.limit_kills().filter_map(|k| k.limit_bytes).last();
-        let spec = self.container.and_then(|c| c.limits.memory_bytes);
-        kernel.or(spec).map(|b| b as f64).or_else(|| self.headline().and_then(|t| t.limit_bytes))
+        // A limit of nothing bounds nothing, and every share of it would be infinite.
+        let kernel = self.limit_kills().filter_map(|k| k.limit_bytes).filter(|b| *b > 0).last();
+        let spec = self.container.and_then(|c| c.limits.memory_bytes).filter(|b| *b > 0);
+        let series = || self.headline().and_then(|t| t.limit_bytes).filter(|b| *b > 0.0);
+        kernel.or(spec).map(|b| b as f64).or_else(series)
+    }
+
+    /// What the charge consisted of at the last kill whose report has statistics, with that report.
+    pub fn last_budget(&self) -> Option<(&'a Placed<OomKill>, Budget)> {
+        self.reports().filter_map(|r| Some((r, r.what.budget()?))).last()
     }
 
     /// The settled level as a share of the limit, by the series.
@@ -294,13 +301,7 @@ fn members(incident: &Incident, pod: &Owner) -> Vec<Owner> {
 fn container_case<'a>(incident: &'a Incident, owner: Owner) -> Case<'a> {
     let pod = incident.pods.iter().filter(|p| p.owner.same_pod(&owner)).max_by_key(|p| p.what.containers.len());
     let container = pod.and_then(|p| p.what.containers.iter().find(|c| Some(&c.name) == owner.container.as_ref()));
-    let kills = incident
-        .kills
-        .iter()
-        .filter(|k| {
-            k.owner.same_container(&owner) || (k.owner.same_pod(&owner) && (k.owner.container.is_none() || k.kind == KillKind::MemcgPod))
-        })
-        .collect::<Vec<&Kill>>();
+    let kills = incident.kills.iter().filter(|k| k.concerns(&owner)).collect::<Vec<&Kill>>();
     Case {
         incident,
         others: incident
@@ -338,14 +339,7 @@ fn node_case<'a>(incident: &'a Incident, node: &str) -> Case<'a> {
     let on_node = |o: &Owner| o.node.as_deref() == Some(node);
     Case {
         incident,
-        kills: incident
-            .kills
-            .iter()
-            .filter(|k| {
-                on_node(&k.owner)
-                    && (k.owner.pod.is_none() || matches!(k.kind, KillKind::NodeOom | KillKind::Eviction | KillKind::UserspaceOomd))
-            })
-            .collect(),
+        kills: incident.kills.iter().filter(|k| k.concerns(&owner)).collect(),
         trends: incident.trends.iter().filter(|t| t.owner.pod.is_none() && on_node(&t.owner)).collect(),
         logs: incident.logs.iter().filter(|l| l.owner.pod.is_none() && on_node(&l.owner)).collect(),
         ..bare_case(incident, owner)

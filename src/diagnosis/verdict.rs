@@ -126,7 +126,7 @@ pub fn weigh(incident: &Incident, cases: &[Case<'_>], testimonies: Vec<Testimony
     // Total order: rank, then cause, then owner; nothing else decides.
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cause.cmp(&b.1.cause)).then_with(|| a.1.owner.cmp(&b.1.owner)));
     let mut findings: Vec<Finding> = ranked.into_iter().map(|(_, f)| f).collect();
-    suspend_victims(&mut findings);
+    suspend_victims(cases, &mut findings);
     merge_replicas(&mut findings);
     // "Nothing wrong here" is said once, for the container that came closest, and only where nothing else was found but
     // growth that something speaks against.
@@ -344,18 +344,35 @@ fn killed_process(case: &Case<'_>) -> Option<Culprit> {
 }
 
 /// A container that died of its node's or its neighbour's memory is not to blame: its own finding goes when the other stands.
-fn suspend_victims(findings: &mut Vec<Finding>) {
-    let nodes: Vec<(Option<String>, f64)> =
-        findings.iter().filter(|f| f.cause == Cause::NodeOvercommit).map(|f| (f.owner.node.clone(), f.confidence)).collect();
+///
+/// Nothing else of the pod's other containers goes: neither growth of their own, nor endings at limits of their own.
+fn suspend_victims(cases: &[Case<'_>], findings: &mut Vec<Finding>) {
+    let nodes: Vec<String> = findings
+        .iter()
+        .filter(|f| f.cause == Cause::NodeOvercommit && f.confidence >= EXPLAINED)
+        .filter_map(|f| f.owner.node.clone())
+        .collect();
+    let memory = |o: &Owner| {
+        cases.iter().filter(|c| c.owner == *o).flat_map(|c| c.kills.iter()).filter(|k| k.kind.is_memory()).copied().collect::<Vec<_>>()
+    };
+    let by_pod_only = |o: &Owner| {
+        let kills = memory(o);
+        !kills.is_empty() && kills.iter().all(|k| k.kind == KillKind::MemcgPod)
+    };
+    let was_killed = |o: &Owner| memory(o).iter().any(|k| k.owner.same_container(o));
     let neighbours: Vec<Owner> =
         findings.iter().filter(|f| f.cause == Cause::NeighbourInPod && f.confidence >= EXPLAINED).map(|f| f.owner.clone()).collect();
     findings.retain(|f| {
         let by_node = f.owner.pod.is_some()
             && matches!(f.cause, Cause::Inconclusive | Cause::LimitBelowNeed)
-            && nodes.iter().any(|(n, c)| *n == f.owner.node && *c >= EXPLAINED)
+            && f.owner.node.as_ref().is_some_and(|n| nodes.contains(n))
             && f.quantities.get("limit_kills").is_none_or(|k| *k == 0.0);
-        let by_neighbour =
-            f.cause != Cause::NeighbourInPod && neighbours.iter().any(|o| o.same_pod(&f.owner) && o.container != f.owner.container);
+        let by_neighbour = neighbours.iter().any(|o| o.same_pod(&f.owner) && o.container != f.owner.container)
+            && match f.cause {
+                Cause::Inconclusive | Cause::LimitBelowNeed => by_pod_only(&f.owner),
+                Cause::HeapLeak | Cause::NativeGrowth => by_pod_only(&f.owner) && was_killed(&f.owner),
+                _ => false,
+            };
         !by_node && !by_neighbour
     });
 }

@@ -1,6 +1,7 @@
 //! The words of a verdict: causes, evidence for and against, findings.
 
 use super::identity::Owner;
+use super::incident::Kill;
 use super::source::Cite;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -242,9 +243,13 @@ impl std::fmt::Display for Focus {
 }
 
 impl Verdict {
-    /// Keeps the findings that the focus covers.
-    pub fn focus(&mut self, focus: Focus) {
-        self.findings.retain(|f| focus.covers(&f.owner));
+    /// Keeps the findings that concern what the focus covers: its own, those it shares with another replica that tells them,
+    /// and those of a node whose want of memory took something of it.
+    pub fn focus(&mut self, focus: Focus, kills: &[Kill]) {
+        let by_node = |f: &Finding| {
+            f.owner.pod.is_none() && f.owner.node.is_some() && kills.iter().any(|k| focus.covers(&k.owner) && k.concerns(&f.owner))
+        };
+        self.findings.retain(|f| focus.covers(&f.owner) || f.also_owners.iter().any(|o| focus.covers(o)) || by_node(f));
         self.focus = Some(focus);
     }
 }

@@ -85,6 +85,22 @@ pub struct Kill {
     pub against: Vec<(Cite, String)>,
 }
 
+impl Kill {
+    /// Whether it is told of when this container, pod or node is spoken of: a container's own endings and those of its whole
+    /// pod; of a node, what ended outside pods and what the node's want of memory took.
+    pub fn concerns(&self, whom: &Owner) -> bool {
+        if whom.pod.is_some() {
+            let of_pod = self.owner.container.is_none() || self.kind == KillKind::MemcgPod;
+            return self.owner.same_container(whom) || self.owner.same_pod(whom) && of_pod;
+        }
+        let of_node = || self.owner.pod.is_none() || matches!(self.kind, KillKind::NodeOom | KillKind::Eviction | KillKind::UserspaceOomd);
+        match &whom.node {
+            Some(node) => self.owner.node.as_ref() == Some(node) && of_node(),
+            None => self.owner == *whom,
+        }
+    }
+}
+
 /// An ending that memory is not known to have caused.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OtherEnding {

@@ -99,7 +99,7 @@ pub fn analyze(inputs: &[PathBuf], options: &Options) -> Result<Analysis, Error>
         let focus = options.focus.as_deref().map(|text| known(&incident, text)).transpose()?;
         let mut verdict = diagnosis::diagnose(&incident);
         if let Some(focus) = focus {
-            verdict.focus(focus);
+            verdict.focus(focus, &incident.kills);
         }
         let diagnostics = incident.artifacts.iter().flat_map(|a| a.diagnostics.iter().map(|d| (a.path.clone(), d.clone()))).collect();
         let document = report::compose::report(&incident, &verdict);

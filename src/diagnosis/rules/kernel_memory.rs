@@ -21,8 +21,7 @@ impl Rule for KernelMemory {
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         from_series(case, out);
         let Some(limit) = case.limit() else { return };
-        let Some(r) = case.reports().filter(|r| !r.what.memcg_stats.is_empty()).last() else { return };
-        let Some(b) = r.what.budget() else { return };
+        let Some((r, b)) = case.last_budget() else { return };
         let parts = [
             ("slab", b.slab_bytes),
             ("kernel stacks", b.kernel_stack_bytes),

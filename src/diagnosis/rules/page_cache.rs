@@ -43,7 +43,7 @@ impl Rule for PageCache {
                 }
             }
         }
-        if let Some((r, b)) = case.reports().find_map(|r| Some((r, r.what.budget()?))) {
+        if let Some((r, b)) = case.last_budget() {
             let (cache, anon) = (b.file_bytes as f64, b.anon_bytes as f64);
             let says = format!("at the kill file cache was {} and anonymous memory {} of {}", human(cache), human(anon), human(limit));
             if cache >= 0.5 * limit {

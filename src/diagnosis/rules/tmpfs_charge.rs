@@ -22,7 +22,7 @@ impl Rule for TmpfsCharge {
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(limit) = case.limit() else { return };
-        if let Some((r, b)) = case.reports().filter_map(|r| Some((r, r.what.budget()?))).last() {
+        if let Some((r, b)) = case.last_budget() {
             let shmem = b.shmem_bytes as f64;
             let says = format!(
                 "at the kill shmem (files in memory) was {}, {:.0} % of the limit of {}",

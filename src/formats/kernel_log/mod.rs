@@ -10,6 +10,8 @@
 
 mod carrier;
 mod grammar;
+mod hosts;
+mod late;
 mod record;
 mod report;
 mod scan;

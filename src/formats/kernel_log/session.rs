@@ -3,8 +3,10 @@
 
 use super::carrier::{self, Escape, Parsed, Source};
 use super::grammar;
+use super::hosts::{HOSTS_MAX, HostId, Hosts};
+use super::late;
 use super::record::{self, Fields};
-use super::report::{Assembler, Message, Outcome};
+use super::report::{Message, Outcome};
 use super::scan::{self, Want};
 use super::stamp::{self, Stamp};
 use super::storm::Storm;
@@ -44,7 +46,8 @@ const WORDS_MAX: u32 = 2_000;
 const ANCHORS_MAX: u32 = 64;
 /// Lines read in full before skipping begins: the file may start inside a report.
 const OPENING: u32 = 400;
-const HOSTS_MAX: usize = 64;
+/// Times at which a journal says that it began; one per boot.
+const BEGAN_MAX: usize = 64;
 
 pub struct Session<'a> {
     pub facts: &'a mut Facts,
@@ -54,15 +57,12 @@ pub struct Session<'a> {
     pending: Pending,
     /// Carriers with a prefix were seen: a line without one continues the message before.
     stamped: bool,
-    assemblers: Vec<(Option<Vec<u8>>, Assembler)>,
+    hosts: Hosts,
     outcomes: Vec<Outcome>,
     storm: Storm,
-    boots: Vec<Option<String>>,
-    last_uptime: Option<i64>,
     anchors: BTreeMap<u32, u32>,
     words: BTreeMap<LogPattern, u32>,
     opening: u32,
-    boots_seen: bool,
     /// Stamp of each boot's first kernel line, where stamps say when a line was received.
     first_receipt: BTreeMap<u32, RawTime>,
     /// Where journald wrote that it began: stamp and offset.
@@ -79,15 +79,12 @@ impl<'a> Session<'a> {
             who,
             pending: Pending::default(),
             stamped: false,
-            assemblers: Vec::new(),
+            hosts: Hosts::default(),
             outcomes: Vec::new(),
             storm: Storm::default(),
-            boots: vec![None],
-            last_uptime: None,
             anchors: BTreeMap::new(),
             words: BTreeMap::new(),
             opening: OPENING,
-            boots_seen: false,
             first_receipt: BTreeMap::new(),
             journal_began: Vec::new(),
             zone_told: false,
@@ -96,7 +93,7 @@ impl<'a> Session<'a> {
 
     /// A report is being gathered, or the file's beginning is not yet behind.
     pub fn is_active(&self) -> bool {
-        self.opening > 0 || self.assemblers.iter().any(|(_, a)| a.is_open())
+        self.opening > 0 || self.hosts.is_open()
     }
 
     /// Takes one line of a line-based carrier.
@@ -182,7 +179,8 @@ impl<'a> Session<'a> {
             Escape::Octal => memmem::find(text, b"#0").is_some(),
         };
         if p.receipt && p.source == Source::Kernel && p.stamp.uptime_ns.is_none() {
-            let boot = self.boot();
+            let host = self.hosts.enter(p.host, &mut self.outcomes);
+            let boot = self.hosts.boot(host);
             self.first_receipt.entry(boot).or_insert_with(|| p.stamp.wall.clone());
         }
         if let RawTime::SomeZone { offsets, .. } = p.stamp.wall
@@ -264,18 +262,19 @@ impl<'a> Session<'a> {
             Kept::Unknown => Source::Unknown,
             Kept::Service(s) => Source::Service(s),
         };
-        self.boot_by_uptime(&p.stamp, source);
+        let host = self.hosts.enter(p.host.as_deref(), &mut self.outcomes);
+        self.hosts.boot_by_uptime(host, &p.stamp, source, &mut self.outcomes);
         let m = Message {
             stamp: p.stamp.clone(),
             host: p.host.as_deref(),
             source,
-            boot: self.boot(),
+            boot: self.hosts.boot(host),
             text: &p.text,
             raw: &p.raw,
             offset: p.offset,
             line: p.line,
         };
-        self.message(&m);
+        self.message(host, &m);
         self.pending = p;
     }
 
@@ -286,9 +285,6 @@ impl<'a> Session<'a> {
 
     /// Takes one record.
     pub fn record(&mut self, f: Fields, offset: u64, line: u32) {
-        if let Some(id) = &f.boot_id {
-            self.boot_by_id(id);
-        }
         let stamp = f.stamp();
         let (mut source, mut text, mut own) = (f.source(), &f.message[..], stamp);
         let mut host = f.host.as_deref().map(str::as_bytes);
@@ -304,26 +300,24 @@ impl<'a> Session<'a> {
                 own.wall = p.stamp.wall;
             }
         }
-        self.boot_by_uptime(&own, if f.boot_id.is_some() { Source::Unknown } else { source });
-        let m = Message { stamp: own, host, source, boot: self.boot(), text, raw: text, offset, line };
-        self.message(&m);
+        let of = self.hosts.enter(host, &mut self.outcomes);
+        match &f.boot_id {
+            Some(id) => self.hosts.boot_by_id(of, id, &mut self.outcomes),
+            None => self.hosts.boot_by_uptime(of, &own, source, &mut self.outcomes),
+        }
+        let m = Message { stamp: own, host, source, boot: self.hosts.boot(of), text, raw: text, offset, line };
+        self.message(of, &m);
     }
 
-    fn message(&mut self, m: &Message<'_>) {
+    fn message(&mut self, host: HostId, m: &Message<'_>) {
         let mut used = false;
         if !matches!(m.source, Source::Service(_)) {
-            let host = m.host;
-            let index = match self.assemblers.iter().position(|(h, _)| h.as_deref() == host) {
-                Some(i) => i,
-                None if self.assemblers.len() < HOSTS_MAX => {
-                    self.assemblers.push((host.map(<[u8]>::to_vec), Assembler::default()));
-                    self.assemblers.len() - 1
-                }
-                None => 0,
-            };
-            if let Some((_, a)) = self.assemblers.get_mut(index) {
-                used = a.feed(m, self.artifact, &mut self.outcomes);
+            if !Hosts::is_known(host) {
+                self.facts.warn("hosts-folded", Some(m.line), Some(m.offset), || {
+                    format!("kernel lines of more than {HOSTS_MAX} hosts; reports of further ones are not put together")
+                });
             }
+            used = self.hosts.feed(host, m, self.artifact, &mut self.outcomes);
             self.drain();
         }
         if !used {
@@ -337,7 +331,7 @@ impl<'a> Session<'a> {
             match &mut o {
                 Outcome::Kill(k) => {
                     self.place(&mut k.who);
-                    if let Some(Some(id)) = k.what.boot.as_deref().and_then(|b| b.parse::<usize>().ok()).and_then(|b| self.boots.get(b)) {
+                    if let Some(id) = k.what.boot.as_deref().and_then(|b| b.parse().ok()).and_then(|b| self.hosts.boot_id(b)) {
                         k.what.boot = Some(id.clone());
                     }
                 }
@@ -358,7 +352,7 @@ impl<'a> Session<'a> {
     fn word(&mut self, m: &Message<'_>) {
         if m.text.starts_with(b"Journal started")
             && m.source == Source::Service(b"systemd-journald")
-            && self.journal_began.len() < HOSTS_MAX
+            && self.journal_began.len() < BEGAN_MAX
         {
             self.journal_began.push((m.stamp.wall.clone(), m.offset));
         }
@@ -409,24 +403,9 @@ impl<'a> Session<'a> {
         *n += 1;
         let mut who = Claim { node: m.host.map(|h| String::from_utf8_lossy(h).into_owned().into()), ..Claim::default() };
         self.place(&mut who);
-        let boot_id = self.boots.get(m.boot as usize).cloned().flatten();
+        let boot_id = self.hosts.boot_id(m.boot).cloned();
         let cite = Cite::new(self.artifact, m.offset, Some(m.line), m.raw);
         self.facts.boots.push(Observation { at: own, who, cite, what: BootAnchor { boot_id, wall, late_ns } });
-    }
-
-    fn boot(&self) -> u32 {
-        (self.boots.len() - 1) as u32
-    }
-
-    fn new_boot(&mut self, id: Option<String>) {
-        if self.boots.len() < 10_000 {
-            let mut outcomes = std::mem::take(&mut self.outcomes);
-            self.assemblers.iter_mut().for_each(|(_, a)| a.close(&mut outcomes));
-            self.outcomes = outcomes;
-            self.drain();
-            self.boots.push(id);
-        }
-        self.last_uptime = None;
     }
 
     /// `-- Boot <id> --`, `-- Reboot --` and journalctl's other remarks.
@@ -434,93 +413,24 @@ impl<'a> Session<'a> {
         if let Some(rest) = text.strip_prefix(b"-- Boot ") {
             self.flush();
             let id = rest.split(|&b| b == b' ').next().map(|i| String::from_utf8_lossy(i).into_owned());
-            match self.boots.last_mut() {
-                // The first boundary names the boot that the file begins with, if nothing came before.
-                Some(last) if last.is_none() && !self.boots_seen && !self.stamped => *last = id,
-                _ => self.new_boot(id),
-            }
-            self.boots_seen = true;
+            self.hosts.boundary(id, !self.stamped);
             return true;
         }
         if text.starts_with(b"-- Reboot --") {
             self.flush();
-            self.new_boot(None);
+            self.hosts.boundary(None, false);
             return true;
         }
         [&b"-- Logs begin at"[..], b"-- Journal begins at", b"-- No entries --", b"-- Logs end"].iter().any(|p| text.starts_with(p))
     }
 
-    fn boot_by_id(&mut self, id: &str) {
-        match self.boots.last_mut() {
-            Some(Some(last)) if last == id => {}
-            Some(last) if last.is_none() => *last = Some(id.into()),
-            _ => self.new_boot(Some(id.into())),
-        }
-    }
-
-    /// The kernel's clock going back by more than printk's disorder is a new boot.
-    fn boot_by_uptime(&mut self, stamp: &Stamp, source: Source<'_>) {
-        let (Some(ns), Source::Kernel) = (stamp.uptime_ns, source) else { return };
-        if self.last_uptime.is_some_and(|last| ns < last.saturating_sub(5 * SECOND)) && !self.boots_seen {
-            self.new_boot(None);
-        }
-        self.last_uptime = Some(ns);
-    }
-
-    /// A journal that started late stamps what it finds in the kernel's buffer with the moment it read it. Its text modes
-    /// show that moment only; its JSON, export and verbose forms tell the true time and are not concerned. Signs: kills of
-    /// several cgroups in the second with which a boot's lines begin, and kills in the seconds up to journald's own word
-    /// that it began. Such kills are older than their stamp, which correlation turns into an interval.
-    fn late_journal(&mut self) {
-        let second = |t: &RawTime| match *t {
-            RawTime::Utc { at: t, .. }
-            | RawTime::NoZone { civil: t, .. }
-            | RawTime::SomeZone { civil: t, .. }
-            | RawTime::NoYear { civil: t, .. } => Some(t.0.div_euclid(SECOND)),
-            _ => None,
-        };
-        if self.first_receipt.is_empty() && self.journal_began.is_empty() {
-            return;
-        }
-        let first: Vec<i64> = self.first_receipt.values().filter_map(second).collect();
-        let began: Vec<(i64, u64)> = self.journal_began.iter().filter_map(|(t, at)| Some((second(t)?, *at))).collect();
-        let mut bursts: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
-        for k in self.facts.kills.iter().filter(|k| k.what.uptime_seconds.is_none()) {
-            if let Some(s) = second(&k.at).filter(|s| first.contains(s)) {
-                bursts.entry(s).or_default().push(k.what.oom_memcg.as_deref().unwrap_or(""));
-            }
-        }
-        let bursts: Vec<i64> =
-            bursts.into_iter().filter(|(_, groups)| groups.iter().any(|g| Some(g) != groups.first())).map(|b| b.0).collect();
-        let mut told: Option<(Option<u32>, u64)> = None;
-        let mut count = 0u64;
-        for k in self.facts.kills.iter_mut().filter(|k| k.what.uptime_seconds.is_none()) {
-            let Some(s) = second(&k.at) else { continue };
-            let offset = k.cite.span.offset;
-            let journald = k.what.victims.iter().any(|v| v.comm.as_deref().is_some_and(|c| c.starts_with("systemd-journal")));
-            let before = began.iter().any(|(t, at)| offset < *at && (0..=2).contains(&(t - s)) && !journald);
-            if bursts.contains(&s) || before {
-                k.what.read_late = true;
-                count += 1;
-                told = told.or(Some((k.cite.span.line, offset)));
-            }
-        }
-        if let Some((line, offset)) = told {
-            self.facts.warn("late-journal", line, Some(offset), || {
-                format!("{count} kills bear the second in which the journal began: that is when they were read, they are older")
-            });
-        }
-    }
-
     /// Ends the log.
     pub fn finish(mut self) {
         self.flush();
-        let mut outcomes = std::mem::take(&mut self.outcomes);
-        self.assemblers.iter_mut().for_each(|(_, a)| a.close(&mut outcomes));
-        self.outcomes = outcomes;
+        self.hosts.close(&mut self.outcomes);
         self.drain();
         std::mem::take(&mut self.storm).finish(self.facts);
-        self.late_journal();
+        late::mark(self.facts, &self.first_receipt, &self.journal_began);
         self.facts.kills.sort_by_key(|k| k.cite.span.offset);
         self.facts.logs.sort_by_key(|l| l.cite.span.offset);
     }

@@ -33,6 +33,23 @@ pub fn class_of(cause: &str) -> (&'static str, &'static str) {
 pub fn headline(incident: &Incident, verdict: &Verdict, doc: &ReportDoc, names: &Names<'_>) -> Headline {
     let Some(f) = doc.findings.first() else {
         if let Some(focus) = &verdict.focus {
+            // What ended there is no good news, even where no rule could say why.
+            let ended = incident.kills.iter().filter(|k| focus.covers(&k.owner)).count();
+            if ended > 0 {
+                return Headline {
+                    cause: "inconclusive".into(),
+                    class: "Not explained".into(),
+                    tone: "unknown".into(),
+                    strength: "no finding concerns it".into(),
+                    sentence: format!(
+                        "{ended} ending{} of {focus} {} listed below, and no finding explains {}; without --focus the report says what was found elsewhere.",
+                        s(ended),
+                        if ended == 1 { "is" } else { "are" },
+                        if ended == 1 { "it" } else { "them" },
+                    ),
+                    ..Headline::default()
+                };
+            }
             return Headline {
                 cause: "no-problem".into(),
                 class: "Nothing found".into(),
@@ -115,11 +132,7 @@ fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure
         Figure { label: label.into(), value, note, evidence }
     };
     let mut out = Vec::new();
-    let mine: Vec<_> = incident
-        .kills
-        .iter()
-        .filter(|k| if f.owner.pod.is_some() { k.owner.same_pod(&f.owner) } else { k.owner.node == f.owner.node })
-        .collect();
+    let mine: Vec<_> = incident.kills.iter().filter(|k| k.concerns(&f.owner)).collect();
     let times: Vec<Timestamp> = mine.iter().filter_map(|k| k.at?.mid()).collect();
     let spread = match (times.first(), times.last()) {
         (Some(a), Some(b)) if a != b => format!("in {}", human_seconds(b.seconds_f64() - a.seconds_f64())),
