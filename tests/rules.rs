@@ -8,6 +8,7 @@ use postmem::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Task, Victi
 use postmem::model::pod::{ContainerKind, ContainerState, PodState, Volume};
 use postmem::model::time::HOUR;
 use postmem::model::trend::{Companion, Estimate, Percentiles, Run, Trend, TrendVerdict};
+use postmem::model::workload::{Controller, From, Kind};
 use postmem::model::{Cite, Claim, Incident, Owner, Placed, Timestamp, When};
 
 pub const MIB: f64 = 1_048_576.0;
@@ -52,6 +53,8 @@ impl Story {
         app.limits.memory_bytes = Some(512 << 20);
         pod.containers.push(app);
         change(&mut pod);
+        let controller = Controller::new(Kind::Deployment, "cart", From::Object);
+        self.0.controllers.insert((pod.namespace.clone(), pod.name.clone()), controller);
         self.0.pods = vec![Placed {
             at: When::at(hour(24)),
             owner: Owner { container: None, ..owner() },

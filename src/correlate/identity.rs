@@ -1,17 +1,15 @@
 //! Identity: claims become owners. Pod UIDs and container ids join always; names join where they can mean only one thing.
 //! Every join that is not written down in one place is remembered with its reason, for the report.
 
+use super::controllers::{self, Chains};
 use crate::model::cgroup_path;
 use crate::model::facts::Facts;
-use crate::model::identity::is_template_hash;
 use crate::model::incident::{ArtifactInfo, Join};
-use crate::model::pod::{ContainerKind, PodState, WorkloadState};
+use crate::model::pod::{ContainerKind, PodState};
 use crate::model::series::Series;
+use crate::model::workload::{Controller, From};
 use crate::model::{Claim, Owner};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// OpenShift names the DeploymentConfig on the pods of its ReplicationControllers.
-const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
 
 /// What is known of one pod, gathered from every artifact that names it.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +17,9 @@ struct PodName {
     namespace: Option<String>,
     name: String,
     node: Option<String>,
-    workload: Option<String>,
+    controller: Option<Controller>,
+    /// Its description names no controller.
+    alone: bool,
     /// Main containers by name.
     containers: BTreeSet<String>,
     /// Containers of any kind that were restarted: only they can have had an id that nothing names any more.
@@ -37,15 +37,14 @@ pub struct Names {
     /// Container id → pod and container name.
     by_container: BTreeMap<String, (usize, String)>,
     nodes: BTreeSet<String>,
-    /// (namespace, ReplicaSet or Job) → its own controller's name.
-    controllers: BTreeMap<(String, String), String>,
+    chains: Chains,
 }
 
 impl Names {
     pub fn learn(facts: &Facts, artifacts: &[ArtifactInfo]) -> Self {
         let mut names = Names::default();
         for w in &facts.workloads {
-            names.learn_workload(&w.what);
+            names.chains.learn(&w.what);
         }
         for n in &facts.nodes {
             names.nodes.insert(n.what.name.clone());
@@ -78,16 +77,11 @@ impl Names {
         for name in names.pods.iter().filter_map(|p| p.node.clone()).collect::<Vec<_>>() {
             names.nodes.insert(name);
         }
-        names
-    }
-
-    fn learn_workload(&mut self, w: &WorkloadState) {
-        // A ReplicaSet may belong to anything that rolls out; a Deployment or Job that an operator's object made is itself
-        // what people call the workload.
-        let climbs = |owner: &str| matches!(w.kind.as_str(), "ReplicaSet" | "ReplicationController" | "") || owner.starts_with("CronJob/");
-        if let (Some(ns), Some(owner)) = (&w.namespace, w.controlled_by.as_ref().filter(|o| climbs(o))) {
-            self.controllers.insert((ns.clone(), w.name.clone()), bare(owner).to_owned());
+        // What nothing states the name of the pod may tell, unless its description shows that it has no controller.
+        for p in names.pods.iter_mut().filter(|p| p.controller.is_none() && !p.alone) {
+            p.controller = controllers::by_pod_name(&p.name);
         }
+        names
     }
 
     fn learn_pod(&mut self, p: &PodState) {
@@ -95,12 +89,7 @@ impl Names {
             return;
         }
         let i = self.pod_index(p.namespace.as_deref(), &p.name);
-        let workload = p.controlled_by.as_deref().map(|c| match (c.split_once('/'), p.annotations.get(DEPLOYMENT_CONFIG)) {
-            // A static pod is named after its manifest and its node.
-            (Some(("Node", node)), _) => p.name.strip_suffix(node).and_then(|n| n.strip_suffix('-')).unwrap_or(&p.name).to_owned(),
-            (Some(("ReplicationController", _)), Some(config)) => config.clone(),
-            _ => self.top_controller(p.namespace.as_deref(), c),
-        });
+        let controller = self.chains.of_pod(p);
         if let Some(uid) = &p.uid {
             self.by_uid.insert(uid.clone(), i);
         }
@@ -111,7 +100,8 @@ impl Names {
         }
         let Some(known) = self.pods.get_mut(i) else { return };
         known.node = p.node.clone().or(known.node.take());
-        known.workload = workload.or(known.workload.take());
+        known.controller = controller.or(known.controller.take());
+        known.alone |= !p.containers.is_empty() && p.controlled_by.is_none();
         known
             .containers
             .extend(p.containers.iter().filter(|c| matches!(c.kind, ContainerKind::Main | ContainerKind::Sidecar)).map(|c| c.name.clone()));
@@ -168,9 +158,9 @@ impl Names {
             return;
         }
         let i = self.pod_index(who.namespace.as_deref(), pod);
-        let workload = self.top_controller(who.namespace.as_deref(), &format!("{kind}/{name}"));
+        let controller = self.chains.top(who.namespace.as_deref(), kind, name, From::Metric);
         if let Some(p) = self.pods.get_mut(i) {
-            p.workload.get_or_insert(workload);
+            p.controller.get_or_insert(controller);
         }
     }
 
@@ -195,25 +185,9 @@ impl Names {
         i
     }
 
-    /// Bare name of the controller at the top: ReplicaSet → Deployment, Job → CronJob where the bundle shows it,
-    /// else the ReplicaSet's name without its template hash.
-    fn top_controller(&self, namespace: Option<&str>, controlled_by: &str) -> String {
-        let name = bare(controlled_by);
-        let mut top = name.to_owned();
-        for _ in 0..4 {
-            match self.controllers.get(&(namespace.unwrap_or("").to_owned(), top.clone())) {
-                Some(up) => top.clone_from(up),
-                None => break,
-            }
-        }
-        if top == name
-            && controlled_by.starts_with("ReplicaSet/")
-            && let Some((base, hash)) = name.rsplit_once('-')
-            && is_template_hash(hash)
-        {
-            return base.to_owned();
-        }
-        top
+    /// Every pod's controller, where one is known.
+    pub fn controllers(&self) -> BTreeMap<(Option<String>, String), Controller> {
+        self.pods.iter().filter_map(|p| Some(((p.namespace.clone(), p.name.clone()), p.controller.clone()?))).collect()
     }
 
     /// Full name of a node of which a log may show only the host part; the text itself when nothing matches.
@@ -293,7 +267,7 @@ impl Names {
         let Some(p) = self.pods.get(i) else { return Owner::default() };
         Owner {
             namespace: p.namespace.clone(),
-            workload: p.workload.clone(),
+            workload: p.controller.as_ref().map(|c| c.name.clone()),
             pod: Some(p.name.clone()),
             container,
             node: p.node.clone().or_else(|| claim.node.as_deref().filter(|n| !n.contains(':')).map(|n| self.node(n))),
@@ -319,9 +293,4 @@ impl Names {
         let (i, c) = self.by_container.get(container_id)?;
         Some((self.named(*i, Some(c.clone()), &Claim::default()), c))
     }
-}
-
-/// `ReplicaSet/api-7d9f` → `api-7d9f`.
-fn bare(controller: &str) -> &str {
-    controller.rsplit('/').next().unwrap_or(controller)
 }

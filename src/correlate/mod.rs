@@ -7,6 +7,7 @@ pub mod bridge;
 pub mod clock;
 mod clusters;
 pub mod compare;
+pub mod controllers;
 pub mod dumps;
 pub mod endings;
 pub mod histories;
@@ -126,6 +127,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     for s in incident.series.iter_mut().filter(|s| s.what.civil) {
         clock.settle(&mut s.what, &s.cite);
     }
+    incident.controllers = names.controllers();
     incident.joins = joins.into_iter().collect();
     incident.capture = clock.capture();
     incident.contradictions.extend(clock.contradictions().cloned());

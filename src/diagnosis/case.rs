@@ -8,6 +8,7 @@ use crate::model::incident::{Kill, OtherEnding, PlacedDelta};
 use crate::model::log::LogWord;
 use crate::model::oom::{Budget, KillKind, OomKill};
 use crate::model::pod::{ContainerKind, ContainerState, PodState, WorkloadState};
+use crate::model::runtime::Runtime;
 use crate::model::time::MINUTE;
 use crate::model::trend::Trend;
 use crate::model::{Cite, Incident, Owner, Placed, Timestamp, When};
@@ -236,7 +237,7 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
         }
     }
     // What the kernel slows down at its limit has not ended, and is in trouble all the same.
-    let slow = |c: &&Placed<CgroupReading>| CgroupState::of(incident, &c.owner).is_some_and(|s| s.throttled());
+    let slow = |c: &&Placed<CgroupReading>| CgroupState::of(incident, &c.owner).is_some_and(|s| s.stalls());
     let counted = incident.cgroups.iter().filter(|c| c.owner.container.is_some() && c.what.values.get("high").is_some_and(|n| *n > 0));
     containers.extend(counted.filter(slow).map(|c| c.owner.clone()));
     containers.extend(incident.deltas.iter().filter(|d| d.owner.container.is_some()).map(|d| d.owner.clone()));
@@ -327,7 +328,7 @@ fn container_case<'a>(incident: &'a Incident, owner: Owner) -> Case<'a> {
 
 /// The caps of the program that runs: the victim's name tells it, else the command. A flag of another runtime caps nothing.
 fn caps_of(c: &ContainerState, kills: &[&Kill]) -> Vec<RuntimeCap> {
-    let victim = kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| flags::runtime_of(v.comm.as_deref()?));
+    let victim = kills.iter().rev().flat_map(|k| &k.victims).find_map(|v| Runtime::of_program(v.comm.as_deref()?));
     let runs = victim.or_else(|| flags::program(c));
     let mut caps = flags::caps(c);
     caps.retain(|cap| runs.is_none_or(|r| r == cap.runtime));

@@ -4,7 +4,7 @@
 //! of one moment: of a container that has just started they say nothing about what filled the one before.
 
 use crate::model::cgroup::CgroupReading;
-use crate::model::{Cite, Incident, Owner, Placed};
+use crate::model::{Cite, Incident, Owner, Placed, When};
 
 /// Sizes in bytes; `None` where the file or key was not there.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,13 +24,18 @@ pub struct CgroupState {
     pub high_events: u64,
     /// Per cent of the last minute in which some task waited for memory.
     pub stalled: Option<f64>,
+    /// When the newest file was read, where that is known.
+    pub at: Option<When>,
     /// Where the figures stand, in the order of the files.
     pub cites: Vec<Cite>,
 }
 
-/// Share of time lost to waiting for memory from which on users notice: the default of oomd's and systemd-oomd's authors is
-/// to act at 60 %, a service answers late long before.
+/// Per cent of the time lost to waiting for memory from which on users notice: systemd-oomd kills at 60 % by default, and a
+/// service answers late long before.
 const STALLED: f64 = 10.0;
+
+/// v1 writes "no limit" as the largest multiple of the page size below 2^63.
+const UNLIMITED: u64 = 1 << 60;
 
 impl CgroupState {
     /// The state of the owner's own cgroup. None where no such file is in the input.
@@ -38,18 +43,21 @@ impl CgroupState {
         CgroupState::read(incident.cgroups.iter().filter(|c| c.owner.container.is_some() && c.owner.same_container(owner)))
     }
 
-    /// Readings of one cgroup, put together; the later one of a file wins.
+    /// Readings of one cgroup, put together; of two readings of a file the later wins.
     pub fn read<'a>(readings: impl Iterator<Item = &'a Placed<CgroupReading>>) -> Option<CgroupState> {
+        let mut readings: Vec<&Placed<CgroupReading>> = readings.collect();
+        readings.sort_by_key(|r| r.at.latest);
         let mut s = CgroupState::default();
         for r in readings {
             s.take(&r.what);
+            s.at = Some(r.at).filter(When::is_known).or(s.at);
             s.cites.push(r.cite.clone());
         }
         (!s.cites.is_empty()).then_some(s)
     }
 
     fn take(&mut self, r: &CgroupReading) {
-        let value = r.value.map(|v| v as f64);
+        let value = r.value.filter(|v| *v < UNLIMITED).map(|v| v as f64);
         match r.file.as_str() {
             "memory.current" | "memory.usage_in_bytes" => self.current = value.or(self.current),
             "memory.max" | "memory.limit_in_bytes" => self.max = value.or(self.max),
@@ -77,13 +85,14 @@ impl CgroupState {
         self.current.or_else(|| Some(self.anon? + self.file? + self.kernel.unwrap_or(0.0)))
     }
 
-    /// The kernel slows the container down at `memory.high`.
+    /// The kernel has slowed the container down at `memory.high`. A count above zero is expected of any cgroup that this limit
+    /// holds (cgroup-v2.rst); how much time it costs tells whether that hurts.
     pub fn throttled(&self) -> bool {
         self.high.is_some() && self.high_events > 0
     }
 
-    /// Tasks wait for memory for a share of the time that is felt.
+    /// Slowed down so that tasks wait for memory for a share of the time that is felt.
     pub fn stalls(&self) -> bool {
-        self.stalled.is_some_and(|s| s >= STALLED)
+        self.throttled() && self.stalled.is_some_and(|s| s >= STALLED)
     }
 }

@@ -6,12 +6,12 @@
 
 use crate::model::pod::ContainerState;
 use crate::model::quantity::{GIB, KIB, MIB, TIB};
+use crate::model::runtime::Runtime;
 
 /// A heap cap and where it was set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuntimeCap {
-    /// `java`, `node`, `go` or `dotnet`.
-    pub runtime: &'static str,
+    pub runtime: Runtime,
     /// As written: `-Xmx1024m`.
     pub flag: String,
     pub bytes: u64,
@@ -45,37 +45,20 @@ pub fn caps(c: &ContainerState) -> Vec<RuntimeCap> {
     let java = JAVA_BEFORE.iter().flat_map(|k| var(k)).chain(on_line(of_start_script)).chain(var(JAVA_AFTER));
     let node = var("NODE_OPTIONS").chain(on_line(|_| false));
     let go = c.env.get("GOMEMLIMIT");
-    let go = go.and_then(|v| Some(RuntimeCap { runtime: "go", flag: format!("GOMEMLIMIT={v}"), bytes: go_bytes(v)?, soft: true }));
+    let go = go.and_then(|v| Some(RuntimeCap { runtime: Runtime::Go, flag: format!("GOMEMLIMIT={v}"), bytes: go_bytes(v)?, soft: true }));
     let caps = [java_cap(java, limit), node.rev().find_map(|w| node_flag(w, limit)), go, dotnet_cap(c, limit)];
     caps.into_iter().flatten().collect()
 }
 
-/// The runtime that a program's name tells, of those whose caps are known here or that certainly are none of them.
-pub fn runtime_of(program: &str) -> Option<&'static str> {
-    let name = program.rsplit('/').next().unwrap_or(program);
-    let starts = |prefix: &str| name.starts_with(prefix);
-    Some(match name {
-        "java" | "jsvc" => "java",
-        "node" | "nodejs" | "npm" | "npx" | "yarn" | "pnpm" => "node",
-        "dotnet" => "dotnet",
-        "gunicorn" | "uwsgi" | "celery" | "uvicorn" => "python",
-        "ruby" | "puma" | "bundle" | "sidekiq" => "ruby",
-        "php" | "php-fpm" => "php",
-        "nginx" | "envoy" | "haproxy" | "redis-server" | "postgres" | "mysqld" => "native",
-        _ if starts("python") => "python",
-        _ => return None,
-    })
-}
-
 /// The runtime of the container's own program, as its command tells.
-pub fn program(c: &ContainerState) -> Option<&'static str> {
-    c.command.iter().chain(&c.args).flat_map(|w| w.split_whitespace()).find_map(|w| runtime_of(w.trim_matches(['"', '\''])))
+pub fn program(c: &ContainerState) -> Option<Runtime> {
+    c.command.iter().chain(&c.args).flat_map(|w| w.split_whitespace()).find_map(|w| Runtime::of_program(w.trim_matches(['"', '\''])))
 }
 
 fn java_cap<'a>(words: impl Iterator<Item = &'a str>, limit: Option<u64>) -> Option<RuntimeCap> {
     let (mut size, mut share, mut ram) = (None, None, limit);
     for word in words.map(|w| w.trim_matches(['"', '\''])) {
-        let cap = |bytes: u64| Some(RuntimeCap { runtime: "java", flag: word.into(), bytes, soft: false });
+        let cap = |bytes: u64| Some(RuntimeCap { runtime: Runtime::Java, flag: word.into(), bytes, soft: false });
         if let Some(v) = word.strip_prefix("-Xmx").or_else(|| word.strip_prefix("-XX:MaxHeapSize=")) {
             size = java_bytes(v).and_then(cap).or(size);
         } else if let Some(v) = word.strip_prefix("-XX:MaxRAM=") {
@@ -88,7 +71,7 @@ fn java_cap<'a>(words: impl Iterator<Item = &'a str>, limit: Option<u64>) -> Opt
     }
     let of_ram = || {
         let (percent, word) = share?;
-        Some(RuntimeCap { runtime: "java", flag: word.into(), bytes: (ram? as f64 * percent / 100.0) as u64, soft: false })
+        Some(RuntimeCap { runtime: Runtime::Java, flag: word.into(), bytes: (ram? as f64 * percent / 100.0) as u64, soft: false })
     };
     size.or_else(of_ram)
 }
@@ -105,13 +88,13 @@ fn node_flag(word: &str, limit: Option<u64>) -> Option<RuntimeCap> {
         }
         _ => return None,
     };
-    Some(RuntimeCap { runtime: "node", flag: word.into(), bytes, soft: false })
+    Some(RuntimeCap { runtime: Runtime::Node, flag: word.into(), bytes, soft: false })
 }
 
 fn dotnet_cap(c: &ContainerState, limit: Option<u64>) -> Option<RuntimeCap> {
     let var = |name: &str| ["DOTNET_", "COMPlus_"].iter().find_map(|p| c.env.get_key_value(&format!("{p}{name}")));
     let hex = |v: &str| u64::from_str_radix(v.trim().trim_start_matches("0x"), 16).ok();
-    let cap = |(k, v): (&String, &String), bytes| RuntimeCap { runtime: "dotnet", flag: format!("{k}={v}"), bytes, soft: false };
+    let cap = |(k, v): (&String, &String), bytes| RuntimeCap { runtime: Runtime::Dotnet, flag: format!("{k}={v}"), bytes, soft: false };
     if let Some(kv) = var("GCHeapHardLimit") {
         return Some(cap(kv, hex(kv.1)?));
     }
@@ -152,7 +135,7 @@ mod tests {
     }
 
     fn found(args: &[&str], env: &[(&str, &str)]) -> Vec<(&'static str, u64)> {
-        caps(&container(args, env)).iter().map(|r| (r.runtime, r.bytes / MIB)).collect()
+        caps(&container(args, env)).iter().map(|r| (r.runtime.word(), r.bytes / MIB)).collect()
     }
 
     #[test]
@@ -180,6 +163,6 @@ mod tests {
         assert_eq!(found(&["python main.py"], &[("BUILD_OPTS", "-Xmx4g"), ("MAVEN_OPTS", "-Xmx2g")]), []);
         assert_eq!(found(&["sh -c 'java $(APP_FLAGS) -jar a.jar'"], &[("APP_FLAGS", "-Xmx4g")]), [("java", 4096)]);
         assert_eq!(found(&[], &[("SVC_JAVA_OPTS", "-Xmx2g")]), [("java", 2048)]);
-        assert_eq!(program(&container(&["sh", "-c", "exec /usr/bin/python3.12 main.py"], &[])), Some("python"));
+        assert_eq!(program(&container(&["sh", "-c", "exec /usr/bin/python3.12 main.py"], &[])), Some(Runtime::Python));
     }
 }

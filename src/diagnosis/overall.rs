@@ -2,12 +2,13 @@
 //! Calm where pods run and never restarted; else a list of what there is and of what is missing.
 
 use super::advice;
+use crate::model::cgroup::CgroupReading;
 use crate::model::finding::{Cause, Cites, Evidence, Finding, Stance, Strength};
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
 use crate::model::quantity::{human, times};
 use crate::model::trend::TrendVerdict;
-use crate::model::{Cite, Incident, Owner};
+use crate::model::{Cite, Incident, Owner, Placed};
 use std::collections::BTreeMap;
 
 /// Endings and growths named one by one; more are counted.
@@ -123,8 +124,11 @@ fn seen(incident: &Incident) -> Vec<Seen> {
     listed(&mut out, counted.collect(), "such counts");
     let slowed = incident.cgroups.iter().filter(|c| c.what.values.get("high").is_some_and(|n| *n > 0)).map(|c| {
         let n = c.what.values.get("high").copied().unwrap_or(0);
-        let stalled = incident.cgroups.iter().find(|p| p.what.path == c.what.path && p.what.pressure.contains_key("some.avg60"));
-        let waits = stalled.and_then(|p| p.what.pressure.get("some.avg60"));
+        let folder = |p: &Placed<CgroupReading>| incident.path(p.cite.span.artifact).rsplit_once('/').map(|(f, _)| f.to_owned());
+        let beside = |p: &&Placed<CgroupReading>| p.owner == c.owner && p.what.path == c.what.path && folder(p) == folder(c);
+        // Of several such files in one dump nothing says whose they are.
+        let mut stalled = incident.cgroups.iter().filter(beside).filter_map(|p| p.what.pressure.get("some.avg60"));
+        let waits = stalled.next().filter(|_| stalled.next().is_none());
         let waits = waits.map_or(String::new(), |w| format!(", and some task in it waited for memory {w:.0} % of the last minute"));
         (format!("the kernel throttled a cgroup {} at memory.high{waits}", times(n)), Some(c.cite.clone()))
     });

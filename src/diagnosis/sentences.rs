@@ -93,7 +93,7 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     let sized = case.headline().and_then(|t| t.recommended_limit_bytes);
     let mut need = sized.unwrap_or(0.0);
     // What was killed at its limit wanted more than that, and more than the kernel saw of it: no size below is an answer.
-    let slowed = case.cgroup.as_ref().is_some_and(|s| s.throttled());
+    let slowed = case.cgroup.as_ref().is_some_and(|s| s.stalls());
     let hit = case.limit_kills().count() > 0 || case.restarts_at_limit() > 0 || slowed;
     if let Some(l) = limit.filter(|l| hit && need <= l * ABOVE_LIMIT) {
         need = l * CENSORED_STEP;
@@ -221,9 +221,13 @@ fn limit_below_need(case: &Case<'_>, who: &str, limit: &str, kills: &str) -> Str
             share.unwrap_or_default()
         );
     }
-    if let Some((s, high)) = case.cgroup.as_ref().filter(|s| s.throttled() && case.kills.is_empty()).and_then(|s| Some((s, s.high?))) {
-        let waits = s.stalled.map_or(String::new(), |p| format!(": some task waited for memory {p:.0} % of the last minute"));
-        return format!("{who} is throttled at memory.high of {}, below {limit}{waits}; nothing was killed.", human(high));
+    if let Some((s, high)) = case.cgroup.as_ref().filter(|s| s.stalls() && case.kills.is_empty()).and_then(|s| Some((s, s.high?))) {
+        let below = if case.limit().is_some_and(|l| high < l) { format!(", below {limit}") } else { String::new() };
+        let waits = s.stalled.unwrap_or(0.0);
+        return format!(
+            "{who} is throttled at memory.high of {}{below}: some task waited for memory {waits:.0} % of the last minute; nothing was killed.",
+            human(high)
+        );
     }
     // A limit that was raised since is not the one that was too low.
     let raised = case.headline().filter(|t| case.kills.is_empty() && t.limit_bytes.is_some_and(|l| t.percentiles.max_bytes < 0.9 * l));

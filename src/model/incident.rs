@@ -19,6 +19,8 @@ use super::source::{ArtifactId, Cite};
 use super::source_map::SourceMap;
 use super::time::When;
 use super::trend::Trend;
+use super::workload::Controller;
+use std::collections::BTreeMap;
 
 /// One artifact in the inventory.
 #[derive(Debug, Clone, Default)]
@@ -229,6 +231,8 @@ pub struct Incident {
     pub other_endings: Vec<OtherEnding>,
     pub pods: Vec<Placed<PodState>>,
     pub workloads: Vec<Placed<WorkloadState>>,
+    /// Who makes a pod, by its namespace and name.
+    pub controllers: BTreeMap<(Option<String>, String), Controller>,
     pub policies: Vec<Placed<SizingPolicy>>,
     pub configs: Vec<Placed<ConfigState>>,
     pub nodes: Vec<Placed<NodeState>>,

@@ -24,11 +24,13 @@ pub mod oom;
 pub mod pod;
 pub mod profile;
 pub mod quantity;
+pub mod runtime;
 pub mod series;
 pub mod source;
 pub mod source_map;
 pub mod time;
 pub mod trend;
+pub mod workload;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use facts::Facts;

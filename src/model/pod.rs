@@ -2,7 +2,7 @@
 
 use super::quantity::Bytes;
 use super::source::Cite;
-use super::time::{RawTime, Timestamp, When, parse_age, parse_rfc3339};
+use super::time::{RawTime, Timestamp, When, parse_age_or_instant, parse_rfc3339};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -204,11 +204,11 @@ impl KubeEvent {
     /// Takes an age column: `5m`, or `5m (x12 over 3h)` with count and first time.
     pub fn set_age(&mut self, text: &str) {
         let (last, rest) = text.split_once('(').unwrap_or((text, ""));
-        self.last = parse_age(last).unwrap_or_default();
+        self.last = parse_age_or_instant(last).unwrap_or_default();
         self.first = self.last.clone();
         let Some((count, over)) = rest.trim_end_matches([')', ' ']).split_once(" over ") else { return };
         self.count = count.trim_start_matches('x').parse().ok();
-        self.first = parse_age(over).unwrap_or_default();
+        self.first = parse_age_or_instant(over).unwrap_or_default();
     }
 
     /// kubectl 1.35 and later put `spec.containers{api}: ` before the message.

@@ -160,6 +160,15 @@ pub fn parse_age(text: &str) -> Option<RawTime> {
     (unit_ns > 0).then(|| RawTime::Ago { least: total, most: total.saturating_add(unit_ns) })
 }
 
+/// A column of a table that holds an age, or an instant where the caller asked for one (`-o custom-columns`).
+pub fn parse_age_or_instant(text: &str) -> Option<RawTime> {
+    parse_age(text).or_else(|| {
+        let iso = parse_iso(text.trim().as_bytes()).filter(|i| i.len == text.trim().len())?;
+        let at = Timestamp(iso.civil.0.saturating_sub(i64::from(iso.offset_seconds?) * SECOND));
+        Some(RawTime::Utc { at, precision: iso.precision })
+    })
+}
+
 /// What [`parse_iso`] found: civil time, zone offset if one was written, bytes read, unit of the last digit in ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IsoTime {

@@ -4,19 +4,13 @@
 
 use crate::model::incident::Join;
 use crate::model::profile::{HeapProfile, ProfileBody};
+use crate::model::runtime::Runtime;
 use crate::model::{Incident, Owner, When};
 use std::collections::BTreeMap;
 
 /// Runtime of a profile, from its format; pprof is written by programs of many languages.
-fn runtime(p: &HeapProfile) -> Option<&'static str> {
-    Some(match p.format {
-        f if f.starts_with("v8") || f.starts_with("node") => "node",
-        f if f.starts_with("jvm") || f.starts_with("class-histogram") || f == "nmt" => "java",
-        f if f.starts_with("tracemalloc") || f.starts_with("memray") => "python",
-        "pprof" if !is_go(p) => return None,
-        f if f.starts_with("pprof") || f.starts_with("go") || f.starts_with("heap-text") => "go",
-        _ => return None,
-    })
+fn runtime(p: &HeapProfile) -> Option<Runtime> {
+    Runtime::of_format(p.format).filter(|_| p.format != "pprof" || is_go(p))
 }
 
 /// Go's stacks begin in its own runtime.
@@ -26,27 +20,19 @@ fn is_go(p: &HeapProfile) -> bool {
 }
 
 /// How well a container fits: kills of such a process count most, metrics of such a runtime next.
-fn fitness(incident: &Incident, runtime: &str) -> BTreeMap<Owner, u32> {
+fn fitness(incident: &Incident, runtime: Runtime) -> BTreeMap<Owner, u32> {
     let mut fit: BTreeMap<Owner, u32> = BTreeMap::new();
     let container = |o: &Owner| o.pod.is_some() && o.container.is_some();
     for k in incident.kills.iter().filter(|k| container(&k.owner) && k.kind.is_memory()) {
         let comm = k.victims.iter().find_map(|v| v.comm.as_deref()).unwrap_or("");
-        let points = match runtime {
-            "node" => comm == "node",
-            "java" => comm == "java",
-            "python" => comm.starts_with("python") || comm == "gunicorn" || comm == "uwsgi" || comm == "celery",
-            // A Go program has a name of its own; anything that is not another runtime may be one.
-            _ => !comm.is_empty() && !["node", "java", "gunicorn", "uwsgi"].contains(&comm) && !comm.starts_with("python"),
+        let points = match Runtime::of_program(comm) {
+            Some(of) => of == runtime,
+            // A Go program has a name of its own; anything that is not another runtime's may be one.
+            None => runtime == Runtime::Go && !comm.is_empty(),
         };
         *fit.entry(k.owner.clone()).or_default() += if points { 4 } else { 0 };
     }
-    let prefix = match runtime {
-        "node" => "nodejs_",
-        "java" => "jvm_",
-        "python" => "python_",
-        _ => "go_",
-    };
-    for s in incident.series.iter().filter(|s| container(&s.owner) && s.what.metric.starts_with(prefix)) {
+    for s in incident.series.iter().filter(|s| container(&s.owner) && Runtime::of_metric(&s.what.metric) == Some(runtime)) {
         let slot = fit.entry(s.owner.clone()).or_default();
         *slot = (*slot | 1).max(1);
     }
@@ -54,10 +40,14 @@ fn fitness(incident: &Incident, runtime: &str) -> BTreeMap<Owner, u32> {
         for c in &p.what.containers {
             let words = || c.command.iter().chain(&c.args).chain(c.env.keys());
             let says = match runtime {
-                "node" => words().any(|w| w == "node" || w.contains("--max-old-space-size") || w == "NODE_OPTIONS" || w.ends_with(".js")),
-                "java" => words()
+                Runtime::Node => {
+                    words().any(|w| w == "node" || w.contains("--max-old-space-size") || w == "NODE_OPTIONS" || w.ends_with(".js"))
+                }
+                Runtime::Java => words()
                     .any(|w| w == "java" || w.starts_with("-Xm") || w.ends_with(".jar") || w == "JAVA_TOOL_OPTIONS" || w == "JAVA_OPTS"),
-                "python" => words().any(|w| w.starts_with("python") || w.ends_with(".py") || w.starts_with("PYTHON") || w == "gunicorn"),
+                Runtime::Python => {
+                    words().any(|w| w.starts_with("python") || w.ends_with(".py") || w.starts_with("PYTHON") || w == "gunicorn")
+                }
                 _ => words().any(|w| w == "GOMEMLIMIT" || w == "GOGC"),
             };
             if says && p.owner.pod.is_some() {
@@ -71,7 +61,7 @@ fn fitness(incident: &Incident, runtime: &str) -> BTreeMap<Owner, u32> {
 
 /// Gives ownerless profiles of one folder and runtime to the container that fits best, if one workload stands alone.
 pub fn profiles(incident: &mut Incident) {
-    let mut sets: BTreeMap<(&'static str, String), Vec<usize>> = BTreeMap::new();
+    let mut sets: BTreeMap<(Runtime, String), Vec<usize>> = BTreeMap::new();
     for (i, p) in incident.profiles.iter().enumerate().filter(|(_, p)| p.owner.pod.is_none()) {
         let folder = incident.path(p.cite.span.artifact).rsplit_once('/').map_or("", |(d, _)| d).to_owned();
         if let Some(runtime) = runtime(&p.what) {
@@ -86,7 +76,7 @@ pub fn profiles(incident: &mut Incident) {
             p.owner = owner.clone();
             p.who.inferred = true;
             let artifact = p.cite.span.artifact;
-            let reason = format!("inferred: the only workload with kills or metrics of a {runtime} process");
+            let reason = format!("inferred: the only workload with kills or metrics of a {} process", runtime.word());
             incident.joins.push(Join { left: incident.path(artifact).to_owned(), right: owner.label(), reason });
         }
     }
@@ -104,7 +94,7 @@ fn lived(incident: &Incident, owner: &Owner, taken: &[When]) -> bool {
 }
 
 /// The fittest container, if no container of another workload is as fit.
-fn best(incident: &Incident, runtime: &str, taken: &[When]) -> Option<Owner> {
+fn best(incident: &Incident, runtime: Runtime, taken: &[When]) -> Option<Owner> {
     let mut fit = fitness(incident, runtime);
     fit.retain(|o, _| lived(incident, o, taken));
     let top = *fit.values().max()?;

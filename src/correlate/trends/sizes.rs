@@ -1,54 +1,19 @@
 //! What a size means for the pod: the kind of workload, the QoS class before and after, the command that sets it.
 
 use super::roles::Group;
-use crate::model::identity::is_template_hash;
-use crate::model::kubectl::Kubectl;
 use crate::model::pod::{ContainerKind, PodState, Resources};
 use crate::model::trend::{Sizing, Trend, WorkloadKind};
+use crate::model::workload::Kind;
 use crate::model::{Incident, Owner};
-
-/// `Deployment/cart` and the like: from the pod's description, from kube-state-metrics, or from the form of the pod's name.
-fn controller(incident: &Incident, owner: &Owner) -> Option<(String, String, &'static str)> {
-    let named = |kind: &str, name: &str| {
-        let own = owner.workload.as_deref();
-        match kind {
-            // A ReplicaSet is a Deployment's revision when its name ends in a template hash.
-            "ReplicaSet" => match name.rsplit_once('-').filter(|(_, hash)| is_template_hash(hash)) {
-                Some((base, _)) => ("Deployment".to_owned(), own.unwrap_or(base).to_owned()),
-                None => (kind.to_owned(), name.to_owned()),
-            },
-            _ => (kind.to_owned(), name.to_owned()),
-        }
-    };
-    let pod = incident.pods.iter().rev().find(|p| p.owner.same_pod(owner));
-    if let Some((kind, name)) = pod.and_then(|p| p.what.controlled_by.as_deref()).and_then(|c| c.split_once('/')) {
-        let (kind, name) = named(kind, name);
-        return Some((kind, name, "the pod's controller"));
-    }
-    let stated = incident.series.iter().find(|s| s.what.metric == "kube_pod_owner" && s.owner.same_pod(owner));
-    if let Some((kind, name)) = stated.and_then(|s| Some((s.what.label("owner_kind")?, s.what.label("owner_name")?))) {
-        let (kind, name) = named(kind, name);
-        return Some((kind, name, "kube_pod_owner"));
-    }
-    let pod = owner.pod.as_deref()?;
-    let (base, last) = pod.rsplit_once('-')?;
-    let ordinal = !last.is_empty() && last.len() <= 4 && last.bytes().all(|b| b.is_ascii_digit());
-    if ordinal {
-        return Some(("StatefulSet".into(), base.to_owned(), "the form of the pod's name"));
-    }
-    let (name, hash) = base.rsplit_once('-')?;
-    (is_template_hash(last) && last.len() == 5 && is_template_hash(hash))
-        .then(|| ("Deployment".to_owned(), name.to_owned(), "the form of the pod's name"))
-}
 
 /// The kind of workload, and how it is known.
 pub(super) fn kind(incident: &Incident, owner: &Owner, batches: bool) -> (WorkloadKind, &'static str) {
-    match controller(incident, owner) {
-        Some((kind, _, from)) => match kind.as_str() {
-            "Job" | "CronJob" => (WorkloadKind::Batch, from),
-            "StatefulSet" => (WorkloadKind::Stateful, from),
+    match incident.controller(owner) {
+        Some(c) => match c.kind {
+            Kind::Job | Kind::CronJob => (WorkloadKind::Batch, c.from.words()),
+            Kind::StatefulSet => (WorkloadKind::Stateful, c.from.words()),
             _ if batches => (WorkloadKind::Batch, "memory that rises and falls in batches"),
-            _ => (WorkloadKind::Stateless, from),
+            _ => (WorkloadKind::Stateless, c.from.words()),
         },
         None if batches => (WorkloadKind::Batch, "memory that rises and falls in batches"),
         None => (WorkloadKind::Stateless, "no sign of another kind"),
@@ -110,26 +75,8 @@ pub(super) fn consequences(incident: &Incident, group: &Group, trend: &mut Trend
             sizing.qos_then = (request < limit).then_some("Burstable");
         }
     }
-    sizing.command = command(incident, &owner, container, limit, request);
+    sizing.command = incident.controller(&owner).and_then(|c| c.set_resources(&owner, limit as u64, request as u64));
     replicas(incident, &owner, sizing);
-}
-
-fn command(incident: &Incident, owner: &Owner, container: &str, limit: f64, request: f64) -> Option<String> {
-    use crate::model::quantity::kube;
-    let (kind, name, _) = controller(incident, owner)?;
-    let resource = match kind.as_str() {
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "CronJob" => kind.to_ascii_lowercase(),
-        // A Job's template cannot be changed, a bare pod's only by resizing it in place.
-        _ => return None,
-    };
-    Kubectl::within(owner.namespace.as_deref())
-        .say(" set resources ")
-        .say(&resource)
-        .say("/")
-        .name(&name)
-        .container(Some(container))
-        .say(&format!(" --limits=memory={} --requests=memory={}", kube(limit as u64), kube(request as u64)))
-        .finish()
 }
 
 /// Pods of the same workload that the input knows.
@@ -162,15 +109,5 @@ mod tests {
         pod.containers = vec![c("a", r(100, 10), r(0, 0)), c("b", r(50, 5), r(50, 5))];
         assert_eq!(qos(&pod, None), "Guaranteed");
         assert_eq!(qos(&pod, Some(("a", r(100, 10), r(80, 10)))), "Burstable");
-    }
-
-    #[test]
-    fn pod_names_tell_their_controller() {
-        let owner =
-            |pod: &str| Owner { namespace: Some("shop".into()), pod: Some(pod.into()), container: Some("app".into()), ..Owner::default() };
-        let of = |pod: &str| controller(&Incident::default(), &owner(pod)).map(|(k, n, _)| format!("{k}/{n}"));
-        assert_eq!(of("cart-0").as_deref(), Some("StatefulSet/cart"));
-        assert_eq!(of("cart-api-7d9f8b6c5-x2x4k").as_deref(), Some("Deployment/cart-api"));
-        assert_eq!(of("lonely"), None);
     }
 }

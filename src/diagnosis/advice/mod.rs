@@ -1,18 +1,19 @@
 //! What to do about a cause: stop it, fix it, prove it, collect what was missing. Commands come with names filled in.
 
 mod commands;
-mod controller;
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::pools;
 use crate::diagnosis::sentences;
+use crate::diagnosis::trigger;
 use crate::model::Incident;
 use crate::model::finding::{Advice, Cause, Finding};
 use crate::model::kubectl::Kubectl;
 use crate::model::oom::KillKind;
-use crate::model::quantity::{human, human_seconds, kube};
-use commands::{exec, kubectl, of_container, of_pod};
-use controller::Controller;
+use crate::model::quantity::{human, human_seconds};
+use crate::model::runtime::Runtime;
+use crate::model::workload::From;
+use commands::{exec, of_container, of_pod};
 
 fn advise(kind: &str, text: String, command: Option<String>) -> Advice {
     Advice { kind: kind.into(), text, command }
@@ -189,16 +190,20 @@ fn stop_leak(case: &Case<'_>, f: &Finding) -> Option<Advice> {
     if let Some(t) = trigger.filter(|t| t.kind == "config") {
         return Some(advise("stop", format!("Undo the change that growth began with: {}.", t.detail), None));
     }
-    let (text, verb) = match trigger {
-        Some(t) if t.kind == "rollout" => (format!("Roll back: growth began with {}.", t.detail), "undo"),
-        _ => (
+    let controller = case.incident.controller(&case.owner)?;
+    let rolled_out = trigger.filter(|t| t.kind == "rollout");
+    let (text, command) = match rolled_out {
+        Some(t) if trigger::has_earlier(case) => {
+            (format!("Roll back: growth began with {}.", t.detail), controller.rollout(&case.owner, "undo"))
+        }
+        // A canary has nothing to go back to.
+        Some(t) => (format!("Take it out of service: growth began with {}.", t.detail), controller.scale_to_none(&case.owner)),
+        None => (
             "Restart before the limit is reached, in a window of your choosing; it resets the growth, it does not cure it.".into(),
-            "restart",
+            controller.rollout(&case.owner, "restart"),
         ),
     };
-    let controller = Controller::of(case)?;
-    let (kind, name) = controller.rolls_out()?;
-    Some(advise("stop", text, kubectl(case).say(" rollout ").say(verb).say(" ").say(kind).say("/").name(name).finish()))
+    Some(advise("stop", text, Some(command?)))
 }
 
 /// What to change, at the place that holds what grows; what the shape of the growth asks for, where it has one.
@@ -243,14 +248,16 @@ fn resize(case: &Case<'_>, f: &Finding, why: &str) -> Vec<Advice> {
     let peak = f.quantities.get("peak_bytes").map_or(String::new(), |p| {
         format!(" Highest working set seen: {}; a container killed at its limit wanted more than could be seen.", human(*p))
     });
-    let memory = format!(" --limits=memory={} --requests=memory={}", kube(*limit as u64), kube(*request as u64));
-    let (command, how) = match Controller::of(case) {
-        Some(Controller::Known(kind, name)) => {
-            let resources = kubectl(case).say(" set resources ").say(kind).say("/").name(&name);
-            (resources.container(case.owner.container.as_deref()).say(&memory).finish(), String::new())
+    let controller = case.incident.controller(&case.owner);
+    let command = controller.and_then(|c| c.set_resources(&case.owner, *limit as u64, *request as u64));
+    let alone = case.pod.is_some_and(|p| !p.what.containers.is_empty() && p.what.controlled_by.is_none());
+    let how = match controller {
+        Some(c) if c.from == From::PodName => {
+            format!(" The pod's name has the form of a {}'s; nothing else says what made it.", c.kind.word())
         }
-        Some(Controller::Elsewhere(how)) => (None, format!(" {how}")),
-        None => (None, String::new()),
+        Some(c) => c.elsewhere().map_or(String::new(), |how| format!(" {how}")),
+        None if alone => " The pod has no controller: change its manifest and create it again.".into(),
+        None => String::new(),
     };
     vec![advise("size", format!("{why} Give it {}.{peak}{how}", human(*limit)), command)]
 }
@@ -261,9 +268,12 @@ fn cap(case: &Case<'_>) -> Advice {
     let cap = case.cap();
     let mib = (limit * 0.75 / (1 << 20) as f64).floor();
     let flag = match cap.map(|c| c.runtime) {
-        Some("java") => format!("-Xmx{mib:.0}m (or -XX:MaxRAMPercentage=75)"),
-        Some("node") => format!("--max-old-space-size={mib:.0}"),
-        _ => format!("GOMEMLIMIT={mib:.0}MiB"),
+        Some(Runtime::Java) => format!("-Xmx{mib:.0}m (or -XX:MaxRAMPercentage=75)"),
+        Some(Runtime::Node) => format!("--max-old-space-size={mib:.0}"),
+        Some(Runtime::Go) => format!("GOMEMLIMIT={mib:.0}MiB"),
+        // Both are hexadecimal: 75 per cent is 4B.
+        Some(Runtime::Dotnet) => format!("DOTNET_GCHeapHardLimitPercent=4B (or DOTNET_GCHeapHardLimit={:X})", (limit * 0.75) as u64),
+        Some(Runtime::Python | Runtime::Ruby | Runtime::Php | Runtime::Native) | None => format!("the cap to {mib:.0} MiB"),
     };
     advise(
         "fix",
@@ -276,23 +286,14 @@ fn cap(case: &Case<'_>) -> Advice {
     )
 }
 
-/// The runtime as the victim's name, the caps or the profiles tell it.
-fn runtime(case: &Case<'_>) -> Option<&'static str> {
-    let comm = case.kills.iter().flat_map(|k| &k.victims).find_map(|v| v.comm.as_deref()).unwrap_or("");
-    let format = case.deltas.first().map(|d| d.what.format.as_str()).unwrap_or("");
-    let metric = |prefix: &str| case.trends.iter().any(|t| t.metric.starts_with(prefix));
-    if comm == "node" || format.starts_with("v8") || metric("nodejs_") {
-        Some("node")
-    } else if comm == "java" || format.starts_with("jvm") || metric("jvm_") {
-        Some("java")
-    } else if comm.starts_with("python") || comm == "gunicorn" || comm == "uwsgi" || format.starts_with("tracemalloc") || metric("python_")
-    {
-        Some("python")
-    } else if format == "pprof" || metric("go_") {
-        Some("go")
-    } else {
-        case.caps.first().map(|c| c.runtime)
-    }
+/// The runtime as the victim's name, the profiles, its own gauges or the caps tell it.
+fn runtime(case: &Case<'_>) -> Option<Runtime> {
+    let profiles = || case.deltas.first().and_then(|d| Runtime::of_format(&d.what.format));
+    let gauges = || {
+        let companions = case.trends.iter().flat_map(|t| &t.companions).map(|c| c.metric.as_str());
+        case.trends.iter().map(|t| t.metric.as_str()).chain(companions).find_map(Runtime::of_metric)
+    };
+    case.victim().and_then(Runtime::of_program).or_else(profiles).or_else(gauges).or_else(|| case.caps.first().map(|c| c.runtime))
 }
 
 /// The command that shows what grows, for the runtime at hand.
@@ -301,16 +302,17 @@ fn profile(case: &Case<'_>) -> Option<Advice> {
         return None;
     }
     let (text, command) = match runtime(case)? {
-        "node" => (
-            "Two heap snapshots an hour apart; each needs about as much free memory as the heap.",
-            exec(case, "kill -USR2 1  # with node --heapsnapshot-signal=SIGUSR2")?,
+        Runtime::Node => (
+            "Two heap snapshots an hour apart; each needs about as much free memory as the heap. Node must run with --heapsnapshot-signal=SIGUSR2.",
+            exec(case, "kill -USR2 1")?,
         ),
-        "java" => ("Two class histograms an hour apart.", exec(case, "jcmd 1 GC.class_histogram")?),
-        "python" => (
-            "Two tracemalloc snapshots an hour apart (start Python with -X tracemalloc=25).",
-            exec(case, "kill -USR1 1  # with a handler that calls tracemalloc.take_snapshot().dump()")?,
+        Runtime::Java => ("Two class histograms an hour apart.", exec(case, "jcmd 1 GC.class_histogram")?),
+        Runtime::Python => (
+            "Two tracemalloc snapshots an hour apart: start Python with -X tracemalloc=25 and a handler of SIGUSR1 that calls tracemalloc.take_snapshot().dump(FILE).",
+            exec(case, "kill -USR1 1")?,
         ),
-        _ => (
+        Runtime::Dotnet => ("Two heap dumps an hour apart, compared by type.", exec(case, "dotnet-gcdump collect -p 1")?),
+        Runtime::Go => (
             "Two heap profiles an hour apart (needs net/http/pprof, here on port 6060).",
             Kubectl::new()
                 .say(" get --raw /api/v1/namespaces/")
@@ -320,6 +322,7 @@ fn profile(case: &Case<'_>) -> Option<Advice> {
                 .say(":6060/proxy/debug/pprof/heap > heap.pb.gz")
                 .finish()?,
         ),
+        Runtime::Ruby | Runtime::Php | Runtime::Native => return None,
     };
     Some(advise("prove", text.into(), Some(command)))
 }

@@ -33,25 +33,40 @@ impl Rule for CgroupFiles {
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(s) = &case.cgroup else { return };
         throttling(s, out);
-        let Some(limit) = s.max.filter(|m| *m > 0.0).or(case.limit()) else { return };
+        let Some(limit) = s.max.or(case.limit()).filter(|m| *m > 0.0) else { return };
         if s.usage().is_none_or(|u| u < FILLED * limit) {
             return;
         }
-        parts(s, limit, out);
+        parts(s, limit, before_the_end(case, s), out);
+    }
+}
+
+/// Whether the files show the life that this case is about: nothing was killed, or they were read before the last kill.
+fn before_the_end(case: &Case<'_>, s: &CgroupState) -> bool {
+    let last = case.kills.iter().filter(|k| k.kind.is_memory()).filter_map(|k| k.at).map(|w| w.earliest).max();
+    match (case.kills.iter().any(|k| k.kind.is_memory()), last, s.at) {
+        (false, ..) => true,
+        (true, Some(kill), Some(read)) => read.latest < kill,
+        _ => false,
     }
 }
 
 fn throttling(s: &CgroupState, out: &mut Witness<'_>) {
-    let (true, Some(high)) = (s.throttled(), s.high) else { return };
-    let stall = s.stalled.map_or(String::new(), |p| format!("; some task waited for memory {p:.0} % of the last minute"));
-    let says = format!("the kernel throttled it {} times at memory.high of {}{stall}", s.high_events, human(high));
-    let strength = if s.stalls() { Strength::Strong } else { Strength::Moderate };
-    out.supports(Cause::LimitBelowNeed, strength, "Node", s.cites.clone(), says.clone());
-    out.contradicts(Cause::NoProblem, Strength::Strong, "Node", s.cites.clone(), says);
+    let Some(high) = s.high.filter(|_| s.throttled()) else { return };
+    let says = format!("the kernel throttled it {} times at memory.high of {}", s.high_events, human(high));
+    match s.stalled {
+        Some(share) if s.stalls() => {
+            let says = format!("{says}; some task waited for memory {share:.0} % of the last minute");
+            out.supports(Cause::LimitBelowNeed, Strength::Strong, "Node", s.cites.clone(), says.clone());
+            out.contradicts(Cause::NoProblem, Strength::Strong, "Node", s.cites.clone(), says);
+        }
+        Some(_) => {}
+        None => out.supports(Cause::LimitBelowNeed, Strength::Weak, "Node", s.cites.clone(), says),
+    }
 }
 
 /// Which part of the charge is most of it.
-fn parts(s: &CgroupState, limit: f64, out: &mut Witness<'_>) {
+fn parts(s: &CgroupState, limit: f64, before: bool, out: &mut Witness<'_>) {
     let mut say = |cause: Cause, stands: bool, strength: Strength, says: &str| {
         let cites = s.cites.clone();
         if stands {
@@ -79,8 +94,10 @@ fn parts(s: &CgroupState, limit: f64, out: &mut Witness<'_>) {
         say(cause, true, strength, &says);
         PROGRAM.iter().for_each(|c| say(*c, false, strength, &says));
     }
-    // Inactive file pages are what the working set leaves out: the kernel drops them before it kills.
-    if let (Some(usage), Some(inactive)) = (s.usage(), s.inactive_file)
+    // Inactive file pages are what the working set leaves out: the kernel drops them before it kills. After a kill the cache of
+    // the next life fills what is free, whatever ended the one before.
+    if before
+        && let (Some(usage), Some(inactive)) = (s.usage(), s.inactive_file)
         && usage - inactive <= EASY * limit
     {
         let says = told("inactive file cache, which the kernel can drop,", inactive);

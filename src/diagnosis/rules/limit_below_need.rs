@@ -7,6 +7,7 @@ use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::Timestamp;
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human;
+use crate::model::runtime::Runtime;
 use crate::model::time::DAY;
 use crate::model::trend::TrendVerdict;
 
@@ -43,7 +44,7 @@ impl Rule for LimitBelowNeed {
             return;
         };
         // A heap that may grow past the limit looks just like a need above it; only the specification tells them apart.
-        if case.container.is_none() && case.victim().is_some_and(|c| c == "java" || c == "node") {
+        if case.container.is_none() && matches!(case.victim().and_then(Runtime::of_program), Some(Runtime::Java | Runtime::Node)) {
             let says =
                 "the heap cap of this runtime is not in the input (no pod specification): it may be what lets memory reach the limit"
                     .to_owned();

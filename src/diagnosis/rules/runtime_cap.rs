@@ -33,7 +33,7 @@ impl Rule for RuntimeCapAboveLimit {
         let says = format!(
             "{} lets the {} heap grow to {}, {:.0} % of the limit of {}",
             cap.flag,
-            cap.runtime,
+            cap.runtime.word(),
             human_bytes(cap.bytes),
             share * 100.0,
             human(limit)

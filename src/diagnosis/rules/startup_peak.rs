@@ -33,8 +33,12 @@ impl Rule for StartupPeak {
         if case.limit_kills().count() == 0 {
             return;
         }
-        let lives: Vec<f64> =
-            case.kills.iter().filter_map(|k| Some((k.at?.mid()?.0 - k.started?.0) as f64 / SECOND as f64)).filter(|l| *l >= 0.0).collect();
+        let lives: Vec<f64> = case
+            .kills
+            .iter()
+            .filter_map(|k| Some(k.at?.mid()?.0.saturating_sub(k.started?.0) as f64 / SECOND as f64))
+            .filter(|l| *l >= 0.0)
+            .collect();
         let cites = case.kill_cites(3);
         if case.is_init() {
             let lived = lives.last().map_or(String::new(), |l| format!(" {} after its start", human_seconds(*l)));
@@ -52,14 +56,10 @@ impl Rule for StartupPeak {
             }
             return;
         }
-        // The status tells the last life only; a series tells how long the earlier ones were.
-        // What a series shows before the last start has ended, whether or not a sample saw it end.
-        let last_start = case.kills.last().and_then(|k| k.started);
-        let over = |r: &&Run| r.ended != "open" || last_start.is_some_and(|s| r.end <= s);
-        let seen = case.headline().into_iter().flat_map(|t| &t.runs).filter(over);
-        let lives = lives.into_iter().chain(first_life(case)).chain(seen.map(|r| (r.end.0 - r.start.0) as f64 / SECOND as f64));
-        let lives: Vec<f64> = lives.collect();
-        let (Some(longest), child) = (lives.iter().copied().reduce(f64::max), case.kills.iter().any(|k| k.kind == KillKind::ChildProcess))
+        let lives = lives_of(case);
+        let seconds = |l: &(i64, i64)| l.1.saturating_sub(l.0) as f64 / SECOND as f64;
+        let (Some(longest), child) =
+            (lives.iter().map(seconds).reduce(f64::max), case.kills.iter().any(|k| k.kind == KillKind::ChildProcess))
         else {
             return;
         };
@@ -82,26 +82,51 @@ impl Rule for StartupPeak {
     }
 }
 
-/// Seconds of the first life, where every ending was seen: it began with the pod.
-fn first_life(case: &Case<'_>) -> Option<f64> {
+/// The first life, where every ending was seen: it began with the pod.
+fn first_life(case: &Case<'_>) -> Option<(i64, i64)> {
     let restarts = case.container?.restart_count?;
     let (first, began) = (*case.kill_times().first()?, case.pod?.what.start_time?);
-    (case.kills.len() as u64 >= restarts && first >= began).then(|| (first.0 - began.0) as f64 / SECOND as f64)
+    (case.kills.len() as u64 >= restarts && first >= began).then_some((began.0, first.0))
+}
+
+/// Every life that something shows the end of, from start to end, merged where two witnesses tell of one. The status tells
+/// the last life only, a series how long the earlier ones were; what ran before the pod was made was another's.
+fn lives_of(case: &Case<'_>) -> Vec<(i64, i64)> {
+    let told = case.kills.iter().filter_map(|k| Some((k.started?.0, k.at?.mid()?.0)));
+    // What a series shows before the last start has ended, whether or not a sample saw it end.
+    let last_start = case.kills.last().and_then(|k| k.started);
+    let over = |r: &&Run| r.ended != "open" || last_start.is_some_and(|s| r.end <= s);
+    let seen = case.headline().into_iter().flat_map(|t| &t.runs).filter(over).map(|r| (r.start.0, r.end.0));
+    let made = case.pod.and_then(|p| p.what.start_time).map_or(i64::MIN, |t| t.0);
+    let mut all: Vec<(i64, i64)> =
+        told.chain(first_life(case)).chain(seen).map(|(a, b)| (a.max(made), b)).filter(|(a, b)| a <= b).collect();
+    all.sort_unstable();
+    let mut out: Vec<(i64, i64)> = Vec::with_capacity(all.len());
+    for (start, end) in all {
+        match out.last_mut().filter(|l| start < l.1) {
+            Some(l) => l.1 = l.1.max(end),
+            None => out.push((start, end)),
+        }
+    }
+    out
 }
 
 /// A container that ran once and does not start any more. Of a loop's lives only the last is on record; how often it
-/// restarted since its long lives, and in how much time, bounds the mean of the others.
-fn crash_loop(case: &Case<'_>, lives: &[f64]) -> Option<String> {
+/// restarted beside its long lives, and in how much time, bounds the mean of the others.
+fn crash_loop(case: &Case<'_>, lives: &[(i64, i64)]) -> Option<String> {
     let last = case.kills.last()?;
-    let latest = (last.at?.mid()?.0 - last.started?.0) as f64 / SECOND as f64;
-    let long: Vec<f64> = lives.iter().copied().filter(|l| *l > START_SECONDS).collect();
-    let loops = case.container?.restart_count?.saturating_sub(long.len() as u64);
-    let alive = (last.at?.mid()?.0 - case.pod?.what.start_time?.0) as f64 / SECOND as f64 - long.iter().sum::<f64>();
+    let (ended, began) = (last.at?.mid()?.0, last.started?.0);
+    let seconds = |ns: i64| ns as f64 / SECOND as f64;
+    let latest = seconds(ended.saturating_sub(began));
+    let long: Vec<f64> = lives.iter().map(|(a, b)| seconds(b.saturating_sub(*a))).filter(|l| *l > START_SECONDS).collect();
+    let otherwise = (long.len() + case.others.len()) as u64;
+    let loops = case.container?.restart_count?.saturating_sub(otherwise);
+    let alive = seconds(ended.saturating_sub(case.pod?.what.start_time?.0)) - long.iter().sum::<f64>();
     let cycle = alive / loops as f64;
-    (loops >= LOOP && (0.0..=START_SECONDS).contains(&latest) && cycle <= START_SECONDS + BACK_OFF_SECONDS).then(|| {
+    (loops >= LOOP && alive > 0.0 && (0.0..=START_SECONDS).contains(&latest) && cycle <= START_SECONDS + BACK_OFF_SECONDS).then(|| {
         format!(
             "{loops} restarts beside its long lives, one every {} with the kubelet's pauses; the latest ended {} after its start",
-            human_seconds(cycle.max(0.0)),
+            human_seconds(cycle),
             human_seconds(latest)
         )
     })

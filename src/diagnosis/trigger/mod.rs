@@ -4,6 +4,8 @@
 mod configs;
 mod revisions;
 
+pub use revisions::has_earlier;
+
 use super::case::Case;
 use crate::model::Cite;
 use crate::model::finding::{Cause, Trigger};

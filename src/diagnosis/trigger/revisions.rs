@@ -74,11 +74,21 @@ fn predecessor(case: &Case<'_>, t: &Trend, newest: &Revision<'_>, older: &[Revis
     if of_set(pod, newest.name) {
         return false;
     }
-    // A canary is a workload of its own that is named after the one it tries out.
-    let beside = |mine: &str, its: &str| mine.strip_prefix(its).is_some_and(|rest| rest.starts_with('-'));
     older.iter().any(|r| of_set(pod, r.name))
         || t.owner.workload == case.owner.workload
-        || matches!((&case.owner.workload, &t.owner.workload), (Some(mine), Some(its)) if beside(mine, its))
+        || matches!((&case.owner.workload, &t.owner.workload), (Some(mine), Some(its)) if tries_out(mine, its))
+}
+
+/// What a workload of its own is called that tries out the next revision of another: `rates-canary` beside `rates`. Any
+/// other name that begins alike is a neighbour's.
+fn tries_out(mine: &str, its: &str) -> bool {
+    let rest = mine.strip_prefix(its).and_then(|r| r.strip_prefix('-'));
+    rest.is_some_and(|r| matches!(r, "canary" | "preview" | "green" | "blue" | "next" | "beta" | "rc"))
+}
+
+/// Whether an earlier revision of the workload itself is known, to which a rollback can go.
+pub fn has_earlier(case: &Case<'_>) -> bool {
+    revisions(case).len() > 1
 }
 
 /// Every revision that something dates, oldest first.
@@ -143,6 +153,12 @@ fn changes(before: &ContainerState, after: &ContainerState) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_neighbour_that_is_named_alike_is_no_canary() {
+        assert!(tries_out("rates-canary", "rates"));
+        assert!(!tries_out("cart-worker", "cart") && !tries_out("rates", "rates") && !tries_out("ratescanary", "rates"));
+    }
 
     #[test]
     fn only_a_set_that_had_no_replicas_is_new() {

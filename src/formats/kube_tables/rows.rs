@@ -5,7 +5,7 @@ use crate::formats::columns::Columns;
 use crate::model::node::{NodeState, SystemInfo};
 use crate::model::pod::{Condition, KubeEvent, PodState, UsageReading, WorkloadState};
 use crate::model::quantity::{parse_bytes, parse_cpu_millis};
-use crate::model::time::parse_age;
+use crate::model::time::{parse_age, parse_age_or_instant};
 use crate::model::{Cite, Claim, Facts, Observation, RawTime};
 
 /// A row, understood.
@@ -127,7 +127,7 @@ pub fn read(kind: Kind, columns: &Columns<'_>, raw: &str) -> Option<Found> {
             let mut e = event(namespace, age, cell("TYPE"), cell("REASON")?, &object, cell("MESSAGE").unwrap_or(""));
             e.source = cell("SOURCE").map(|s| s.split(',').next().unwrap_or(s).trim().to_owned());
             e.container = e.container.or_else(|| cell("SUBOBJECT").and_then(KubeEvent::container_of));
-            if let Some(first) = cell("FIRST SEEN").or_else(|| cell("FIRSTSEEN")).and_then(parse_age) {
+            if let Some(first) = cell("FIRST SEEN").or_else(|| cell("FIRSTSEEN")).and_then(parse_age_or_instant) {
                 e.first = first;
             }
             if let Some(count) = cell("COUNT").and_then(|c| c.parse().ok()).filter(|&n: &u64| n > 0) {
