@@ -79,7 +79,10 @@ fn rolled_out(message: &str, old_grows: bool) -> FindingDoc {
 fn a_rollout_that_only_an_event_tells_of_is_the_trigger() {
     let f = rolled_out("Scaled up replica set svc-5b8c7d9f6 to 1 from 0", false);
     let stop = f.advice.iter().find(|a| a.kind == "stop").expect("a first step");
-    assert!(stop.text.contains("Take it out of service") && stop.command.as_deref().is_some_and(|c| c.contains("--replicas=0")), "{stop:?}");
+    assert!(
+        stop.text.contains("Take it out of service") && stop.command.as_deref().is_some_and(|c| c.contains("--replicas=0")),
+        "{stop:?}"
+    );
     assert_eq!(f.owner.pod.as_deref(), Some("svc-5b8c7d9f6-m4kzp"), "{}", f.sentence);
     let t = f.trigger.expect("a trigger");
     assert_eq!((t.kind.as_str(), t.time.rfc3339().as_str()), ("rollout", "2026-02-20T02:00:00.000000Z"));
