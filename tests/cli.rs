@@ -196,6 +196,61 @@ fn a_comparison_and_an_inventory_hide_what_a_report_hides() {
     assert!(postmem().args(["diff", "-q"]).args([&before, &after]).assert().code(0).get_output().stdout.is_empty());
 }
 
+/// Two heap profiles of a Go program, as `/debug/pprof/heap?debug=1` prints them, with a function named like a connection string.
+#[test]
+fn no_output_of_a_comparison_shows_a_secret() {
+    let dir = TempDir::new().unwrap();
+    let [a, b] = [(1, 10), (2, 90)].map(|(n, count)| {
+        let path = dir.path().join(format!("shop_cart-7d9f_app.{n}.heap.txt"));
+        let rows = format!(
+            "heap profile: {count}: {bytes} [{count}: {bytes}] @ heap/1048576\n{count}: {bytes} [{count}: {bytes}] @ 0x45ab01 0x45ab02\n#\t0x45ab00\tmain.open(postgres://bob:hunter2xyz@db/prod)+0x20\t/app/db.go:11\n#\t0x45ab01\tmain.main+0x20\t/app/main.go:3\n\n",
+            bytes = count * 1_048_576
+        );
+        fs::write(&path, rows).unwrap();
+        path
+    });
+    for kind in ["json", "html", "md", "txt", "svg", "pb.gz"] {
+        let out = dir.path().join(format!("out.{kind}"));
+        for (flag, seen) in [("-q", false), ("--no-redact", true)] {
+            postmem().args(["diff", flag, "--top", "0"]).args([&a, &b]).args(["-o", &format!("{kind}:{}", out.display())]).assert().code(0);
+            let mut bytes = fs::read(&out).unwrap();
+            if kind == "pb.gz" {
+                let mut raw = Vec::new();
+                std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut raw).unwrap();
+                bytes = raw;
+            }
+            let found = String::from_utf8_lossy(&bytes).contains("hunter2xyz");
+            assert_eq!(found, seen, "{kind} with {flag}");
+        }
+    }
+    // The names that a path bears are hidden on request.
+    let named = postmem().args(["diff", "--redact", "names", "--map", "*heap.txt=shop/cart-7d9f/app"]).args([&a, &b]).assert().code(0);
+    assert!(!text(&named.get_output().stdout).contains("cart-7d9f"), "{}", text(&named.get_output().stdout));
+}
+
+#[test]
+fn heap_strings_are_shown_by_a_comparison_only_to_who_asks() {
+    let of = |n: u32| format!("{}/samples/formats/v8-heapsnapshot/leaks.t{n}.heapsnapshot.gz", env!("CARGO_MANIFEST_DIR"));
+    let shown = |more: &[&str]| {
+        let run = postmem().args(["diff", &of(0), &of(1), "-o", "json:-"]).args(more).assert().code(0);
+        let doc: serde_json::Value = serde_json::from_slice(&run.get_output().stdout).unwrap();
+        let top = doc["repeated_strings"]["top"].as_array().cloned().unwrap_or_default();
+        assert!(!top.is_empty(), "{doc}");
+        top.iter().any(|t| t["text"].is_string())
+    };
+    assert!(!shown(&[]));
+    assert!(shown(&["--no-redact"]));
+}
+
+#[test]
+fn commands_that_are_offered_run_as_they_are_printed() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("kern.log"), KERNEL).unwrap();
+    let run = postmem().arg(dir.path()).args(["-o", "json:-"]).assert().code(0);
+    let said = text(&run.get_output().stdout);
+    assert!(said.contains("kubectl get pods -A -o json") && !said.contains("kubectl -A"), "a flag of `get` stands behind it");
+}
+
 #[test]
 fn a_zone_that_is_not_known_is_a_usage_error() {
     let dir = bundle();

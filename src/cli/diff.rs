@@ -33,17 +33,17 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<ExitCode, Error> {
     let targets = args.output.iter().map(|o| target(o, KINDS)).collect::<Result<Vec<Target>, Error>>()?;
-    let rows = args.rows.options()?;
+    let rows = args.rows.options(&args.shown)?;
     let shown = rows.top.map_or(TABLE_ROWS, |_| rows.limit());
     let options = pipeline::Options { rows, skip_digests: true, ..args.input.options()? };
     let any = |kinds: &[&str]| targets.iter().any(|t| kinds.contains(&t.kind.as_str()));
     let wants = Wants { tree: any(&["svg", "html"]), difference: any(&["pb.gz"]) };
     let mut compared = pipeline::compare(&args.inputs, &options, wants)?;
     let mut redactor = args.shown.redactor();
+    compared.owners.iter().for_each(|o| redactor.learn(o));
     redactor.delta(&mut compared.delta);
-    if let Some(tree) = &mut compared.tree {
-        redactor.tree(tree);
-    }
+    compared.tree.iter_mut().for_each(|t| redactor.tree(t));
+    compared.difference.iter_mut().for_each(|p| redactor.profile(p));
     if targets.is_empty() && !args.shown.quiet() {
         let page = report::diff::terminal(&compared.delta, shown);
         Target::stdout("txt").write(page.as_bytes())?;

@@ -31,7 +31,7 @@ pub fn run(args: Args) -> Result<ExitCode, Error> {
         .as_deref()
         .map(|o| if o == "-" || !o.ends_with(".json") && !o.starts_with("json:") { format!("json:{o}") } else { o.into() });
     let written = named.map_or(Ok(Target::stdout("json")), |o| target(&o, &["json"]))?;
-    let rows = postmem::model::delta::RowOptions { show_strings: args.shown.strings(), ..args.rows.options()? };
+    let rows = args.rows.options(&args.shown)?;
     let options = pipeline::Options { rows: rows.clone(), skip_digests: true, ..args.input.options()? };
     let incident = pipeline::inspect(&args.inputs, &options)?;
     let mut doc = report::inspect::document(&incident, &rows);

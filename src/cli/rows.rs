@@ -1,5 +1,6 @@
 //! Row flags shared by `diff` and `inspect`.
 
+use super::shown::ShownArgs;
 use clap::{Args, ValueEnum};
 use postmem::model::delta::{GroupBy, RowOptions};
 use std::path::PathBuf;
@@ -58,8 +59,8 @@ enum By {
 }
 
 impl RowArgs {
-    /// The library's options; reads the `--nodes` file.
-    pub fn options(&self) -> Result<RowOptions, postmem::Error> {
+    /// The library's options; reads the `--nodes` file. What may be shown is asked for here, so that no command forgets it.
+    pub fn options(&self, shown: &ShownArgs) -> Result<RowOptions, postmem::Error> {
         let mut nodes = Vec::new();
         if let Some(path) = &self.nodes {
             let text = std::fs::read_to_string(path).map_err(|source| postmem::Error::Open { path: path.clone(), source })?;
@@ -93,7 +94,7 @@ impl RowArgs {
             normalize: self.normalize,
             pprof_base: self.base_semantics.is_some(),
             nodes,
-            show_strings: false,
+            show_strings: shown.strings(),
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::model::finding::{Cause, Cites, Evidence, Finding, Stance, Strength};
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
 use crate::model::quantity::{human, times};
+use crate::model::source::beginning;
 use crate::model::trend::TrendVerdict;
 use crate::model::{Cite, Incident, Owner, Placed};
 use std::collections::BTreeMap;
@@ -166,7 +167,7 @@ fn seen(incident: &Incident) -> Vec<Seen> {
 /// The first words of a line.
 fn brief(text: &str) -> String {
     let line = text.lines().next().unwrap_or(text).trim();
-    let mut cut: String = line.chars().take(140).collect();
+    let mut cut = beginning(line.as_bytes(), 140);
     if cut.len() < line.len() {
         cut.push('…');
     }

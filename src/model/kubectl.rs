@@ -56,7 +56,8 @@ impl Default for Kubectl {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// What an object of Kubernetes may be called (RFC 1123 subdomain).
+pub fn is_name(name: &str) -> bool {
     let label = |l: &str| {
         let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let b = l.as_bytes();

@@ -32,19 +32,32 @@ impl Cite {
     pub fn new(artifact: ArtifactId, offset: u64, line: Option<u32>, text: &[u8]) -> Self {
         let end = text.iter().position(|&b| b == b'\n').unwrap_or(text.len());
         let first = text.get(..end).unwrap_or(text);
-        let lossy = String::from_utf8_lossy(first.get(..first.len().min(Self::EXCERPT_MAX * 4)).unwrap_or(first));
-        let mut cut = lossy.trim_end().len().min(Self::EXCERPT_MAX);
-        while !lossy.is_char_boundary(cut) {
-            cut -= 1;
-        }
         let len = u32::try_from(first.len()).unwrap_or(u32::MAX);
-        Cite { span: Span { artifact, offset, len, line }, excerpt: lossy.get(..cut).unwrap_or("").into() }
+        Cite { span: Span { artifact, offset, len, line }, excerpt: beginning(first, Self::EXCERPT_MAX).into() }
     }
 
     /// Points at a whole artifact, for statements about it as such.
     pub fn whole(artifact: ArtifactId, says: &str) -> Self {
         Cite { span: Span { artifact, offset: 0, len: 0, line: None }, excerpt: says.into() }
     }
+}
+
+/// The beginning of a text, at most `max` bytes: cut behind a whole word where there is a blank in the second half of it. Half
+/// a word may be half a secret that nothing recognises any more.
+pub fn beginning(text: &[u8], max: usize) -> String {
+    let mut whole = String::from_utf8_lossy(text.get(..text.len().min(max.saturating_mul(4))).unwrap_or(text)).into_owned();
+    whole.truncate(whole.trim_end().len());
+    if whole.len() > max {
+        let mut cut = max;
+        while !whole.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        let within = whole.get(cut..).is_some_and(|rest| !rest.starts_with(char::is_whitespace));
+        let blank = whole.get(..cut).and_then(|s| s.rfind(char::is_whitespace)).filter(|b| within && *b >= max / 2);
+        whole.truncate(blank.unwrap_or(cut));
+        whole.truncate(whole.trim_end().len());
+    }
+    whole
 }
 
 /// Order of paths as people number them: `t2` before `t10`, `Heap.20260101.…` by date; digits compare as numbers.

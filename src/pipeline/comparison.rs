@@ -14,7 +14,7 @@ use crate::model::delta::{Delta, RowOptions};
 use crate::model::graph::HeapGraph;
 use crate::model::profile::{HeapProfile, ProfileBody};
 use crate::model::source_map::SourceMap;
-use crate::model::{Incident, Timestamp};
+use crate::model::{Incident, Owner, Timestamp};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,8 @@ pub struct Comparison {
     /// Absent where the inputs are not profiles of call stacks.
     pub tree: Option<CallTree>,
     pub difference: Option<HeapProfile>,
+    /// Whose the profiles are, as far as their paths tell.
+    pub owners: Vec<Owner>,
 }
 
 impl Comparison {
@@ -112,6 +114,7 @@ fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<C
     }
     let originals: Vec<&SourceMap> = originals.iter().collect();
     compare::originals::apply(&mut out.delta, &originals);
+    out.owners = lines.iter().flat_map(|l| &l.members).map(|t| t.owner.clone()).collect();
     set_aside(lines.into_iter().map(|l| l.members).collect::<Vec<_>>());
     Ok(out)
 }
@@ -159,6 +162,7 @@ fn kinds() -> Error {
 /// A profile taken out of its run.
 struct Taken {
     path: String,
+    owner: Owner,
     time: Option<Timestamp>,
     profile: HeapProfile,
 }
@@ -179,7 +183,7 @@ fn taken(incident: Incident) -> Vec<Taken> {
     let paths: Vec<String> = incident.profiles.iter().map(|p| incident.path(p.cite.span.artifact).to_owned()).collect();
     let mut out: Vec<Taken> = Vec::new();
     for (p, path) in incident.profiles.into_iter().zip(paths).filter(|(p, _)| !matches!(p.what.body, ProfileBody::Empty)) {
-        let new = Taken { path, time: p.at.mid(), profile: p.what };
+        let new = Taken { path, owner: p.owner, time: p.at.mid(), profile: p.what };
         match out.iter_mut().find(|t| t.kind().eq(new.kind())) {
             Some(have) if !single && (new.time, &new.path) > (have.time, &have.path) => *have = new,
             Some(_) => {}
@@ -283,6 +287,6 @@ impl<'r> Line<'r> {
         let (delta, tree) = rayon::join(sums, tree);
         let delta = delta?;
         let difference = wants.difference.then(|| sites::difference(&snapshots, &delta.measure)).flatten();
-        Ok(Comparison { delta, tree, difference })
+        Ok(Comparison { delta, tree, difference, owners: Vec::new() })
     }
 }

@@ -4,6 +4,7 @@
 //! dip of a gauge for a restart). The `spec` is a rule file as `promtool check rules` reads it.
 
 use super::document::ReportDoc;
+use crate::model::kubectl;
 use crate::model::quantity::human;
 use crate::model::time::parse_rfc3339;
 use serde_json::Value;
@@ -51,6 +52,10 @@ impl<'a> Subject<'a> {
         let owner = trend.get("owner")?;
         let (namespace, pod, container) = (text(owner, "namespace")?, text(owner, "pod")?, text(owner, "container")?);
         let workload = text(owner, "workload");
+        // Prometheus expands what stands in an annotation: only what can be a name goes there.
+        if ![namespace, pod, container].into_iter().chain(workload).all(kubectl::is_name) {
+            return None;
+        }
         let leak = text(trend, "verdict") == Some("leak");
         let killed = trend.get("oom_times").and_then(Value::as_array).is_some_and(|a| !a.is_empty());
         (leak || killed).then(|| Subject {
@@ -240,5 +245,8 @@ mod tests {
         let text = manifest(&ReportDoc { trends: vec![short], ..ReportDoc::default() });
         assert!(text.contains("[10m]) > 500.0") && text.contains("[10m], 1200)") && text.contains("for: 2m"), "{text}");
         assert!(manifest(&ReportDoc::default()).ends_with("rules: []\n"));
+        let mut odd = doc.trends.first().cloned().unwrap_or_default();
+        odd["owner"]["container"] = json!("{{ query \"up\" }}");
+        assert!(manifest(&ReportDoc { trends: vec![odd], ..ReportDoc::default() }).ends_with("rules: []\n"));
     }
 }

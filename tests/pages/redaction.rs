@@ -1,7 +1,8 @@
 //! Secrets survive no writer; what sizes a runtime survives all of them.
 
 use super::fixtures;
-use postmem::report::document::{ExcerptLine, ReportDoc};
+use postmem::model::{ArtifactId, Cite, Owner};
+use postmem::report::document::{BridgeDoc, ExcerptLine, ReportDoc};
 use postmem::report::redact::{MARK, Mode, Redactor};
 use postmem::report::{html, json, markdown, terminal};
 use serde_json::json;
@@ -148,6 +149,43 @@ fn what_is_not_secret_stays() {
         assert_eq!(r.text(text), text);
         assert_eq!(r.count(), 0, "{text}");
     }
+}
+
+/// An excerpt ends somewhere: with or without its `@`, no part of the password that was cut stays.
+#[test]
+fn a_credential_that_is_cut_anywhere_leaves_nothing_of_it() {
+    let line = "connecting with url=jdbc:postgresql://bob:hunter2xyz@db.shop:5432/orders and a pool of 20";
+    let from = line.find("hunter2xyz").unwrap();
+    for cut in from + 1..=line.len() {
+        for text in [line[..cut].to_owned(), format!("{}…", &line[..cut])] {
+            let hidden = Redactor::new(Mode::Secrets).text(&text).into_owned();
+            assert!(!hidden.contains("://bob:h") && hidden.contains(MARK), "{text:?} became {hidden:?}");
+        }
+    }
+    for max in 40..240 {
+        let text = format!("{} {line}", "x".repeat(240 - max));
+        let cite = Cite::new(ArtifactId(0), 0, Some(1), text.as_bytes());
+        let hidden = Redactor::new(Mode::Secrets).text(&cite.excerpt).into_owned();
+        assert!(!hidden.contains("bob:h"), "{} became {hidden:?}", cite.excerpt);
+    }
+    for text in ["http://cart.shop:8080", "see http://[::1]:8080", "docker://sha256:0d17b565c37bcbd8", "listening on tcp://0.0.0.0:80…"] {
+        assert_eq!(Redactor::new(Mode::Secrets).text(text), text);
+    }
+}
+
+#[test]
+fn names_are_found_within_longer_ones_and_wherever_an_owner_stands() {
+    let mut r = Redactor::new(Mode::Names);
+    let owner = |pod: &str, workload: &str| Owner { pod: Some(pod.into()), workload: Some(workload.into()), ..Owner::default() };
+    r.learn(&owner("web-1", "web"));
+    let hidden = r.text("web-12 and web-1 of web, not cobweb").into_owned();
+    assert!(!hidden.contains("web-12") && !hidden.contains(" web") && hidden.ends_with("not cobweb"), "{hidden}");
+    let mut doc =
+        ReportDoc { bridges: vec![BridgeDoc { owner: owner("cart-7d9f", "cart"), ..BridgeDoc::default() }], ..ReportDoc::default() };
+    doc.headline.sentence = "cart-7d9f holds more than it should".into();
+    Redactor::new(Mode::Names).document(&mut doc);
+    let page = json::document(&doc);
+    assert!(!page.contains("cart"), "{page}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::log_line as stamp;
 use super::{Format, Head, Input, Match};
 use crate::model::facts::Facts;
 use crate::model::log::{LogPattern, LogWord};
+use crate::model::source::beginning;
 use crate::model::time::MINUTE;
 use crate::model::{Claim, Observation, RawTime};
 use std::collections::BTreeMap;
@@ -212,7 +213,7 @@ impl Log {
         };
         let who = self.speaking.clone();
         let said = word.inside.as_ref().map_or(p.text, String::as_bytes);
-        let text = String::from_utf8_lossy(said.get(..said.len().min(400)).unwrap_or(said)).trim().to_owned();
+        let text = beginning(said.trim_ascii(), 400);
         let cite = out.cite(line.offset, Some(line.number), line.text);
         out.logs.push(Observation { at, who, cite, what: LogWord { pattern: word.pattern, text, numbers } });
     }

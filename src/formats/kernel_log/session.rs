@@ -14,6 +14,7 @@ use super::words;
 use crate::formats::lines::Line;
 use crate::model::log::{LogPattern, LogWord};
 use crate::model::node::BootAnchor;
+use crate::model::source::beginning;
 use crate::model::time::SECOND;
 use crate::model::{ArtifactId, Cite, Claim, Facts, Observation, RawTime};
 use memchr::memmem;
@@ -372,7 +373,7 @@ impl<'a> Session<'a> {
         }
         w.who.node = m.host.map(|h| String::from_utf8_lossy(h).into_owned().into());
         self.place(&mut w.who);
-        let text = String::from_utf8_lossy(m.text.get(..m.text.len().min(600)).unwrap_or(m.text)).into_owned();
+        let text = beginning(m.text, 600);
         let cite = Cite::new(self.artifact, m.offset, Some(m.line), m.raw);
         self.facts.logs.push(Observation { at: m.at(), who: w.who, cite, what: LogWord { pattern: w.pattern, text, numbers: w.numbers } });
     }

@@ -23,9 +23,10 @@ fn of_previous_run(path: &str) -> bool {
 
 pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc> {
     let owner = first.map(|f| f.owner.clone()).unwrap_or_default();
-    let within = || match owner.namespace.as_deref() {
-        Some(n) => Kubectl::within(Some(n)),
-        None => Kubectl::new().say(" -A"),
+    // `-A` is `get`'s own flag: before the verb kubectl takes it for a plugin's.
+    let get = |what: &str| {
+        let (at, all) = owner.namespace.as_deref().map_or((Kubectl::new(), " -A"), |n| (Kubectl::within(Some(n)), ""));
+        at.say(&format!(" get {what}{all} -o json > {what}.json")).finish()
     };
     let of_container = |verb: &str, rest: &str| {
         let pod = owner.pod.as_deref()?;
@@ -50,14 +51,8 @@ pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc
     };
     let of =
         |formats: &[&str]| incident.artifacts.iter().filter(|a| formats.iter().any(|f| a.format.starts_with(f)) && a.facts > 0).count();
-    source("Pods", incident.pods.len(), "pods", "limits, restarts, last states", within().say(" get pods -o json > pods.json").finish());
-    source(
-        "Events",
-        incident.events.len(),
-        "events",
-        "evictions, probe failures, rollouts",
-        within().say(" get events -o json > events.json").finish(),
-    );
+    source("Pods", incident.pods.len(), "pods", "limits, restarts, last states", get("pods"));
+    source("Events", incident.events.len(), "events", "evictions, probe failures, rollouts", get("events"));
     source(
         "Nodes",
         incident.nodes.len(),

@@ -9,8 +9,10 @@ mod names;
 mod patterns;
 mod walk;
 
+use crate::model::Owner;
 use crate::model::calltree::CallTree;
 use crate::model::delta::Delta;
+use crate::model::profile::{HeapProfile, ProfileBody};
 use crate::report::document::ReportDoc;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -34,6 +36,8 @@ pub struct Redactor {
     mode: Mode,
     count: u64,
     names: names::Names,
+    /// The document is gone through for its names and not changed yet.
+    learning: bool,
 }
 
 impl Redactor {
@@ -48,7 +52,7 @@ impl Redactor {
 
     /// A free text: log line, sentence, command line, path.
     pub fn text<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
-        if self.mode == Mode::Off {
+        if self.mode == Mode::Off || self.learning {
             return Cow::Borrowed(text);
         }
         let hidden = patterns::hide(text, &mut self.count);
@@ -63,17 +67,17 @@ impl Redactor {
 
     /// The value of an environment variable.
     pub fn env(&mut self, name: &str, value: &str) -> String {
-        if self.mode == Mode::Off {
+        if self.mode == Mode::Off || self.learning {
             return value.to_owned();
         }
         let value = env::value(name, value, &mut self.count).into_owned();
         self.text(&value).into_owned()
     }
 
-    /// Names that `--redact names` replaces, besides those a document's owners carry.
-    pub fn learn(&mut self, kind: &'static str, name: &str) {
+    /// An owner whose names `--redact names` replaces, besides those that a document itself carries.
+    pub fn learn(&mut self, owner: &Owner) {
         if self.mode == Mode::Names {
-            self.names.learn(kind, name);
+            self.names.learn_owner(owner);
         }
     }
 
@@ -93,6 +97,9 @@ impl Redactor {
             return;
         }
         if self.mode == Mode::Names {
+            self.learning = true;
+            walk::document(self, doc);
+            self.learning = false;
             self.names.learn_document(doc);
         }
         let before = self.count;
@@ -103,6 +110,19 @@ impl Redactor {
     /// Names of functions, which may be made of what a program was given.
     pub fn tree(&mut self, tree: &mut CallTree) {
         tree.nodes.iter_mut().for_each(|n| self.string(&mut n.name));
+    }
+
+    /// Names of functions, labels and binaries of a profile that is written as a file.
+    pub fn profile(&mut self, profile: &mut HeapProfile) {
+        profile.process.iter_mut().for_each(|p| self.string(p));
+        if let ProfileBody::Stacks(table) = &mut profile.body {
+            let files = table.mappings.iter_mut().map(|m| &mut m.file);
+            for text in table.strings.iter_mut().chain(files) {
+                if let Cow::Owned(hidden) = self.text(text) {
+                    *text = hidden.into();
+                }
+            }
+        }
     }
 
     pub fn delta(&mut self, delta: &mut Delta) {

@@ -47,7 +47,7 @@ impl Names {
         self.matcher = None;
     }
 
-    fn learn_owner(&mut self, o: &Owner) {
+    pub fn learn_owner(&mut self, o: &Owner) {
         for (kind, name) in [("pod", &o.pod), ("workload", &o.workload), ("ns", &o.namespace), ("host", &o.node)] {
             if let Some(name) = name {
                 self.learn(kind, name);
@@ -55,20 +55,8 @@ impl Names {
         }
     }
 
+    /// What stands elsewhere than in owners.
     pub fn learn_document(&mut self, doc: &ReportDoc) {
-        let owners = doc
-            .findings
-            .iter()
-            .flat_map(|f| std::iter::once(&f.owner).chain(&f.also_owners))
-            .chain(doc.kills.iter().map(|k| &k.owner))
-            .chain(doc.timeline.iter().map(|t| &t.owner))
-            .chain(doc.deltas.iter().map(|d| &d.owner))
-            .chain(doc.charts.iter().map(|c| &c.owner))
-            .chain(doc.ledger.iter().map(|l| &l.owner));
-        owners.for_each(|o| self.learn_owner(o));
-        for v in doc.pods.iter().chain(&doc.nodes).chain(&doc.trends) {
-            self.learn_value(v);
-        }
         for node in &doc.nodes {
             if let Some(name) = node.get("name").and_then(Value::as_str) {
                 self.learn("host", name);
@@ -146,18 +134,27 @@ impl Names {
             let alternation: Vec<String> = names.iter().map(|n| regex::escape(n)).collect();
             self.matcher = Regex::new(&alternation.join("|")).ok();
         }
-        let re = self.matcher.as_ref()?;
+        // Names that cannot be looked for cannot be hidden one by one.
+        let Some(re) = self.matcher.as_ref() else { return Some(super::MARK.to_owned()) };
         let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric());
-        let (mut out, mut from) = (String::new(), 0);
-        for m in re.find_iter(text) {
-            let before = text.get(..m.start()).and_then(|s| s.chars().next_back());
-            let after = text.get(m.end()..).and_then(|s| s.chars().next());
-            if word(before) || word(after) {
+        let ends_here = |at: usize| !word(text.get(at..).and_then(|s| s.chars().next()));
+        let (mut out, mut from, mut at) = (String::new(), 0, 0);
+        while let Some(m) = re.find_at(text, at) {
+            // Behind its first letter the search goes on, if nothing that is known ends where a word does: `web-12` is not
+            // `web-1`, and begins with `web`.
+            at = m.start() + text.get(m.start()..).and_then(|s| s.chars().next()).map_or(1, char::len_utf8);
+            if word(text.get(..m.start()).and_then(|s| s.chars().next_back())) {
                 continue;
             }
+            let shorter = || self.known.keys().filter(|n| text.get(m.start()..).is_some_and(|s| s.starts_with(n.as_str())));
+            let fits = Some(m.as_str())
+                .filter(|_| ends_here(m.end()))
+                .or_else(|| shorter().filter(|n| ends_here(m.start() + n.len())).max_by_key(|n| n.len()).map(String::as_str));
+            let Some(name) = fits else { continue };
             out.push_str(text.get(from..m.start()).unwrap_or(""));
-            out.push_str(self.known.get(m.as_str()).map_or(super::MARK, String::as_str));
-            from = m.end();
+            out.push_str(self.known.get(name).map_or(super::MARK, String::as_str));
+            from = m.start() + name.len();
+            at = from;
         }
         if from == 0 {
             return None;

@@ -31,8 +31,8 @@ static SECRETS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let pattern = format!(
         concat!(
             r"(?P<token>{tokens})",
-            // scheme://user:password@host
-            r#"|(?P<scheme>(?-u:\b)[A-Za-z][A-Za-z0-9+.\-]*://)(?P<user>[^\s/?\#"'<>]+@|[^\s/?\#@:"'<>]*:[^\s@"'<>]+@)(?P<digest>sha256:)?"#,
+            // scheme://user:password@host; of a text that was cut the password may be its end
+            r#"|(?P<scheme>(?-u:\b)[A-Za-z][A-Za-z0-9+.\-]*://)(?P<user>[^\s/?\#"'<>]+@|[^\s/?\#@:"'<>]*:[^\s@"'<>]+@|(?P<ends>[^\s/?\#@:"'<>\[]*:[^\s@"'<>/]+?(?:…|\z)))(?P<digest>sha256:)?"#,
             // Authorization: Bearer x; Cookie: x
             r#"|(?P<header>(?i-u:(?-u:\b)(?:proxy-)?authorization|(?-u:\b)(?:set-)?cookie|(?-u:\b)x-(?:api-key|auth-token|amz-security-token|vault-token))["']?\s*[:=]\s*["']?)(?P<hvalue>[^\r\n"']+)"#,
             r"|(?P<scheme2>(?i-u:(?-u:\b)(?:bearer|basic))\s+)(?P<auth>[A-Za-z0-9._~+/=\-]{{8,}})",
@@ -110,10 +110,20 @@ fn replace(c: &Captures<'_>, count: &mut u64) -> String {
         let password = user.split_once(':').map_or("", |(_, p)| p);
         let port = password.split(['/', '?']).next().unwrap_or("");
         let has_path = password.contains('/');
-        let keep = (has_path && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())) || c.name("digest").is_some();
+        let number = !port.is_empty() && port.trim_end_matches('…').bytes().all(|b| b.is_ascii_digit());
+        let ends = c.name("ends").is_some();
+        let id = ends && user.split_once(':').is_some_and(|(kind, _)| kind.starts_with("sha"));
+        let keep = ((has_path || ends) && number) || id || c.name("digest").is_some();
         if !keep && !user.contains(MARK) {
             *count += 1;
-            return format!("{}{MARK}@", get("scheme"));
+            let tail = if !ends {
+                "@"
+            } else if user.ends_with('…') {
+                "…"
+            } else {
+                ""
+            };
+            return format!("{}{MARK}{tail}", get("scheme"));
         }
         ("", whole, true)
     } else if c.name("header").is_some() {

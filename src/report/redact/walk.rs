@@ -20,6 +20,9 @@ pub struct Place {
 
 /// All strings of a JSON value. Not recursive on arrays of scalars; nesting is bounded by what serde_json reads (128).
 pub fn value(r: &mut Redactor, v: &mut Value, place: &mut Place) {
+    if r.learning {
+        return r.names.learn_value(v);
+    }
     match v {
         Value::String(s) => r.string(s),
         Value::Array(items) => items.iter_mut().for_each(|v| value(r, v, place)),
@@ -75,6 +78,9 @@ fn strings<'a>(r: &mut Redactor, all: impl IntoIterator<Item = &'a mut String>) 
 }
 
 fn owner(r: &mut Redactor, o: &mut Owner) {
+    if r.learning {
+        return r.names.learn_owner(o);
+    }
     let Owner { namespace, workload, pod, container, node } = o;
     strings(r, [namespace, workload, pod, container, node].into_iter().flatten());
 }
@@ -165,7 +171,7 @@ fn one_delta(r: &mut Redactor, d: &mut Delta) {
         strings(r, [name, why]);
         for PathStep { edge, node, class, title, retained_bytes: _ } in path {
             // A heap string's node is named by its contents.
-            if class.contains("string") && !class.contains("String") && *node != *class && !node.is_empty() {
+            if !r.learning && class.contains("string") && !class.contains("String") && *node != *class && !node.is_empty() {
                 r.count += 1;
                 *node = format!("\"{MARK}\"");
             }
