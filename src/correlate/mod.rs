@@ -20,6 +20,7 @@ pub mod objections;
 pub mod other_endings;
 pub mod pods;
 pub mod profiles;
+mod reclaim;
 mod rhythm;
 pub mod samples;
 pub mod series_kills;

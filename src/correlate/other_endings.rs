@@ -30,6 +30,13 @@ pub fn gather(incident: &mut Incident) {
             out.push(eviction(&e.owner, e.at.is_known().then_some(e.at), &e.what.message, &e.cite));
         }
     }
+    for (l, resource) in super::reclaim::evicted(incident) {
+        let told = out.iter().any(|o| o.owner.same_pod(&l.owner) && o.owner.container.is_none()) || evicted(incident, &l.owner);
+        if let Some(resource) = resource.filter(|r| *r != "memory" && !told) {
+            let says = format!("the kubelet reclaimed {resource} on the node");
+            out.push(eviction(&l.owner, l.at.is_known().then_some(l.at), &says, &l.cite));
+        }
+    }
     incident.other_endings = out;
 }
 

@@ -1,11 +1,12 @@
 //! Kills that only metrics tell of: `container_oom_events_total` rose, or a container came back with `OOMKilled` as its last
 //! reason, and no log, status or event of the bundle knows of it. Nothing is added where the series merely end at the limit.
 
+use crate::correlate::histories::increases;
 use crate::correlate::kills::SAME_ENDING;
-use crate::model::incident::Kill;
+use crate::model::incident::{Kill, PlacedSeries};
 use crate::model::oom::{KillKind, LimitLevel};
 use crate::model::time::Basis;
-use crate::model::{Incident, When};
+use crate::model::{Incident, Timestamp, When};
 
 /// Adds them to [`Incident::kills`], once trends are known.
 pub fn add(incident: &mut Incident) {
@@ -14,13 +15,22 @@ pub fn add(incident: &mut Incident) {
         let Some(metric) = t.oom_from else { continue };
         let step = (t.window.1.0.saturating_sub(t.window.0.0)) / i64::try_from(t.samples.max(1)).unwrap_or(i64::MAX);
         let slack = SAME_ENDING.saturating_add(step.saturating_mul(3));
+        // A kill that is known stands for one end of a run, the nearest: in a crash loop the next lies a few steps on.
+        let mine = |k: &Kill| k.owner.same_container(&t.owner) || (k.owner.same_pod(&t.owner) && k.owner.container.is_none());
+        let known: Vec<&Kill> = incident.kills.iter().filter(|k| mine(k)).collect();
+        let mut used = vec![false; known.len()];
         for &at in &t.oom_times {
             let when = When { earliest: at.saturating_sub(step), latest: at.saturating_add(step), basis: Basis::Stated };
-            let seen = |k: &Kill| {
-                (k.owner.same_container(&t.owner) || (k.owner.same_pod(&t.owner) && k.owner.container.is_none()))
-                    && k.at.is_none_or(|w| w.near(&when, slack))
-            };
-            if incident.kills.iter().chain(&added).any(seen) {
+            let apart = |k: &Kill| k.at.and_then(|w| w.mid()).map_or(0, |m| m.0.abs_diff(at.0));
+            let free = known.iter().enumerate().filter(|(i, k)| {
+                // A kill without a time, or a storm that was folded into one, may be any of them.
+                let many = k.at.is_none() || k.count > 1;
+                k.at.is_none_or(|w| w.near(&when, slack)) && (many || !used.get(*i).copied().unwrap_or(true))
+            });
+            if let Some((i, _)) = free.min_by_key(|(i, k)| (apart(k), *i)) {
+                if let Some(u) = used.get_mut(i) {
+                    *u = true;
+                }
                 continue;
             }
             added.push(Kill {
@@ -37,15 +47,54 @@ pub fn add(incident: &mut Incident) {
             });
         }
     }
+    children(incident, &mut added);
     if !added.is_empty() {
         incident.kills.extend(added);
         incident.kills.sort_by_cached_key(|k| {
-            (
-                k.at.and_then(|w| w.mid()).unwrap_or(crate::model::Timestamp::MAX),
-                k.owner.clone(),
-                k.kind,
-                k.victims.first().and_then(|v| v.pid),
-            )
+            (k.at.and_then(|w| w.mid()).unwrap_or(Timestamp::MAX), k.owner.clone(), k.kind, k.victims.first().and_then(|v| v.pid))
         });
     }
+}
+
+/// Rises of the kernel's counter that ended no run: processes beside the main one were killed, and the container lived on. A
+/// counter that stands above zero from the first sample on counts kills since the container's start.
+fn children(incident: &Incident, added: &mut Vec<Kill>) {
+    let counters = incident.series.iter().filter(|s| s.what.metric == "container_oom_events_total" && s.owner.container.is_some());
+    for s in counters {
+        let trend = incident.trends.iter().find(|t| t.owner.same_container(&s.owner));
+        let mine = |k: &&Kill| k.owner.same_container(&s.owner) || (k.owner.same_pod(&s.owner) && k.owner.container.is_none());
+        let rises = increases(&s.what);
+        for &(a, z, n) in &rises {
+            let when = When { earliest: stamp(a), latest: stamp(z), basis: Basis::Stated };
+            let slack = SAME_ENDING.saturating_add((z - a).saturating_mul(1_000_000));
+            let known = |k: &&Kill| mine(k) && k.at.is_none_or(|w| w.near(&when, slack));
+            let ended = trend.is_some_and(|t| t.restarts.iter().any(|r| When::at(*r).near(&when, slack)));
+            if !ended && !incident.kills.iter().chain(added.iter()).any(|k| known(&k)) {
+                let says = format!("container_oom_events_total rose by {n:.0} about {} UTC while the container ran on", stamp(z).human());
+                added.push(child(s, Some(when), n, says));
+            }
+        }
+        let standing = s.what.finite().next().map_or(0.0, |(_, v)| v);
+        if rises.is_empty() && standing >= 1.0 && !incident.kills.iter().chain(added.iter()).any(|k| mine(&k)) {
+            let says = format!("container_oom_events_total stands at {standing:.0}: so many kills since the container started");
+            added.push(child(s, None, standing, says));
+        }
+    }
+}
+
+fn child(s: &PlacedSeries, at: Option<When>, n: f64, says: String) -> Kill {
+    Kill {
+        at,
+        kind: KillKind::ChildProcess,
+        owner: s.owner.clone(),
+        limit_level: Some(LimitLevel::Container),
+        count: n as u64,
+        witnesses: vec!["metrics"],
+        evidence: vec![(s.cite.clone(), says)],
+        ..Kill::default()
+    }
+}
+
+fn stamp(ms: i64) -> Timestamp {
+    Timestamp(ms.saturating_mul(1_000_000))
 }

@@ -148,6 +148,14 @@ impl<'a> Case<'a> {
         t.oom_times.iter().filter(|at| !self.kills.iter().any(|k| near(at, k))).count()
     }
 
+    /// Everything that ended here ended days before the newest thing in the input: it is history, not the incident at hand.
+    pub fn is_past(&self) -> bool {
+        let newest = super::verdict::newest(self.incident);
+        let times = self.kill_times();
+        let all_dated = times.len() == self.kills.len() && !times.is_empty();
+        all_dated && times.iter().all(|t| newest.0.saturating_sub(t.0) > super::verdict::FRESH) && self.restarts_at_limit() == 0
+    }
+
     /// Times of the kills that have one.
     pub fn kill_times(&self) -> Vec<Timestamp> {
         self.kills.iter().filter_map(|k| k.at?.mid()).collect()

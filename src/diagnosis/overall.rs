@@ -22,7 +22,7 @@ const OPEN: f64 = 0.5;
 /// The one finding of an input that has no other.
 pub fn finding(incident: &Incident) -> Option<Finding> {
     let first = incident.artifacts.iter().find(|a| a.facts > 0)?;
-    let fallback = Cite::whole(first.id, "the only evidence there is");
+    let fallback = Cite::whole(first.id, "");
     let seen = seen(incident);
     let calm = seen.is_empty() && !incident.pods.is_empty() && incident.pods.iter().all(|p| quiet(&p.what));
     let (cause, confidence, sentence) = if calm {
@@ -165,7 +165,7 @@ fn seen(incident: &Incident) -> Vec<Seen> {
 }
 
 /// The first words of a line.
-fn brief(text: &str) -> String {
+pub fn brief(text: &str) -> String {
     let line = text.lines().next().unwrap_or(text).trim();
     let mut cut = beginning(line.as_bytes(), 140);
     if cut.len() < line.len() {

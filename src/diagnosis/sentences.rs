@@ -1,11 +1,13 @@
 //! The verdict of a finding in one sentence, and the numbers it rests on.
 
 use super::case::Case;
-use super::pools;
+use super::{overall, pools};
 use crate::model::finding::{Cause, Finding, Stance};
-use crate::model::oom::KillKind;
+use crate::model::incident::Kill;
+use crate::model::oom::{Constraint, KillKind, LimitLevel};
 use crate::model::quantity::{MIB, human, human_seconds, times};
-use crate::model::trend::{Estimate, Trend, TrendVerdict};
+use crate::model::time::SECOND;
+use crate::model::trend::{Estimate, Trend, TrendForm, TrendVerdict};
 use std::collections::BTreeMap;
 
 /// A size that is to hold what a limit did not stands at least this much above it.
@@ -139,6 +141,18 @@ fn nameless(case: &Case<'_>) -> String {
 
 /// One sentence that a manager understands and an engineer can check.
 pub fn sentence(case: &Case<'_>, f: &Finding) -> String {
+    let says = present(case, f);
+    let last = case.kill_times().last().copied().filter(|_| case.is_past());
+    match (last, says.strip_suffix('.')) {
+        (Some(last), Some(says)) => {
+            let ago = super::verdict::newest(case.incident).0.saturating_sub(last.0) as f64 / SECOND as f64;
+            format!("{says} (last on {} UTC, {} before the newest of the input).", last.human(), human_seconds(ago))
+        }
+        _ => says,
+    }
+}
+
+fn present(case: &Case<'_>, f: &Finding) -> String {
     let who = subject(case);
     let limit = case.limit().map_or("its limit".to_owned(), |l| format!("its limit of {}", human(l)));
     let kills = killed(case, "at that limit");
@@ -147,7 +161,11 @@ pub fn sentence(case: &Case<'_>, f: &Finding) -> String {
     // Nothing but the process as a whole was measured: what in it grows is not known.
     let verb = if names_the_heap(f) { "leaks" } else { "grows" };
     let culprit = grower(f);
-    let since = f.trigger.as_ref().map_or(String::new(), |t| format!(" since {} ({})", t.time.human(), t.detail));
+    let late = || case.headline().filter(|t| t.form == Some(TrendForm::LateOnset)).and_then(|t| t.onset);
+    let since = match &f.trigger {
+        Some(t) => format!(" since {} ({})", t.time.human(), t.detail),
+        None => late().map_or(String::new(), |at| format!(" since {} UTC", at.human())),
+    };
     let eta = f.quantities.get("time_to_oom_seconds").map_or(String::new(), |s| format!("; {limit} is reached in {}", human_seconds(*s)));
     let at_limit = killed(case, &format!("at {limit}"));
     let ended = case.kills.is_empty() && case.restarts_at_limit() == 0;
@@ -158,13 +176,17 @@ pub fn sentence(case: &Case<'_>, f: &Finding) -> String {
         Cause::NativeGrowth => format!("{who} {} outside its managed heap{since}{culprit}; {at_limit}.", grows("grows")),
         Cause::LimitBelowNeed => limit_below_need(case, &who, &limit, &kills),
         Cause::LoadSpike => format!("a burst of load took {who} over {limit}: {kills}."),
+        Cause::LoadGrowth if ended => {
+            let rise = case.headline().and_then(|t| t.load_rise).map_or("has risen".to_owned(), |r| format!("has risen {r:.1} times"));
+            format!("the load of {who} {rise} and its memory with it; as much again reaches {limit}, and nothing was killed yet.")
+        }
         Cause::LoadGrowth => format!("load has outgrown {limit} of {who}: {kills}."),
         Cause::RuntimeCapAboveLimit => format!(
             "{who} lets its runtime's heap grow to {}, which leaves no room under {limit}: {kills}.",
             case.cap().map_or("more than fits".into(), |c| format!("{} ({})", human(c.bytes as f64), c.flag))
         ),
         Cause::PageCache if case.limit_kills().count() > 0 => format!(
-            "file cache filled {limit} of {who}, and {at_limit}: pages that were still to be written, or files in memory, cannot be dropped."
+            "file cache filled the limit of {who}, and {at_limit}: pages that were still to be written, or files in memory, cannot be dropped."
         ),
         Cause::PageCache => {
             format!("the memory charged to {who} is file cache that the kernel can drop; its working set is far below {limit}.")
@@ -187,6 +209,7 @@ pub fn sentence(case: &Case<'_>, f: &Finding) -> String {
             f.culprits.first().map_or("a node service", |c| c.name.as_str()),
             match (case.kills.is_empty(), &rate) {
                 (true, _) => format!("{} and has not been killed yet", grows("grows")),
+                _ if case.kills.iter().all(|k| k.kind != KillKind::MemcgService) => "held most of the node's memory when it ran out".into(),
                 (false, Some(r)) => format!("grows {r} and is killed in its own cgroup"),
                 (false, None) => "is killed in its own cgroup".into(),
             }
@@ -201,8 +224,33 @@ pub fn sentence(case: &Case<'_>, f: &Finding) -> String {
                     case.limit().map_or(String::new(), |l| format!("; the container's limit of {} was not what ended it", human(l)));
                 format!("{who} ran out of {}: its runtime ended itself{untouched}.", pool.name)
             }
-            None => format!("{who}: {}; why cannot be told from what is in the bundle.", killed(case, &format!("at {limit}"))),
+            None => unexplained(case, &who, &limit),
         },
+    }
+}
+
+/// An ending of which only the fact is known.
+fn unexplained(case: &Case<'_>, who: &str, limit: &str) -> String {
+    let why = "why cannot be told from what is in the bundle.";
+    let at = |k: &&&Kill| matches!(k.kind, KillKind::MemcgContainer | KillKind::MemcgPod | KillKind::OomGroup);
+    // A kill at a container's limit whose container nobody names: the node is only the place.
+    if let Some(k) = case.kills.iter().rev().find(at).filter(|_| case.is_node()) {
+        let comm = k.victims.first().and_then(|v| v.comm.as_deref()).unwrap_or("a process");
+        let uid = k.report.and_then(|r| case.incident.oom_reports.get(r)).and_then(|r| r.what.identity.pod_uid.as_deref());
+        let whose = uid.map_or(String::new(), |u| format!(" (pod UID {u})"));
+        let level = k.limit_bytes.map_or(String::new(), |b| format!(" of {}", human(b as f64)));
+        let n = times(case.kills.iter().filter(|k| at(&k)).count() as u64);
+        return format!("on {who} the kernel killed {comm}{whose} {n} at its container's limit{level}; {why}");
+    }
+    // The runtime's own last words say more than that it ended.
+    let words = case.kills.iter().rev().filter(|k| k.kind == KillKind::RuntimeAbort);
+    let words = words.flat_map(|k| &k.evidence).map(|(_, says)| says.as_str()).find(|s| s.contains("alloc") || s.contains("emory"));
+    match words {
+        Some(w) => format!(
+            "{who}: its runtime ended itself with \u{201c}{}\u{201d}; what it needed the memory for is not in the bundle.",
+            overall::brief(w)
+        ),
+        None => format!("{who}: {}; {why}", killed(case, &format!("at {limit}"))),
     }
 }
 
@@ -262,11 +310,25 @@ fn node_overcommit(case: &Case<'_>, f: &Finding, who: &str, kills: &str) -> Stri
         );
     }
     let who = if case.owner.node.is_some() { who } else { "a node that the input does not name" };
+    if let Some(k) = case.kills.last().filter(|_| case.kills.iter().all(|k| k.kind == KillKind::UserspaceOomd)) {
+        let victim = k.owner.pod.as_deref().unwrap_or("a process");
+        let says = k.evidence.first().map_or("", |(_, s)| s.as_str());
+        let why = says.split_once("due to ").map_or(says, |(_, why)| why);
+        return format!("a userspace OOM daemon on {who} killed {victim}: {}.", overall::brief(why).trim_end_matches('.'));
+    }
+    let report = case.reports().last();
+    let whole = match report.map(|r| (r.what.constraint, r.what.limit_level)) {
+        Some((Some(Constraint::Cpuset | Constraint::MemoryPolicy), _)) => {
+            "ran out of memory in the part of it that the process may use (a NUMA node or cpuset)"
+        }
+        Some((_, Some(LimitLevel::Kubepods))) => "let its pods together reach what it allots to pods",
+        _ => "ran out of memory",
+    };
     let most = f.culprits.first().map_or(String::new(), |c| match c.kind.as_str() {
         "process" => format!(", most of it in processes named {}", c.name),
         kind => format!(", taken by {kind} {}", c.name),
     });
-    format!("{who} ran out of memory{most}: {kills}.")
+    format!("{who} {whole}{most}: {kills}.")
 }
 
 /// How near it came, and what did happen.
@@ -281,9 +343,17 @@ fn no_problem(case: &Case<'_>, who: &str) -> String {
     } else {
         format!("it was told to stop {} and nothing was killed for memory", times(stops as u64))
     };
+    let stays = match case.headline().map(|t| t.verdict) {
+        Some(TrendVerdict::LoadFollowing) => "follows its load",
+        _ => "stays bounded",
+    };
     match near {
-        Some(near) => format!("no memory problem: {who} came closest, at {near} at most, and stays bounded; {ended}."),
-        None => format!("no memory problem: {who} stays bounded; {ended}."),
+        Some(near) => format!("no memory problem: {who} came closest, at {near} at most, and {stays}; {ended}."),
+        // Without a status, a counter or a limit nobody could know of a kill.
+        None if case.container.is_none() && stops == 0 => {
+            format!("no memory problem is seen: {who} {stays}, but neither its limit nor its restarts are in the input.")
+        }
+        None => format!("no memory problem: {who} {stays}; {ended}."),
     }
 }
 
@@ -303,7 +373,7 @@ fn killed(case: &Case<'_>, at: &str) -> String {
     for k in &case.kills {
         let c = counts.entry(k.kind).or_default();
         // An event or a counter stands for as many; the reports of one storm are one ending.
-        let counted = k.kind == KillKind::ProbeKill || k.witnesses == ["cgroup counter"];
+        let counted = matches!(k.kind, KillKind::ProbeKill | KillKind::ChildProcess) && k.report.is_none();
         c.0 += if counted { k.count.max(1) } else { 1 };
         c.1 |= k.exit_code.is_some() && k.witnesses.contains(&"container status");
     }
@@ -329,7 +399,11 @@ fn killed(case: &Case<'_>, at: &str) -> String {
     let others: Vec<&str> = case.others.iter().filter(|o| !o.stop || o.code == Some(137)).map(|o| o.says.as_str()).collect();
     if let Some(first) = others.first() {
         let more = others.len() - 1;
-        parts.push(if more == 0 { (*first).to_owned() } else { format!("{first} (and {more} more endings)") });
+        parts.push(if more == 0 {
+            (*first).to_owned()
+        } else {
+            format!("{first} (and {more} more ending{})", if more == 1 { "" } else { "s" })
+        });
     }
     let unseen = case.restarts_at_limit() as u64;
     if unseen > 0 {

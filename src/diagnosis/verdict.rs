@@ -60,13 +60,12 @@ const UNDECIDED: f64 = 0.5;
 /// From here on a node or a neighbour that ran out is the explanation of its victims.
 const EXPLAINED: f64 = 0.5;
 
+/// An ending at most this long before the newest sample or kill is fresh.
+pub const FRESH: i64 = 3 * DAY;
+
 /// Ranks of cases against each other. Only their order counts: fresh memory kills, more of them and those that the kernel
 /// reports first; then other fresh endings, growth by how soon it kills, old kills, and what is healthy last.
 mod rank {
-    use super::DAY;
-
-    /// An ending at most this long before the newest sample or kill is fresh.
-    pub const FRESH: i64 = 3 * DAY;
     pub const MEMORY_KILL: f64 = 1.0;
     pub const EACH_KILL: f64 = 0.05;
     pub const KILLS_MAX: usize = 10;
@@ -144,7 +143,7 @@ pub fn weigh(incident: &Incident, cases: &[Case<'_>], testimonies: Vec<Testimony
 /// How much a case matters: fresh memory kills most, old ones little.
 fn impact(incident: &Incident, case: &Case<'_>) -> f64 {
     let newest = newest(incident);
-    let fresh = |t: Timestamp| newest.0.saturating_sub(t.0) <= rank::FRESH;
+    let fresh = |t: Timestamp| newest.0.saturating_sub(t.0) <= FRESH;
     let memory: Vec<_> = case.kills.iter().filter(|k| k.kind.is_memory()).collect();
     let times: Vec<Timestamp> = memory.iter().filter_map(|k| k.at?.mid()).collect();
     if !memory.is_empty() {

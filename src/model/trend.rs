@@ -177,6 +177,10 @@ pub struct Trend {
     pub load_correlation: Option<f64>,
     /// Largest rise of load over its usual level, as a factor.
     pub load_factor: Option<f64>,
+    /// Load at the end of the series as a multiple of that at their begin, where it still stands at its highest.
+    pub load_rise: Option<f64>,
+    /// When the load first passed the middle between its usual and its highest level.
+    pub load_rose: Option<Timestamp>,
     /// What the working set is made of at its end: rss share, cache share, where those series exist.
     pub rss_bytes: Option<f64>,
     pub cache_bytes: Option<f64>,

@@ -1,7 +1,7 @@
 //! The verdict on a terminal: at most 24 lines of 80 columns whatever the content, so that it never scrolls away.
 //! Order of cuts when space is short: commands of later advice, then the sentence's tail, always marked by `…`.
 
-use crate::model::Timestamp;
+use crate::model::{Owner, Timestamp};
 use crate::report::document::ReportDoc;
 use crate::report::{escape, outline, sparkline, when};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -139,6 +139,7 @@ pub fn page(doc: &ReportDoc, color: bool) -> String {
         .collect();
     out.extend(pairs(&figures));
 
+    out.extend(also(doc).iter().map(|l| paint.bold(l)));
     let coverage = coverage(doc);
     let spark = spark(doc, &paint);
     if !spark.is_empty() {
@@ -163,6 +164,17 @@ pub fn page(doc: &ReportDoc, color: bool) -> String {
     let mut text = out.iter().map(|l| l.trim_end()).collect::<Vec<_>>().join("\n");
     text.push('\n');
     text
+}
+
+/// From here on a second finding is an incident of its own that the first page must not hide.
+const SURE: f64 = 0.7;
+
+/// The best finding of another pod or node, where it is as sure as a first one.
+fn also(doc: &ReportDoc) -> Vec<String> {
+    let Some(first) = doc.findings.first() else { return Vec::new() };
+    let same = |o: &Owner| o.same_pod(&first.owner) || *o == first.owner || first.also_owners.iter().any(|a| a.same_pod(o));
+    let other = doc.findings.iter().skip(1).find(|f| f.confidence >= SURE && !same(&f.owner) && f.cause != "no-problem");
+    other.map_or_else(Vec::new, |f| wrap(&format!("Also: {}", escape::plain(&f.sentence)), COLUMNS, 2))
 }
 
 /// Two figures a line, the second in the page's middle when both are short.

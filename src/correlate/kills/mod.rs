@@ -256,12 +256,14 @@ fn evictions(incident: &Incident, kills: &mut Vec<Kill>) {
         let at = since.map(|t| When { earliest: t, latest: t.saturating_add(SECOND - 1), basis: Basis::Stated });
         add(&p.owner, at, "pod status", &p.cite, format!("pod status Evicted: {}", p.what.message.as_deref().unwrap_or("no message")));
     }
-    for l in incident
-        .logs
-        .iter()
-        .filter(|l| l.what.pattern == LogPattern::Eviction && l.owner.pod.is_some() && l.what.text.contains("evicted successfully"))
-    {
-        add(&l.owner, l.at.is_known().then_some(l.at), "kubelet log", &l.cite, l.what.text.clone());
+    // The pod's own status knows better what it was evicted for.
+    let otherwise = |o: &Owner| {
+        let mut own = incident.pods.iter().filter(|p| p.owner.same_pod(o) && p.what.reason.as_deref() == Some("Evicted"));
+        own.any(|p| p.what.message.as_deref().is_some_and(|m| !about_memory(m)))
+    };
+    for (l, resource) in super::reclaim::evicted(incident).filter(|(l, r)| r.is_none_or(|r| r == "memory") && !otherwise(&l.owner)) {
+        let short = resource.map_or(String::new(), |r| format!(" (to reclaim {r})"));
+        add(&l.owner, l.at.is_known().then_some(l.at), "kubelet log", &l.cite, format!("{}{short}", l.what.text));
     }
 }
 

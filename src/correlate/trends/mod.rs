@@ -230,6 +230,8 @@ fn told(found: &Found, history: &History, record: &Record, owner: Owner, joined:
         why: found.why.clone(),
         load_correlation: found.load_correlation,
         load_factor: found.load_factor,
+        load_rise: history.load.as_ref().and_then(parts::load_rise),
+        load_rose: history.load.as_ref().and_then(parts::load_rose).map(at),
         cache_growth: found.cache_growth,
         slope_spread: found.slope_spread,
         margin: found.judged.iter().map(|j| j.verdict.margin).max_by(f64::total_cmp).filter(|m| m.is_finite()),

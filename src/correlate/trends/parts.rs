@@ -85,6 +85,22 @@ pub(super) fn load(incident: &Incident, group: &Group, origin: i64, step: i64) -
     rate(&best, step.max(15_000), origin)
 }
 
+/// Last tenth of a load over its first, where no tenth between stands clearly higher: then it has not come down again.
+pub(super) fn load_rise(load: &Samples) -> Option<f64> {
+    let part = load.v.len() / 10;
+    let means: Vec<f64> = load.v.chunks(part.max(1)).filter(|c| c.len() == part).map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
+    let (first, last) = (*means.first()?, *means.last()?);
+    let highest = means.iter().copied().fold(0.0, f64::max);
+    (means.len() >= 10 && first > 0.0 && last >= 0.9 * highest).then(|| last / first)
+}
+
+/// Seconds at which a load first passed the middle between its median and its highest level.
+pub(super) fn load_rose(load: &Samples) -> Option<f64> {
+    let highest = load.v.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let middle = (median(&mut load.v.clone()) + highest) / 2.0;
+    load.t.iter().zip(&load.v).find(|(_, v)| **v > middle).map(|(t, _)| *t)
+}
+
 /// Level of the last twentieth, and the median over the runs of the lower envelope's slope per hour.
 pub(super) fn level_and_slope(joined: &Joined, runs: &[Run], start: i64) -> (f64, f64, Option<f64>) {
     let n = joined.values.len();
@@ -103,6 +119,12 @@ pub(super) fn level_and_slope(joined: &Joined, runs: &[Run], start: i64) -> (f64
         })
         .collect();
     (first, last, (!slopes.is_empty()).then(|| median(&mut slopes)))
+}
+
+/// A pool of new objects: it fills and empties whatever the heap as a whole does.
+fn young(s: &Series) -> bool {
+    let pool = s.label("id").or_else(|| s.label("pool")).or_else(|| s.label("jvm_memory_pool_name"));
+    pool.is_some_and(|p| p.contains("Eden") || p.contains("Survivor"))
 }
 
 /// What the memory is made of, and what the runtime says of itself.
@@ -129,8 +151,12 @@ pub(super) fn decompose(incident: &Incident, group: &Group, h: &History, start: 
     }
     // Several pools of one metric (JVM areas and ids) add up, by area.
     let mut families: BTreeMap<String, Vec<&Series>> = BTreeMap::new();
-    for s in group.series(incident, Role::Companion) {
+    let companions = group.series(incident, Role::Companion);
+    let old_too = companions.iter().any(|s| area(s) == Some("heap") && !young(s));
+    for s in companions {
         let name = match area(s) {
+            // Where only the young spaces were exported the heap was not.
+            Some(area) if young(s) && !old_too => format!("{}{{area=\"{area}\",young}}", s.metric),
             Some(area) => format!("{}{{area=\"{area}\"}}", s.metric),
             None => s.metric.clone(),
         };

@@ -192,7 +192,18 @@ pub(super) fn is_companion(s: &Series, m: &str) -> bool {
             | "container_file_descriptors"
     );
     // Uptimes do not lie beside anything.
-    heap && s.kind != SeriesKind::Unknown && s.label("clock") != Some("uptime")
+    (heap || by_shape(m)) && s.kind != SeriesKind::Unknown && s.label("clock") != Some("uptime")
+}
+
+/// A program's own gauge of memory, of whatever allocator or runtime: `jemalloc_allocated_bytes`, `erlang_vm_memory_bytes_total`.
+fn by_shape(m: &str) -> bool {
+    const OTHERS: [&str; 7] = ["container_", "kube_", "node_", "process_", "machine_", "cadvisor_", "kubelet_"];
+    const WORDS: [&str; 6] = ["heap", "alloc", "vm_memory", "memory_used", "tracemalloc", "memory_size"];
+    m.contains("bytes")
+        && !m.contains("max")
+        && !m.contains("limit")
+        && WORDS.iter().any(|w| m.contains(w))
+        && !OTHERS.iter().any(|p| m.starts_with(p))
 }
 
 /// Series of one owner by role, in the incident's order.

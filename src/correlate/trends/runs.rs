@@ -29,11 +29,12 @@ pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, st
     let mut found: Vec<Boundary> =
         joined.changes.iter().filter_map(|&i| Some(Boundary { last: at(i.checked_sub(1)?)?, first: at(i)?, counted: None })).collect();
     let slack = (3 * step).max(30_000);
-    let known = |found: &[Boundary], a: i64, b: i64| found.iter().any(|k| a <= k.first + slack && b >= k.last - slack);
+    let within = |found: &[Boundary], a: i64, b: i64, slack: i64| found.iter().any(|k| a <= k.first + slack && b >= k.last - slack);
+    let known = |found: &[Boundary], a: i64, b: i64| within(found, a, b, slack);
     // The sample within [a, b] before which memory fell most is the first of the new run.
-    let place = |a: i64, b: i64| -> Option<Boundary> {
-        let from = joined.times.partition_point(|&t| t < a - step).max(1);
-        let to = joined.times.partition_point(|&t| t <= b + step);
+    let place = |a: i64, b: i64, beside: i64| -> Option<Boundary> {
+        let from = joined.times.partition_point(|&t| t < a - beside).max(1);
+        let to = joined.times.partition_point(|&t| t <= b + beside);
         let fall = |i: usize| joined.values.get(i - 1).zip(joined.values.get(i)).map_or(0.0, |(x, y)| x - y);
         let i = (from..to).max_by(|&x, &y| fall(x).total_cmp(&fall(y)).then(y.cmp(&x)))?;
         Some(Boundary { last: at(i - 1)?, first: at(i)?, counted: None })
@@ -71,9 +72,12 @@ pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, st
     counted.dedup();
     hinted.sort_unstable();
     for (list, sure) in [(counted, true), (hinted, false)] {
-        for (a, b) in list.into_iter().filter(|&(a, b)| b > start && a < end) {
-            if !known(&found, a, b)
-                && let Some(p) = place(a, b)
+        for (i, &(a, b)) in list.iter().enumerate().filter(|(_, (a, b))| *b > start && *a < end) {
+            // A crash loop's rises lie a few steps apart: each has a boundary of its own, so none may take its neighbour's.
+            let apart = [i.checked_sub(1).and_then(|j| list.get(j)), list.get(i + 1)].into_iter().flatten();
+            let own = apart.map(|&(x, y)| (x.max(a) - y.min(b)).max(0) / 2).min().unwrap_or(slack);
+            if !within(&found, a, b, slack.min(own))
+                && let Some(p) = place(a, b, step.min(own))
             {
                 found.push(p);
             }
@@ -92,7 +96,7 @@ pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, st
             && t > start
             && t < end
             && !known(&found, t - slack, t + slack)
-            && let Some(p) = place(t - slack, t + slack)
+            && let Some(p) = place(t - slack, t + slack, step)
         {
             let at = joined.times.partition_point(|&x| x < p.first);
             let fell = joined.values.get(at.wrapping_sub(1)).zip(joined.values.get(at)).is_some_and(|(x, y)| *y < 0.8 * x);

@@ -48,11 +48,15 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             out.extend(resize(case, f, "Or raise the limit until the heap cap leaves a quarter of it free."));
         }
         Cause::PageCache => {
-            out.push(advise(
-                "stop",
-                "Nothing to stop: the kernel drops this cache before it kills. Alert on the working set, not on usage.".into(),
-                None,
-            ));
+            let (kind, text) = if case.limit_kills().count() > 0 {
+                (
+                    "fix",
+                    "Write less at once (fsync in steps, direct I/O) or give the pages that wait to be written room: until they are on disk the kernel cannot drop them.",
+                )
+            } else {
+                ("stop", "Nothing to stop: the kernel drops this cache before it kills. Alert on the working set, not on usage.")
+            };
+            out.push(advise(kind, text.into(), None));
             out.push(advise(
                 "collect",
                 "memory.stat tells file from anonymous memory.".into(),
@@ -100,12 +104,18 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
                     Kubectl::new().say(" describe node ").name(n).finish(),
                 ));
             }
-            let who = f.culprits.first().map_or("the pods above their requests".to_owned(), |c| c.name.clone());
-            out.push(advise(
-                "fix",
-                format!("Give {who} a memory request near its real use and a limit; the scheduler only knows requests."),
-                None,
-            ));
+            let text = match f.culprits.first() {
+                // A process of the task table need not be any pod's.
+                Some(c) if c.kind == "process" => format!(
+                    "Find whose {} is. A pod's gets a memory request near its real use and a limit, since the scheduler only knows requests; a service of the node gets MemoryMax= in its unit and its share in the kubelet's system-reserved memory.",
+                    c.name
+                ),
+                who => format!(
+                    "Give {} a memory request near its real use and a limit; the scheduler only knows requests.",
+                    who.map_or("the pods above their requests", |c| c.name.as_str())
+                ),
+            };
+            out.push(advise("fix", text, None));
         }
         Cause::NeighbourInPod => {
             out.push(advise(
@@ -143,7 +153,10 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         Cause::NotMemoryKill => {
             let probe = case.kills.iter().any(|k| k.kind == KillKind::ProbeKill);
             let of_pod = case.others.iter().any(|o| o.owner.container.is_none());
-            let text = if probe {
+            let tight = case.settled().is_some_and(|s| s >= TIGHT) || at_cap(case);
+            let text = if probe && tight {
+                "Look at why the probe failed: memory stood at its limit or at the runtime's cap, where reclaim and collections without pause make a program too slow to answer. Give it room first."
+            } else if probe {
                 "Look at why the probe failed (slow start, blocked event loop, CPU throttling): more memory will not help."
             } else if of_pod {
                 "The message says what the node or the scheduler wanted: more memory will not help."
@@ -153,7 +166,9 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
                 "Look at what the program said last: more memory will not help."
             };
             out.push(advise("fix", text.into(), None));
-            out.push(advise("collect", "The log of the run that was ended.".into(), of_container(case, "logs", " --previous")));
+            if !of_pod {
+                out.push(advise("collect", "The log of the run that was ended.".into(), of_container(case, "logs", " --previous")));
+            }
         }
         Cause::NoProblem => out.push(advise("prove", "Keep watching the working set against the limit.".into(), None)),
         Cause::Inconclusive => {
@@ -162,9 +177,22 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             }
         }
     }
+    if case.is_past() {
+        out.retain(|a| !matches!(a.kind.as_str(), "stop" | "size"));
+    }
     out.extend(crate::diagnosis::bounds::advice(case, f));
     out.extend(collect_missing(case, f));
     out
+}
+
+/// Share of the limit, or of the runtime's cap, from which on a failed probe is most likely memory's doing.
+const TIGHT: f64 = 0.95;
+
+/// A gauge of the heap in use stands at the runtime's own cap.
+fn at_cap(case: &Case<'_>) -> bool {
+    let Some(cap) = case.cap().filter(|c| !c.soft) else { return false };
+    let heap = case.trends.iter().flat_map(|t| &t.companions).filter(|c| c.unit == "bytes" && c.metric.contains("heap"));
+    heap.map(|c| c.max).any(|max| max >= TIGHT * cap.bytes as f64 && max <= 1.05 * cap.bytes as f64)
 }
 
 /// Where nothing at all was evaluated.
@@ -270,7 +298,7 @@ fn cap(case: &Case<'_>) -> Advice {
     let flag = match cap.map(|c| c.runtime) {
         Some(Runtime::Java) => format!("-Xmx{mib:.0}m (or -XX:MaxRAMPercentage=75)"),
         Some(Runtime::Node) => format!("--max-old-space-size={mib:.0}"),
-        Some(Runtime::Go) => format!("GOMEMLIMIT={mib:.0}MiB"),
+        Some(Runtime::Go) => format!("GOMEMLIMIT={:.0}MiB", (limit * 0.9 / (1 << 20) as f64).floor()),
         // Both are hexadecimal: 75 per cent is 4B.
         Some(Runtime::Dotnet) => format!("DOTNET_GCHeapHardLimitPercent=4B (or DOTNET_GCHeapHardLimit={:X})", (limit * 0.75) as u64),
         Some(Runtime::Python | Runtime::Ruby | Runtime::Php | Runtime::Native) | None => format!("the cap to {mib:.0} MiB"),
@@ -278,8 +306,9 @@ fn cap(case: &Case<'_>) -> Advice {
     advise(
         "fix",
         format!(
-            "Set {flag} instead of {}: code, stacks, metaspace and buffers need the rest of {}.",
+            "Set {flag} instead of {}: {} the rest of {}.",
             cap.map_or("the present flag", |c| c.flag.as_str()),
+            if cap.is_some_and(|c| c.soft) { "memory outside Go's runtime needs" } else { "code, stacks, metaspace and buffers need" },
             human(limit)
         ),
         None,
@@ -340,9 +369,11 @@ fn collect_missing(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         && case.owner.pod.is_none()
         && let Some(n) = &case.owner.node
     {
+        let uid = case.reports().filter_map(|r| r.what.identity.pod_uid.as_deref()).last();
+        let whose = uid.map_or(String::new(), |u| format!(": look for metadata.uid {u}"));
         out.push(advise(
             "collect",
-            "Which pod the killed cgroup belonged to.".into(),
+            format!("Which pod the killed cgroup belonged to{whose}."),
             Kubectl::new().say(" get pods -A --field-selector spec.nodeName=").name(n).say(" -o json > pods.json").finish(),
         ));
     }

@@ -4,6 +4,7 @@
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
+use crate::model::pod::{ContainerKind, ContainerState};
 use crate::model::quantity::human;
 use crate::model::time::HOUR;
 use crate::model::trend::TrendVerdict;
@@ -23,7 +24,7 @@ impl Rule for BatchPeak {
     }
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
-        if !case.is_batch() || case.limit_kills().count() == 0 {
+        if !case.is_batch() || case.limit_kills().count() == 0 || stands_beside(case) {
             return;
         }
         let mut cites = case.kill_cites(2);
@@ -60,6 +61,18 @@ impl Rule for BatchPeak {
             out.contradicts(cause, Strength::Strong, "Kubernetes", cites.clone(), says.clone());
         }
     }
+}
+
+/// The killed container is not the one that does the work: the work was done without it, or it is a mesh's or agent's.
+fn stands_beside(case: &Case<'_>) -> bool {
+    const HELPERS: [&str; 8] =
+        ["istio-proxy", "linkerd-proxy", "envoy", "vault-agent", "cloud-sql-proxy", "cloudsql-proxy", "fluent-bit", "filebeat"];
+    let mine = case.owner.container.as_deref();
+    let completed = |c: &ContainerState| {
+        c.kind == ContainerKind::Main && Some(c.name.as_str()) != mine && c.now.exit_code == Some(0) && c.now.finished.is_some()
+    };
+    let sidecar = case.container.is_some_and(|c| c.kind == ContainerKind::Sidecar);
+    sidecar || mine.is_some_and(|m| HELPERS.contains(&m)) || case.pod.is_some_and(|p| p.what.containers.iter().any(completed))
 }
 
 /// Nanoseconds of the longest life that a status or a series shows.

@@ -7,7 +7,9 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::Cite;
 use crate::model::finding::{Cause, Strength};
+use crate::model::incident::PlacedSeries;
 use crate::model::quantity::human;
+use crate::model::runtime::Runtime;
 use crate::model::trend::{Companion, Trend, TrendVerdict};
 
 /// The heap that is live after a collection: garbage is not in it.
@@ -57,10 +59,15 @@ impl Rule for HeapOrNative {
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(total) = case.headline().filter(|t| t.verdict == TrendVerdict::Leak) else { return };
         let Some(slope) = total.slope.map(|s| s.mid).filter(|s| *s > 0.0) else { return };
-        let gauge =
-            |names: &[&str]| names.iter().find_map(|m| total.companions.iter().find(|c| c.metric == *m && c.slope_per_hour.is_some()));
+        // A gauge that came without its container may be a sidecar's: one of another runtime than the victim's is.
+        let of_victim = case.victim().and_then(Runtime::of_program);
+        let foreign = |c: &Companion| of_victim.zip(Runtime::of_metric(&c.metric)).is_some_and(|(a, b)| a != b);
+        let gauge = |names: &[&str]| {
+            names.iter().find_map(|m| total.companions.iter().find(|c| c.metric == *m && c.slope_per_hour.is_some() && !foreign(c)))
+        };
+        outside(case, total, slope, out);
         let (live, used) = (gauge(LIVE_GAUGES), gauge(USED_GAUGES));
-        if let Some(heap) = live.or(used) {
+        if let Some(heap) = live.or(used).filter(|h| !anothers(case, h, slope)) {
             let held = gauge(HELD_GAUGES)
                 .into_iter()
                 .chain(used.filter(|_| live.is_some()))
@@ -69,12 +76,70 @@ impl Rule for HeapOrNative {
             growth.judge(case, out);
             return;
         }
+        allocators(case, total, slope, out);
         if let Some(comm) = case.victim().filter(|c| NATIVE_DAEMONS.contains(c)) {
             let says = format!("{comm} has no garbage-collected heap: what grows is its own allocations");
             out.supports(Cause::NativeGrowth, Strength::Strong, "Kernel", case.kill_cites(1), says.clone());
             out.contradicts(Cause::HeapLeak, Strength::Moderate, "Kernel", case.kill_cites(1), says);
         }
     }
+}
+
+/// A flat gauge without a container's name, of a pod with several containers: it may be of any of them, and of the one that
+/// grows it would have grown.
+fn anothers(case: &Case<'_>, gauge: &Companion, slope: f64) -> bool {
+    let metric = gauge.metric.split('{').next().unwrap_or(&gauge.metric);
+    let own = |s: &&PlacedSeries| s.what.metric == metric && s.owner.same_container(&case.owner);
+    let several = case.siblings().next().is_some() || case.pod.is_some_and(|p| p.what.containers.len() > 1);
+    several && gauge.slope_per_hour.unwrap_or(0.0) < LITTLE * slope && !case.incident.series.iter().any(|s| own(&s))
+}
+
+/// Shares of the growth from which on a gauge explains it, and below which it has no part in it.
+const MOST: f64 = 0.5;
+const LITTLE: f64 = 0.25;
+
+/// Memory of the runtime's own that is no heap: metaspace, code, direct buffers, external strings.
+fn outside(case: &Case<'_>, total: &Trend, slope: f64, out: &mut Witness<'_>) {
+    let native = |m: &str| m.contains("area=\"nonheap\"") || m.starts_with("jvm_buffer_memory_used") || m == "nodejs_external_memory_bytes";
+    let Some(c) = total.companions.iter().find(|c| native(&c.metric) && c.slope_per_hour.unwrap_or(0.0) >= MOST * slope) else { return };
+    let share = c.slope_per_hour.unwrap_or(0.0) / slope * 100.0;
+    let says =
+        format!("{} grows {}/h: {share:.0} % of the growth is outside the managed heap", c.metric, human(c.slope_per_hour.unwrap_or(0.0)));
+    let cites = gauge_cites(case, total, c);
+    out.supports(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
+    out.contradicts(Cause::HeapLeak, Strength::Strong, "Runtime metrics", cites, says);
+}
+
+/// Where no known heap gauge is there, the program's own gauges of its memory by their shape: if none of them grows, what the
+/// working set gains is not theirs.
+fn allocators(case: &Case<'_>, total: &Trend, slope: f64, out: &mut Witness<'_>) {
+    let known =
+        |m: &str| LIVE_GAUGES.iter().chain(USED_GAUGES).chain(HELD_GAUGES).any(|k| *k == m) || m.contains("area=\"") || m.contains("sys");
+    let mut own = total
+        .companions
+        .iter()
+        .filter(|c| c.unit == "bytes" && c.slope_per_hour.is_some() && !known(&c.metric))
+        .filter(|c| ["heap", "alloc", "vm_memory", "memory_used", "tracemalloc"].iter().any(|w| c.metric.contains(w)));
+    let share = |c: &Companion| c.slope_per_hour.unwrap_or(0.0) / slope;
+    let Some(most) = own.by_ref().max_by(|a, b| share(a).total_cmp(&share(b))) else { return };
+    let says =
+        format!("{} moves by {}/h while the working set grows {}/h", most.metric, human(most.slope_per_hour.unwrap_or(0.0)), human(slope));
+    let cites = gauge_cites(case, total, most);
+    if share(most) >= MOST {
+        out.supports(Cause::HeapLeak, Strength::Moderate, "Runtime metrics", cites, says);
+    } else if share(most) < LITTLE {
+        // An allocator's own count misses nothing that went through it; another gauge may be of one part of the program.
+        let strength = if most.metric.contains("allocated") { Strength::Strong } else { Strength::Moderate };
+        out.supports(Cause::NativeGrowth, strength, "Runtime metrics", cites.clone(), says.clone());
+        out.contradicts(Cause::HeapLeak, strength, "Runtime metrics", cites, says);
+    }
+}
+
+/// The gauge's own series, then the working set's.
+fn gauge_cites(case: &Case<'_>, total: &Trend, gauge: &Companion) -> Vec<Cite> {
+    let metric = gauge.metric.split('{').next().unwrap_or(&gauge.metric);
+    let own = case.incident.series.iter().find(|s| s.what.metric == metric && s.owner.same_pod(&case.owner)).map(|s| s.cite.clone());
+    own.into_iter().chain([total.cite.clone()]).collect()
 }
 
 /// One growth and the gauges beside it.
@@ -93,7 +158,7 @@ struct Growth<'a> {
 impl Growth<'_> {
     fn judge(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let share = |c: &Companion| c.slope_per_hour.unwrap_or(0.0) / self.slope;
-        let cites = self.cites(case, self.heap);
+        let cites = gauge_cites(case, self.total, self.heap);
         let says = format!(
             "{} moves by {}/h while the working set grows {}/h: {:.0} % of the growth is in the managed heap",
             self.heap.metric,
@@ -101,15 +166,15 @@ impl Growth<'_> {
             human(self.slope),
             (share(self.heap) * 100.0).clamp(0.0, 100.0)
         );
-        if share(self.heap) >= 0.5 {
+        if share(self.heap) >= MOST {
             out.supports(Cause::HeapLeak, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
             out.contradicts(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
             if self.live {
                 out.contradicts(Cause::RuntimeCapAboveLimit, Strength::Moderate, "Runtime metrics", cites, says);
             }
             self.garbage_counts_too(case, out);
-        } else if share(self.heap) < 0.25
-            && let Some(held) = self.held.filter(|h| share(h) >= 0.5)
+        } else if share(self.heap) < LITTLE
+            && let Some(held) = self.held.filter(|h| share(h) >= MOST)
         {
             let says = format!(
                 "{} grows {}/h with the working set ({}/h) while {} moves by {}/h: what grows is heap that the runtime holds, not what lives in it",
@@ -119,12 +184,12 @@ impl Growth<'_> {
                 self.heap.metric,
                 human(self.heap.slope_per_hour.unwrap_or(0.0))
             );
-            let cites = self.cites(case, held);
+            let cites = gauge_cites(case, self.total, held);
             out.supports(Cause::RuntimeCapAboveLimit, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
             for cause in [Cause::HeapLeak, Cause::NativeGrowth] {
                 out.contradicts(cause, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
             }
-        } else if share(self.heap) < 0.25 {
+        } else if share(self.heap) < LITTLE {
             out.supports(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
             out.contradicts(Cause::HeapLeak, Strength::Strong, "Runtime metrics", cites, says);
         }
@@ -142,12 +207,5 @@ impl Growth<'_> {
             human(limit)
         );
         out.contradicts(Cause::HeapLeak, Strength::Strong, "Kubernetes", case.spec_cite(), says);
-    }
-
-    /// The gauge's own series, then the working set's.
-    fn cites(&self, case: &Case<'_>, gauge: &Companion) -> Vec<Cite> {
-        let metric = gauge.metric.split('{').next().unwrap_or(&gauge.metric);
-        let own = case.incident.series.iter().find(|s| s.what.metric == metric && s.owner.same_pod(&case.owner)).map(|s| s.cite.clone());
-        own.into_iter().chain([self.total.cite.clone()]).collect()
     }
 }

@@ -4,7 +4,7 @@
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
-use crate::model::trend::TrendVerdict;
+use crate::model::trend::{Trend, TrendVerdict};
 
 /// A burst is a load several times its usual level; below that it is an ordinary daily peak.
 const BURST_FACTOR: f64 = 3.0;
@@ -35,10 +35,23 @@ impl Rule for Load {
         } else if follows && factor >= GROWTH_FACTOR && killed {
             out.supports(Cause::LoadGrowth, Strength::Strong, "Prometheus", cites.clone(), says.clone());
             out.contradicts(Cause::HeapLeak, Strength::Moderate, "Prometheus", cites, says);
+        } else if let Some(rise) = outgrowing(t).filter(|_| t.verdict == TrendVerdict::LoadFollowing && !killed) {
+            let says = format!(
+                "{says}; the load at the end is {rise:.1} times that at the begin, and memory went with it: once more as much reaches the limit"
+            );
+            out.supports(Cause::LoadGrowth, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+            out.contradicts(Cause::NoProblem, Strength::Strong, "Prometheus", cites, says);
         } else if r.abs() < 0.3 {
             for cause in [Cause::LoadSpike, Cause::LoadGrowth] {
                 out.contradicts(cause, Strength::Moderate, "Prometheus", cites.clone(), says.clone());
             }
         }
     }
+}
+
+/// How far the load rose, where the memory that it took with it would reach the limit by rising as much again.
+fn outgrowing(t: &Trend) -> Option<f64> {
+    let rise = t.load_rise.filter(|r| *r >= GROWTH_FACTOR)?;
+    let (first, last) = (t.runs.last()?.first_bytes, t.runs.last()?.last_bytes);
+    (last > first && last + (last - first) >= t.limit_bytes?).then_some(rise)
 }

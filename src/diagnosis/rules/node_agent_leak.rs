@@ -6,6 +6,7 @@
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
+use crate::model::incident::Kill;
 use crate::model::oom::{KillKind, LimitLevel, NODE_AGENTS, Task};
 use crate::model::quantity::{human, human_bytes, times};
 use crate::model::trend::TrendVerdict;
@@ -24,7 +25,7 @@ impl Rule for NodeAgentLeak {
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let kills: Vec<_> = case.kills.iter().filter(|k| k.kind == KillKind::MemcgService).collect();
         if let Some(last) = kills.last() {
-            let comm = last.victims.first().and_then(|v| v.comm.as_deref()).unwrap_or("a service");
+            let comm = unit(case, last).or_else(|| last.victims.first()?.comm.as_deref()).unwrap_or("a service");
             let limit = last.limit_bytes.map_or(String::new(), |b| format!(" at {}", human_bytes(b)));
             let cites = kills.iter().filter_map(|k| k.evidence.first().map(|(c, _)| c.clone())).collect();
             out.supports(
@@ -74,6 +75,13 @@ impl Rule for NodeAgentLeak {
     }
 }
 
+/// The service unit whose cgroup it was, `fluentd` of `/system.slice/fluentd.service`: the process may be an interpreter.
+fn unit<'c>(case: &'c Case<'_>, kill: &Kill) -> Option<&'c str> {
+    let report = &case.incident.oom_reports.get(kill.report?)?.what;
+    let path = report.oom_memcg.as_deref().or(report.task_memcg.as_deref())?;
+    path.rsplit('/').find_map(|part| part.strip_suffix(".service"))
+}
+
 impl NodeAgentLeak {
     /// What the services held when the whole node ran out: the task table tells a culprit from a victim.
     fn share(&self, case: &Case<'_>, out: &mut Witness<'_>) {
@@ -93,7 +101,9 @@ impl NodeAgentLeak {
             share * 100.0
         );
         if size(agent) == largest && share >= 0.3 {
-            out.supports(Cause::NodeAgentLeak, Strength::Strong, "Kernel", vec![r.cite.clone()], says);
+            out.supports(Cause::NodeAgentLeak, Strength::Strong, "Kernel", vec![r.cite.clone()], says.clone());
+            // The node ran out, and its own service is why.
+            out.contradicts(Cause::NodeOvercommit, Strength::Strong, "Kernel", vec![r.cite.clone()], says);
             out.culprit(Cause::NodeAgentLeak, "process", &agent.comm, None, Some(share));
         } else if share < 0.1 {
             out.contradicts(Cause::NodeAgentLeak, Strength::Strong, "Kernel", vec![r.cite.clone()], says);

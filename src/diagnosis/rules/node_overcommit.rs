@@ -7,7 +7,7 @@ use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::incident::Kill;
 use crate::model::oom::KillKind;
-use crate::model::quantity::human;
+use crate::model::quantity::{human, parse_bytes};
 use crate::model::time::{HOUR, MINUTE};
 use crate::model::trend::Trend;
 use crate::model::{Cite, Incident, Timestamp};
@@ -40,6 +40,7 @@ impl Rule for NodeOvercommit {
             above_request(case, at, out);
         }
         largest_group(case, out);
+        named_by_evictions(case, out);
     }
 }
 
@@ -50,7 +51,8 @@ fn told_by(case: &Case<'_>, k: &Kill) -> (Strength, &'static str) {
         KillKind::NodeOom if k.report.is_some() || k.witnesses.contains(&"kernel") => (Strength::Conclusive, "Kernel"),
         KillKind::NodeOom if node_event("SystemOOM") => (Strength::Strong, "Kubernetes"),
         KillKind::NodeOom => (Strength::Weak, "Kubernetes"),
-        KillKind::UserspaceOomd => (Strength::Strong, "Logs"),
+        // Such a daemon acts on stalls of one cgroup, with memory to spare elsewhere.
+        KillKind::UserspaceOomd => (Strength::Moderate, "Logs"),
         _ => (Strength::Strong, "Kubernetes"),
     }
 }
@@ -108,6 +110,36 @@ fn largest_group(case: &Case<'_>, out: &mut Witness<'_>) {
     );
     out.supports(Cause::NodeOvercommit, Strength::Moderate, "Kernel", vec![r.cite.clone()], says);
     out.culprit(Cause::NodeOvercommit, "process", comm, None, Some(bytes as f64 / total as f64));
+}
+
+/// What the kubelet says of its victims: `Container runner was using 6829936Ki, request is 128Mi` (eviction/helpers.go). Who
+/// used most above its request is the aggressor.
+fn named_by_evictions(case: &Case<'_>, out: &mut Witness<'_>) {
+    let told = case.kills.iter().filter(|k| k.kind == KillKind::Eviction).flat_map(|k| {
+        let pod = k.owner.pod.as_deref();
+        k.evidence.iter().filter_map(move |(cite, says)| Some((above_in(says)?, pod?, cite)))
+    });
+    let Some(((used, request), pod, cite)) = told.max_by(|a, b| (a.0.0 - a.0.1).total_cmp(&(b.0.0 - b.0.1)).then(b.1.cmp(a.1))) else {
+        return;
+    };
+    if used > request {
+        let says = format!("{pod} used {} with a memory request of {} when it was evicted", human(used), human(request));
+        out.supports(Cause::NodeOvercommit, Strength::Moderate, "Kubernetes", vec![cite.clone()], says);
+        out.culprit(Cause::NodeOvercommit, "pod", pod, None, None);
+    }
+}
+
+/// Use and request in bytes, added up over the containers that an eviction's message lists.
+fn above_in(message: &str) -> Option<(f64, f64)> {
+    let mut sum: Option<(f64, f64)> = None;
+    for part in message.split("was using ").skip(1) {
+        let (used, rest) = part.split_once(", request is ")?;
+        let request: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
+        let (used, request) = (parse_bytes(used.trim())? as f64, parse_bytes(&request)? as f64);
+        let have = sum.get_or_insert((0.0, 0.0));
+        *have = (have.0 + used, have.1 + request);
+    }
+    sum
 }
 
 /// Last value of the trend's series at or before `at`, no older than `slack` ns.

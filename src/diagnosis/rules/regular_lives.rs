@@ -5,6 +5,7 @@
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
+use crate::model::oom::KillKind;
 use crate::model::quantity::human_seconds;
 use crate::model::time::{self, SECOND};
 
@@ -29,7 +30,13 @@ impl Rule for RegularLives {
         if case.headline().is_some() || case.is_batch() {
             return;
         }
-        let mut times: Vec<f64> = case.limit_kills().filter_map(|k| k.at?.mid()).map(|t| t.0 as f64 / SECOND as f64).collect();
+        // A child that is killed while its parent lives on was minutes old: that is a peak of one task, no life that filled.
+        let mut times: Vec<f64> = case
+            .limit_kills()
+            .filter(|k| k.kind != KillKind::ChildProcess)
+            .filter_map(|k| k.at?.mid())
+            .map(|t| t.0 as f64 / SECOND as f64)
+            .collect();
         times.sort_unstable_by(f64::total_cmp);
         let mut lives: Vec<f64> = times.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).collect();
         if lives.len() < 2 {

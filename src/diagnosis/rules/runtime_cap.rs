@@ -14,6 +14,9 @@ use crate::model::trend::TrendVerdict;
 /// Share of the limit that a hard heap cap may take before the rest of the process no longer fits.
 const ROOMY: f64 = 0.85;
 
+/// A soft limit counts everything that the runtime manages, stacks included; Go's guide asks for 5 to 10 % beside it.
+const ROOMY_SOFT: f64 = 0.95;
+
 pub struct RuntimeCapAboveLimit;
 
 impl Rule for RuntimeCapAboveLimit {
@@ -29,6 +32,7 @@ impl Rule for RuntimeCapAboveLimit {
         let Some(limit) = case.limit() else { return };
         let Some(cap) = case.cap() else { return };
         let share = cap.bytes as f64 / limit;
+        let roomy = if cap.soft { ROOMY_SOFT } else { ROOMY };
         let cites = case.spec_cite();
         let says = format!(
             "{} lets the {} heap grow to {}, {:.0} % of the limit of {}",
@@ -40,13 +44,13 @@ impl Rule for RuntimeCapAboveLimit {
         );
         // Pinned at a cap that leaves no room is the same thing before the kill: the collector works without pause.
         let killed = case.limit_kills().count() > 0 || case.pinned();
-        if share >= ROOMY && killed {
+        if share >= roomy && killed {
             let strength = if share >= 1.0 || !cap.soft || case.pinned() { Strength::Strong } else { Strength::Moderate };
             out.supports(Cause::RuntimeCapAboveLimit, strength, "Kubernetes", cites.clone(), says.clone());
             if case.headline().is_some_and(|t| t.verdict != TrendVerdict::Leak) {
                 out.contradicts(Cause::LimitBelowNeed, Strength::Moderate, "Kubernetes", cites, says);
             }
-        } else if share < ROOMY {
+        } else if share < roomy {
             out.contradicts(Cause::RuntimeCapAboveLimit, Strength::Strong, "Kubernetes", cites, says.clone());
             let aborts: Vec<_> = case.kills.iter().filter(|k| k.kind == KillKind::RuntimeAbort).collect();
             if !aborts.is_empty() {

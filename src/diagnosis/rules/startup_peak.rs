@@ -15,6 +15,9 @@ const START_SECONDS: f64 = 180.0;
 /// Starts that failed one after another before a loop is no chance.
 const LOOP: u64 = 3;
 
+/// Replaying a log or loading a cache may take this long; what ends later has served in between.
+const LOADING_SECONDS: f64 = 1200.0;
+
 /// Longest pause of the kubelet between two starts of a container that keeps ending (`MaxContainerBackOff`, 5 min).
 const BACK_OFF_SECONDS: f64 = 300.0;
 
@@ -63,9 +66,12 @@ impl Rule for StartupPeak {
         else {
             return;
         };
-        if let Some(says) = crash_loop(case, &lives).filter(|_| longest > START_SECONDS && !child) {
+        let loops = || crash_loop(case, &lives).or_else(|| lately_short(&lives));
+        if let Some(says) = loops().filter(|_| longest > START_SECONDS && !child) {
             out.supports(Cause::StartupPeak, Strength::Strong, "Kubernetes", cites.clone(), says.clone());
-            out.contradicts(Cause::HeapLeak, Strength::Moderate, "Kubernetes", cites, says);
+            for cause in [Cause::HeapLeak, Cause::LimitBelowNeed] {
+                out.contradicts(cause, Strength::Moderate, "Kubernetes", cites.clone(), says.clone());
+            }
         } else if longest <= START_SECONDS && !child {
             let says = format!("every known life ended within {} of its start", human_seconds(longest));
             out.supports(Cause::StartupPeak, Strength::Moderate, "Kubernetes", cites.clone(), says.clone());
@@ -128,6 +134,24 @@ fn crash_loop(case: &Case<'_>, lives: &[(i64, i64)]) -> Option<String> {
             "{loops} restarts beside its long lives, one every {} with the kubelet's pauses; the latest ended {} after its start",
             human_seconds(cycle),
             human_seconds(latest)
+        )
+    })
+}
+
+/// The lives after the last long one, where there are at least [`LOOP`] of them and each lasted less than a tenth of it: it
+/// served for hours and now ends in what every start does (a log to replay, a cache to load).
+fn lately_short(lives: &[(i64, i64)]) -> Option<String> {
+    let seconds = |l: &(i64, i64)| l.1.saturating_sub(l.0) as f64 / SECOND as f64;
+    let longest = lives.iter().map(seconds).fold(0.0, f64::max);
+    let short = |l: &&(i64, i64)| seconds(l) < longest / 10.0 && seconds(l) <= LOADING_SECONDS;
+    let recent: Vec<f64> = lives.iter().rev().take_while(short).map(seconds).collect();
+    let most = recent.iter().copied().fold(0.0, f64::max);
+    (recent.len() as u64 >= LOOP).then(|| {
+        format!(
+            "it lived {} once, and each of the {} lives since ended within {} of its start",
+            human_seconds(longest),
+            recent.len(),
+            human_seconds(most)
         )
     })
 }

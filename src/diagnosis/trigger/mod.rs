@@ -9,6 +9,7 @@ pub use revisions::has_earlier;
 use super::case::Case;
 use crate::model::Cite;
 use crate::model::finding::{Cause, Trigger};
+use crate::model::time::HOUR;
 
 /// A trigger with the place that shows it; load is shown by the finding's own series.
 pub struct Found {
@@ -27,11 +28,12 @@ pub fn find(case: &Case<'_>, cause: Cause) -> Option<Found> {
     }
 }
 
-/// The first kill marks the burst at the latest: load itself is dated no better than its samples.
+/// Load rises to its burst, and the first kill follows; where its rise was not seen the kill marks the burst at the latest.
 fn burst(case: &Case<'_>) -> Option<Found> {
     let t = case.headline()?;
     let first = case.kill_times().first().copied()?;
     let factor = t.load_factor?;
+    let rose = t.load_rose.filter(|at| *at <= first && first.0.saturating_sub(at.0) <= 6 * HOUR);
     let detail = format!("request rate at {factor:.1} times its usual level");
-    Some(Found { trigger: Trigger { kind: "load".into(), time: first, detail }, cite: None })
+    Some(Found { trigger: Trigger { kind: "load".into(), time: rose.unwrap_or(first), detail }, cite: None })
 }

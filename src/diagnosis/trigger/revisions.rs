@@ -37,6 +37,14 @@ pub fn rollout(case: &Case<'_>) -> Option<Found> {
     if created > first_kill || created > onset.saturating_add(2 * HOUR) || created < window.0.saturating_sub(DAY) {
         return None;
     }
+    // What began hours after the rollout was set off by something else. An onset is known to a part of the window.
+    let late = t.and_then(|t| t.onset).is_some_and(|onset| {
+        let slack = (window.1.0.saturating_sub(window.0.0) / 10).max(2 * HOUR);
+        created.saturating_add(slack) < onset
+    });
+    if late {
+        return None;
+    }
     // A pod of an older revision is no victim of the newest.
     if older.iter().any(|r| of_set(case.owner.pod.as_deref(), r.name)) {
         return None;
