@@ -62,6 +62,9 @@ pub fn classify(incident: &Incident, pod: &Placed<PodState>, c: &ContainerState,
         let but = (reason == "OOMKilled").then(|| near.status(run)).flatten();
         return Ending::new(Some(KillKind::Eviction), "the kubelet evicted the pod; its containers were stopped").with(Some(e)).but(but);
     }
+    if reason == "OOMKilled" && run.state.as_deref() == Some("running") {
+        return Ending::new(Some(KillKind::ChildProcess), "a child was killed for memory since the container started; it lives on");
+    }
     match (reason, code) {
         ("OOMKilled", Some(137)) => oom_killed(&near, run),
         // A text that breaks off behind the reason: the container ended, only its code is not there.

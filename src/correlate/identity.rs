@@ -94,7 +94,8 @@ impl Names {
             self.by_uid.insert(uid.clone(), i);
         }
         for c in &p.containers {
-            if let Some(id) = &c.container_id {
+            let ended = std::iter::once(&c.now).chain(&c.last).filter_map(|r| r.container_id.as_ref());
+            for id in c.container_id.iter().chain(ended) {
                 self.by_container.insert(id.clone(), (i, c.name.clone()));
             }
         }

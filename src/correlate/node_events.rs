@@ -11,8 +11,12 @@ use crate::model::log::{LogPattern, LogWord};
 use crate::model::oom::{KillKind, LimitLevel, Victim};
 use crate::model::pod::KubeEvent;
 use crate::model::quantity::human_bytes;
+use crate::model::time::SECOND;
 use crate::model::{Cite, Incident, Owner, Placed, When};
 use std::collections::BTreeSet;
+
+/// The kubelet and the kernel's log tell of one death within this of each other.
+const NOTICED: i64 = 2 * SECOND;
 
 /// A kill as one event tells it.
 struct Told {
@@ -89,6 +93,13 @@ pub fn kills(incident: &Incident, kills: &mut Vec<Kill>) {
             witness(k, "event", e.cite.clone(), says);
             continue;
         }
+        // The status of a container that ended in the same second, and was of that name or of that size, is of the same kill.
+        if memcg && let Some(k) = by_container_status(kills, &node, at, &victim) {
+            k.owner.node.get_or_insert(node);
+            witness(k, "event", e.cite.clone(), says);
+            k.victims.push(victim);
+            continue;
+        }
         // Where the node's kernel log is there and reaches that far, it is the witness of record.
         let recorded =
             |a: When| incident.oom_reports.iter().any(|r| r.owner.node.as_deref() == Some(node.as_str()) && r.at.near(&a, SAME_ENDING));
@@ -112,6 +123,26 @@ pub fn kills(incident: &Incident, kills: &mut Vec<Kill>) {
     }
     children(incident, kills);
     pressed(incident, kills);
+}
+
+/// The one entry that rests on a container's status alone and fits what an event tells of a kill at a cgroup's limit: the same
+/// node, the same seconds, and the process is called as the container is, or held what its limit allows.
+fn by_container_status<'k>(kills: &'k mut [Kill], node: &str, at: Option<When>, victim: &Victim) -> Option<&'k mut Kill> {
+    let at = at?;
+    let fits = |k: &Kill| {
+        let bare = matches!(k.kind, KillKind::MemcgContainer | KillKind::ChildProcess) && k.victims.is_empty();
+        let place = k.owner.node.as_deref() == Some(node) && k.at.is_some_and(|w| w.near(&at, NOTICED));
+        // The kernel keeps fifteen bytes of a name.
+        let comm = victim.comm.as_deref().filter(|c| !c.is_empty());
+        let called = k.owner.container.as_deref().zip(comm).is_some_and(|(c, comm)| c == comm || comm.len() == 15 && c.starts_with(comm));
+        let held = k.limit_bytes.zip(victim.anon_rss_bytes).is_some_and(|(l, a)| a <= l && a >= l / 10 * 8);
+        bare && place && (called || held)
+    };
+    let mut found = kills.iter_mut().filter(|k| fits(k));
+    match (found.next(), found.next()) {
+        (one, None) => one,
+        _ => None,
+    }
 }
 
 /// A supervisor's word that a child died of SIGKILL names the container that a kernel line without one belongs to; its

@@ -129,7 +129,8 @@ fn absorb(have: &mut Placed<PodState>, mut other: Placed<PodState>) {
         a.conditions = b.conditions;
     }
     for c in b.containers {
-        match a.containers.iter_mut().find(|k| k.name == c.name && k.kind == c.kind) {
+        // Names are unique over all kinds of containers of a pod, and a container runtime does not tell the kind.
+        match a.containers.iter_mut().find(|k| k.name == c.name) {
             Some(k) => fill_container(k, c),
             None => a.containers.push(c),
         }
@@ -157,6 +158,7 @@ fn fill_resources(to: &mut Resources, from: Resources) {
 }
 
 fn fill_container(k: &mut ContainerState, c: ContainerState) {
+    k.kind = k.kind.max(c.kind);
     // Ends of runs that the shown copy does not tell any more.
     let ended = |r: &ContainerRun| r.finished.is_some() || r.exit_code.is_some();
     let older: Vec<ContainerRun> = [c.last.clone(), Some(c.now.clone())].into_iter().flatten().chain(c.past).filter(ended).collect();

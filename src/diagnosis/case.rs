@@ -54,6 +54,11 @@ impl<'a> Case<'a> {
         self.owner.pod.is_none() && (self.owner.node.is_some() || self.deltas.is_empty())
     }
 
+    /// Kills at limits of containers of this node that nothing names.
+    pub fn is_unnamed_container(&self) -> bool {
+        self.is_node() && !self.kills.is_empty() && self.kills.iter().all(|k| at_own_limit(k))
+    }
+
     /// Whether a thing of this owner belongs to the case; loose profiles have no owner and are one another's.
     pub fn is_mine(&self, owner: &Owner) -> bool {
         owner.same_container(&self.owner) || (self.owner.pod.is_none() && *owner == self.owner)
@@ -158,7 +163,7 @@ impl<'a> Case<'a> {
 
     /// Times of the kills that have one.
     pub fn kill_times(&self) -> Vec<Timestamp> {
-        self.kills.iter().filter_map(|k| k.at?.mid()).collect()
+        self.kills.iter().filter_map(|k| k.moment()).collect()
     }
 
     /// The pod belongs to a Job.
@@ -214,6 +219,7 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
     for k in &incident.kills {
         match (&k.owner.pod, &k.owner.container) {
             (Some(_), Some(_)) => drop(containers.insert(k.owner.clone())),
+            (None, _) if at_own_limit(k) => {}
             (None, _) => drop(k.owner.node.as_deref().map(|n| nodes.insert(n.to_owned()))),
             // A pod-level ending concerns each of its containers.
             (Some(_), None) => containers.extend(members(incident, &k.owner)),
@@ -270,7 +276,7 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
     // Nothing that was killed goes unheard: a kill whose container or node nobody names is a case of its own.
     for k in &incident.kills {
         if !cases.iter().any(|c| c.kills.iter().any(|have| std::ptr::eq(*have, k))) {
-            match cases.iter_mut().find(|c| c.owner == k.owner) {
+            match cases.iter_mut().find(|c| c.owner == k.owner && (k.owner.pod.is_some() || c.is_unnamed_container() || !at_own_limit(k))) {
                 Some(c) => c.kills.push(k),
                 None if k.owner.pod.is_some() => cases.push(container_case(incident, k.owner.clone())),
                 None => cases.push(Case { kills: vec![k], ..bare_case(incident, k.owner.clone()) }),
@@ -278,6 +284,11 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
         }
     }
     cases
+}
+
+/// A kill at the limit of a container, whoever's it was.
+fn at_own_limit(k: &Kill) -> bool {
+    matches!(k.kind, KillKind::MemcgContainer | KillKind::MemcgPod | KillKind::ChildProcess | KillKind::OomGroup)
 }
 
 /// A case of which nothing but its owner is known.
@@ -348,7 +359,8 @@ fn node_case<'a>(incident: &'a Incident, node: &str) -> Case<'a> {
     let on_node = |o: &Owner| o.node.as_deref() == Some(node);
     Case {
         incident,
-        kills: incident.kills.iter().filter(|k| k.concerns(&owner)).collect(),
+        // A container that nobody names is no node's trouble.
+        kills: incident.kills.iter().filter(|k| k.concerns(&owner) && (k.owner.pod.is_some() || !at_own_limit(k))).collect(),
         trends: incident.trends.iter().filter(|t| t.owner.pod.is_none() && on_node(&t.owner)).collect(),
         logs: incident.logs.iter().filter(|l| l.owner.pod.is_none() && on_node(&l.owner)).collect(),
         ..bare_case(incident, owner)

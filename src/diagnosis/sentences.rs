@@ -125,7 +125,11 @@ pub fn subject(case: &Case<'_>) -> String {
         (None, _, Some(p)) => p.clone(),
         // Loose profiles are of some process, even where nothing says which.
         _ if !case.is_node() && case.owner.node.is_none() => "the profiled process".into(),
-        _ => case.owner.node.as_deref().map_or_else(|| nameless(case), |n| format!("node {n}")),
+        _ => match (case.owner.node.as_deref(), case.is_unnamed_container()) {
+            (None, _) => nameless(case),
+            (Some(n), true) => format!("a container on node {n}{}", case.victim().map_or(String::new(), |v| format!(" (process {v})"))),
+            (Some(n), false) => format!("node {n}"),
+        },
     }
 }
 

@@ -145,7 +145,7 @@ fn impact(incident: &Incident, case: &Case<'_>) -> f64 {
     let newest = newest(incident);
     let fresh = |t: Timestamp| newest.0.saturating_sub(t.0) <= FRESH;
     let memory: Vec<_> = case.kills.iter().filter(|k| k.kind.is_memory()).collect();
-    let times: Vec<Timestamp> = memory.iter().filter_map(|k| k.at?.mid()).collect();
+    let times: Vec<Timestamp> = memory.iter().filter_map(|k| k.moment()).collect();
     if !memory.is_empty() {
         let recent = times.is_empty() || times.iter().any(|t| fresh(*t));
         let by_kernel = memory.iter().any(|k| k.witnesses.contains(&"kernel"));

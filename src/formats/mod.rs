@@ -17,8 +17,8 @@ pub mod class_histogram;
 pub mod collection_stamp;
 pub mod collector_errors;
 pub mod columns;
+pub mod container_runtime;
 pub mod contention_text;
-pub mod crictl_tables;
 pub mod decimal;
 pub mod goroutine_text;
 pub mod grafana;
@@ -103,7 +103,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &cgroup_files::CgroupFiles,
     &proc_files::ProcFiles,
     &ps_table::PsTable,
-    &crictl_tables::CrictlTables,
+    &container_runtime::tables::RuntimeTables,
+    &container_runtime::ContainerRuntime,
     &alerts::Alerts,
     &grafana::GrafanaFrames,
     &promtool_text::PromtoolText,

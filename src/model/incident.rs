@@ -87,6 +87,9 @@ pub struct Kill {
     pub against: Vec<(Cite, String)>,
 }
 
+/// Moments that are known less well than this are spans: nothing is reckoned from their middle.
+const MOMENT: i64 = 2 * super::time::HOUR;
+
 impl Kill {
     /// Whether it is told of when this container, pod or node is spoken of: a container's own endings and those of its whole
     /// pod; of a node, what ended outside pods and what the node's want of memory took.
@@ -100,6 +103,11 @@ impl Kill {
             Some(node) => self.owner.node.as_ref() == Some(node) && of_node(),
             None => self.owner == *whom,
         }
+    }
+
+    /// When it was, where that is known well enough to reckon with.
+    pub fn moment(&self) -> Option<super::Timestamp> {
+        self.at.filter(|w| w.width() <= MOMENT)?.mid()
     }
 }
 

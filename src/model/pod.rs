@@ -29,6 +29,9 @@ pub struct ContainerRun {
     pub signal: Option<i32>,
     pub started: Option<Timestamp>,
     pub finished: Option<Timestamp>,
+    /// The container that ran, where an ended run tells it: 64 hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -1,8 +1,10 @@
 //! Zones for times that state none: the user's `--tz`, else the offset that other artifacts prove, else UTC.
 
 use super::years::Years;
+use crate::model::cgroup_path;
 use crate::model::facts::Facts;
 use crate::model::oom::{OomKill, Victim};
+use crate::model::pod::ContainerRun;
 use crate::model::time::{MINUTE, SECOND, parse_iso};
 use crate::model::{ArtifactId, Observation, RawTime, Timestamp};
 use jiff::tz::{Offset, TimeZone};
@@ -11,6 +13,9 @@ use std::collections::BTreeMap;
 const QUARTER: i64 = 15 * MINUTE;
 /// How far a stamp may lie behind the moment it is written for.
 const LAG: i64 = 30 * SECOND;
+
+/// How far two machines' clocks may differ where a container's id says that both tell of one death.
+const SKEW: i64 = 2 * MINUTE;
 
 /// Zones by artifact.
 #[derive(Debug, Clone, Default)]
@@ -39,18 +44,18 @@ impl Zones {
             _ => None,
         };
         let mut votes: BTreeMap<ArtifactId, BTreeMap<i64, u32>> = BTreeMap::new();
-        let mut vote = |artifact, civil: Timestamp, utc: Timestamp| {
+        let mut vote = |artifact, civil: Timestamp, utc: Timestamp, lag: i64| {
             let apart = civil.0.saturating_sub(utc.0);
             // Zones are whole quarters of an hour, up to 14 hours from UTC; stamps lag by seconds.
             let quarters = apart.saturating_add(QUARTER / 2).div_euclid(QUARTER);
-            if quarters.abs() <= 56 && apart.saturating_sub(quarters * QUARTER).abs() <= LAG {
+            if quarters.abs() <= 56 && apart.saturating_sub(quarters * QUARTER).abs() <= lag {
                 *votes.entry(artifact).or_default().entry(quarters * QUARTER / SECOND).or_insert(0) += 1;
             }
         };
         for b in &facts.boots {
             let artifact = b.cite.span.artifact;
             if let (Some(c), RawTime::Utc { at, .. }) = (civil(&b.at), &b.what.wall) {
-                vote(artifact, c, *at);
+                vote(artifact, c, *at, LAG);
             }
         }
         let key = |k: &Observation<OomKill>| k.what.victims.first().cloned().filter(|v| v.total_vm_bytes.is_some());
@@ -63,7 +68,7 @@ impl Zones {
         for k in &facts.kills {
             let artifact = k.cite.span.artifact;
             if let (Some(c), Some(at)) = (civil(&k.at), key(k).and_then(|v| dated.get(&v))) {
-                vote(artifact, c, *at);
+                vote(artifact, c, *at, LAG);
             }
         }
         // A zone word of several meanings: the one under which a kill meets the end of an OOM-killed container.
@@ -85,8 +90,14 @@ impl Zones {
             for &o in offsets {
                 let utc = civil.saturating_sub(i64::from(o).saturating_mul(SECOND));
                 if ended_near(utc) {
-                    vote(k.cite.span.artifact, civil, utc);
+                    vote(k.cite.span.artifact, civil, utc, LAG);
                 }
+            }
+        }
+        let dead = Deaths::of(facts);
+        for k in &facts.kills {
+            if let (Some(c), Some(end)) = (civil(&k.at).or_else(|| on_calendar(facts, k, civil)), dead.of_kill(k)) {
+                vote(k.cite.span.artifact, c, end, SKEW);
             }
         }
         for (artifact, offsets) in votes {
@@ -118,6 +129,66 @@ impl Zones {
         let first = civil.saturating_sub(offset(civil).saturating_mul(SECOND));
         civil.saturating_sub(offset(first).saturating_mul(SECOND))
     }
+}
+
+/// Ends of containers' runs by what the kernel knows of them too: a container dies once.
+struct Deaths<'a> {
+    by_id: BTreeMap<&'a str, Timestamp>,
+    /// The only end of a pod whose containers restarted once, by the pod's UID.
+    by_uid: BTreeMap<&'a str, Timestamp>,
+    /// Kernel reports by pod UID and artifact.
+    reports: BTreeMap<(String, ArtifactId), u32>,
+}
+
+/// Container id and pod UID of a report.
+fn keys(k: &Observation<OomKill>) -> (Option<String>, Option<String>) {
+    let path = k.what.task_memcg.as_deref().or(k.what.oom_memcg.as_deref()).map(cgroup_path::parse).unwrap_or_default();
+    let own = |s: &Option<Box<str>>| s.as_deref().map(str::to_owned);
+    (own(&k.who.container_id).or(path.container_id.map(str::to_owned)), own(&k.who.pod_uid).or(path.pod_uid))
+}
+
+impl<'a> Deaths<'a> {
+    fn of(facts: &'a Facts) -> Self {
+        let mut d = Deaths { by_id: BTreeMap::new(), by_uid: BTreeMap::new(), reports: BTreeMap::new() };
+        for p in &facts.pods {
+            let runs = || p.what.containers.iter().flat_map(|c| std::iter::once(&c.now).chain(&c.last));
+            d.by_id.extend(runs().filter_map(|r| Some((r.container_id.as_deref()?, r.finished?))));
+            let killed = |r: &&ContainerRun| r.reason.as_deref() == Some("OOMKilled") || r.exit_code == Some(137);
+            let mut ends = runs().filter(killed).filter_map(|r| r.finished);
+            let restarts: u64 = p.what.containers.iter().filter_map(|c| c.restart_count).fold(0, u64::saturating_add);
+            if let (Some(uid), Some(end), None, 0..=1) = (p.what.uid.as_deref(), ends.next(), ends.next(), restarts) {
+                d.by_uid.insert(uid, end);
+            }
+        }
+        for k in &facts.kills {
+            if let (_, Some(uid)) = keys(k) {
+                *d.reports.entry((uid, k.cite.span.artifact)).or_insert(0) += 1;
+            }
+        }
+        d
+    }
+
+    /// When Kubernetes says that the container of this report ended.
+    fn of_kill(&self, k: &Observation<OomKill>) -> Option<Timestamp> {
+        let (id, uid) = keys(k);
+        if let Some(at) = id.and_then(|id| self.by_id.get(id.as_str())) {
+            return Some(*at);
+        }
+        let uid = uid?;
+        let at = self.by_uid.get(uid.as_str())?;
+        (self.reports.get(&(uid, k.cite.span.artifact)) == Some(&1)).then_some(*at)
+    }
+}
+
+/// The calendar time of a report that its log dates by uptime: that of the nearest line before it which bears both.
+fn on_calendar(facts: &Facts, k: &Observation<OomKill>, civil: impl Fn(&RawTime) -> Option<Timestamp>) -> Option<Timestamp> {
+    let RawTime::SinceBoot { boot, ns, .. } = k.at else { return None };
+    let anchors = facts.boots.iter().filter(|b| b.cite.span.artifact == k.cite.span.artifact);
+    let pairs = anchors.filter_map(|b| match b.at {
+        RawTime::SinceBoot { boot: of, ns: at, .. } if of == boot => Some((at, civil(&b.what.wall)?)),
+        _ => None,
+    });
+    pairs.min_by_key(|(at, _)| (*at > ns, ns.abs_diff(*at))).map(|(at, wall)| wall.saturating_add(ns.saturating_sub(at)))
 }
 
 /// Whether `--tz` names a zone or offset that is known.

@@ -9,9 +9,10 @@ use crate::model::incident::Kill;
 use crate::model::log::LogPattern;
 use crate::model::oom::{KillKind, LimitLevel};
 use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState};
-use crate::model::quantity::human_bytes;
+use crate::model::quantity::{human_bytes, times};
 use crate::model::time::{Basis, MINUTE, SECOND};
 use crate::model::{Cite, Incident, Owner, Placed, Timestamp, When};
+use std::collections::BTreeMap;
 
 /// Two witnesses of one ending may differ by this much: kubelet notices late, `dmesg -T` drifts.
 pub(super) const SAME_ENDING: i64 = 2 * MINUTE;
@@ -83,7 +84,49 @@ pub fn from_restart_counters(incident: &mut Incident) {
         }
     }
     incident.kills.extend(added);
-    incident.kills.sort_by_cached_key(key);
+    let mut kills = std::mem::take(&mut incident.kills);
+    probe_counts(incident, &mut kills);
+    kills.sort_by_cached_key(key);
+    incident.kills = kills;
+}
+
+/// The kubelet's `Killing` events count how often a probe ended a container, of which the status keeps the last time only:
+/// what the events count beyond the entries that are there belongs to the entry that they confirm. The restart count bounds it.
+fn probe_counts(incident: &Incident, kills: &mut [Kill]) {
+    let mut told: BTreeMap<Owner, (u64, Vec<(Cite, String)>)> = BTreeMap::new();
+    for e in incident.events.iter().filter(|e| e.owner.pod.is_some() && is_probe_kill(&e.what)) {
+        let Some(container) = e.what.container.clone().or_else(|| named_in(&e.what.message)) else { continue };
+        let n = e.what.count.unwrap_or(1).max(1);
+        let slot = told.entry(Owner { container: Some(container), workload: None, node: None, ..e.owner.clone() }).or_default();
+        slot.0 = slot.0.saturating_add(n);
+        slot.1.push((e.cite.clone(), format!("{} (event counted {})", e.what.message, times(n))));
+    }
+    for (owner, (counted, evidence)) in told {
+        let containers = incident.pods.iter().filter(|p| p.owner.same_pod(&owner)).flat_map(|p| &p.what.containers);
+        let restarts = containers.filter(|c| Some(&c.name) == owner.container.as_ref()).filter_map(|c| c.restart_count).max();
+        let mut mine: Vec<&mut Kill> =
+            kills.iter_mut().filter(|k| k.kind == KillKind::ProbeKill && k.owner.same_container(&owner)).collect();
+        let have = mine.iter().map(|k| k.count.max(1)).fold(0, u64::saturating_add);
+        let missing = counted.min(restarts.unwrap_or(u64::MAX)).saturating_sub(have);
+        let Some(k) = mine.pop().filter(|_| missing > 0) else { continue };
+        k.count = k.count.max(1).saturating_add(missing);
+        for (cite, says) in evidence {
+            match k.evidence.iter_mut().find(|(c, _)| c.span == cite.span) {
+                Some(have) => have.1 = says,
+                None => k.evidence.push((cite, says)),
+            }
+        }
+    }
+}
+
+/// The event says that the kubelet ends a container because a probe failed.
+fn is_probe_kill(e: &KubeEvent) -> bool {
+    e.reason == "Killing" && (e.message.contains("liveness probe") || e.message.contains("startup probe"))
+}
+
+/// The container in `Container api failed liveness probe, will be restarted`.
+fn named_in(message: &str) -> Option<String> {
+    message.split_once("ontainer ").and_then(|(_, rest)| rest.split_whitespace().next()).map(str::to_owned)
 }
 
 fn key(k: &Kill) -> (Timestamp, Owner, KillKind, Option<u32>) {
@@ -95,7 +138,9 @@ fn container_endings(incident: &Incident, kills: &mut Vec<Kill>) {
     for p in &incident.pods {
         for c in &p.what.containers {
             for run in [c.last.as_ref(), Some(&c.now)].into_iter().flatten().chain(&c.past) {
-                if run.state.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("terminated")) || run.finished.is_some() {
+                let ended = run.state.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("terminated")) || run.finished.is_some();
+                // A container engine says so of one that lives on.
+                if ended || run.reason.as_deref() == Some("OOMKilled") {
                     container_ending(incident, kills, p, c, run);
                 }
             }
@@ -118,6 +163,10 @@ fn container_ending(incident: &Incident, kills: &mut Vec<Kill>, p: &Placed<PodSt
     {
         k.exit_code = k.exit_code.or(run.exit_code);
         k.started = k.started.or(run.started);
+        // A report that was read late is dated by whoever saw the end itself.
+        if let Some(at) = at.filter(|a| k.at.is_some_and(|have| have.width() > SAME_ENDING && have.near(a, 0))) {
+            k.at = Some(at);
+        }
         k.owner.container = Some(c.name.clone());
         if k.limit_bytes.is_none() {
             k.limit_bytes = limits::in_force(incident, p, c, at).bytes;
@@ -162,11 +211,7 @@ fn probe_event<'a>(incident: &'a Incident, owner: &Owner, at: Option<When>) -> O
     incident.events.iter().find(|e| {
         let w = &e.what;
         let fits = at.is_none_or(|a| !e.at.is_known() || e.at.near(&a, 10 * MINUTE) || w.count.is_some_and(|n| n > 1));
-        w.reason == "Killing"
-            && (w.message.contains("liveness probe") || w.message.contains("startup probe"))
-            && e.owner.same_pod(owner)
-            && owner.container.as_deref().is_none_or(|c| w.names_container(c))
-            && fits
+        is_probe_kill(w) && e.owner.same_pod(owner) && owner.container.as_deref().is_none_or(|c| w.names_container(c)) && fits
     })
 }
 
@@ -317,13 +362,9 @@ fn container_deaths(incident: &Incident, kills: &mut Vec<Kill>) {
 /// The kubelet's word that a probe failed and it is killing the container: of a container of which nothing else tells an
 /// ending, that is the ending, as often as the event was counted (or once, where a counter of restarts tells the rest).
 fn probe_events(incident: &Incident, kills: &mut Vec<Kill>) {
-    for e in incident.events.iter().filter(|e| e.what.reason == "Killing" && e.owner.pod.is_some()) {
+    for e in incident.events.iter().filter(|e| e.owner.pod.is_some() && is_probe_kill(&e.what)) {
         let m = &e.what.message;
-        let named = || m.split_once("ontainer ").and_then(|(_, rest)| rest.split_whitespace().next()).map(str::to_owned);
-        if !(m.contains("liveness probe") || m.contains("startup probe")) {
-            continue;
-        }
-        let owner = Owner { container: e.what.container.clone().or_else(named), ..e.owner.clone() };
+        let owner = Owner { container: e.what.container.clone().or_else(|| named_in(m)), ..e.owner.clone() };
         if kills.iter().any(|k| k.owner.same_pod(&owner) && (k.owner.container.is_none() || k.owner.container == owner.container)) {
             continue;
         }
@@ -337,7 +378,7 @@ fn probe_events(incident: &Incident, kills: &mut Vec<Kill>) {
             count: if incident.series.iter().any(|s| counter(&s)) { 1 } else { folded },
             owner,
             witnesses: vec!["event"],
-            evidence: vec![(e.cite.clone(), format!("{m} (event counted {})", crate::model::quantity::times(folded)))],
+            evidence: vec![(e.cite.clone(), format!("{m} (event counted {})", times(folded)))],
             ..Kill::default()
         });
     }

@@ -77,7 +77,7 @@ fn stands_beside(case: &Case<'_>) -> bool {
 
 /// Nanoseconds of the longest life that a status or a series shows.
 fn longest_life(case: &Case<'_>) -> Option<i64> {
-    let ended = case.kills.iter().filter_map(|k| Some(k.at?.mid()?.0.saturating_sub(k.started?.0)));
+    let ended = case.kills.iter().filter_map(|k| Some(k.moment()?.0.saturating_sub(k.started?.0)));
     let began = case.pod.and_then(|p| p.what.start_time).zip(case.kill_times().first().copied());
     let seen = case.headline().into_iter().flat_map(|t| &t.runs).map(|r| r.end.0.saturating_sub(r.start.0));
     ended.chain(began.map(|(a, z)| z.0.saturating_sub(a.0))).chain(seen).filter(|l| *l >= 0).max()

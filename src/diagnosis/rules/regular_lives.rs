@@ -34,7 +34,7 @@ impl Rule for RegularLives {
         let mut times: Vec<f64> = case
             .limit_kills()
             .filter(|k| k.kind != KillKind::ChildProcess)
-            .filter_map(|k| k.at?.mid())
+            .filter_map(|k| k.moment())
             .map(|t| t.0 as f64 / SECOND as f64)
             .collect();
         times.sort_unstable_by(f64::total_cmp);

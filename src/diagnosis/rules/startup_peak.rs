@@ -39,7 +39,7 @@ impl Rule for StartupPeak {
         let lives: Vec<f64> = case
             .kills
             .iter()
-            .filter_map(|k| Some(k.at?.mid()?.0.saturating_sub(k.started?.0) as f64 / SECOND as f64))
+            .filter_map(|k| Some(k.moment()?.0.saturating_sub(k.started?.0) as f64 / SECOND as f64))
             .filter(|l| *l >= 0.0)
             .collect();
         let cites = case.kill_cites(3);
@@ -121,7 +121,7 @@ fn lives_of(case: &Case<'_>) -> Vec<(i64, i64)> {
 /// restarted beside its long lives, and in how much time, bounds the mean of the others.
 fn crash_loop(case: &Case<'_>, lives: &[(i64, i64)]) -> Option<String> {
     let last = case.kills.last()?;
-    let (ended, began) = (last.at?.mid()?.0, last.started?.0);
+    let (ended, began) = (last.moment()?.0, last.started?.0);
     let seconds = |ns: i64| ns as f64 / SECOND as f64;
     let latest = seconds(ended.saturating_sub(began));
     let long: Vec<f64> = lives.iter().map(|(a, b)| seconds(b.saturating_sub(*a))).filter(|l| *l > START_SECONDS).collect();

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 /// Marks them. A journal's text modes show the moment of reading only; its JSON, export and verbose forms tell the true
 /// time and are not concerned. Signs: kills of several cgroups in the second with which a boot's lines begin
-/// (`first_receipt`), and kills in the seconds up to journald's own word that it began (`journal_began`, with its offset).
+/// (`first_receipt`, and whether that line is a report's own), and kills in the seconds up to journald's own word that it began (`journal_began`, with its offset).
 /// Such kills are older than their stamp, which correlation turns into an interval.
-pub fn mark(facts: &mut Facts, first_receipt: &BTreeMap<u32, RawTime>, journal_began: &[(RawTime, u64)]) {
+pub fn mark(facts: &mut Facts, first_receipt: &BTreeMap<u32, (RawTime, bool)>, journal_began: &[(RawTime, u64)]) {
     let second = |t: &RawTime| match *t {
         RawTime::Utc { at: t, .. }
         | RawTime::NoZone { civil: t, .. }
@@ -21,7 +21,8 @@ pub fn mark(facts: &mut Facts, first_receipt: &BTreeMap<u32, RawTime>, journal_b
     if first_receipt.is_empty() && journal_began.is_empty() {
         return;
     }
-    let first: Vec<i64> = first_receipt.values().filter_map(second).collect();
+    // A file that begins with a report is what somebody cut out of a log; the kernel's buffer begins with the boot.
+    let first: Vec<i64> = first_receipt.values().filter(|(_, excerpt)| !excerpt).filter_map(|(t, _)| second(t)).collect();
     let began: Vec<(i64, u64)> = journal_began.iter().filter_map(|(t, at)| Some((second(t)?, *at))).collect();
     let mut bursts: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
     for k in facts.kills.iter().filter(|k| k.what.uptime_seconds.is_none()) {

@@ -65,7 +65,7 @@ pub struct Session<'a> {
     words: BTreeMap<LogPattern, u32>,
     opening: u32,
     /// Stamp of each boot's first kernel line, where stamps say when a line was received.
-    first_receipt: BTreeMap<u32, RawTime>,
+    first_receipt: BTreeMap<u32, (RawTime, bool)>,
     /// Where journald wrote that it began: stamp and offset.
     journal_began: Vec<(RawTime, u64)>,
     zone_told: bool,
@@ -182,7 +182,9 @@ impl<'a> Session<'a> {
         if p.receipt && p.source == Source::Kernel && p.stamp.uptime_ns.is_none() {
             let host = self.hosts.enter(p.host, &mut self.outcomes);
             let boot = self.hosts.boot(host);
-            self.first_receipt.entry(boot).or_insert_with(|| p.stamp.wall.clone());
+            let excerpt = memmem::find(text, b" invoked oom-killer").is_some()
+                || [&b"oom-kill:"[..], b"Memory cgroup ", b"Out of memory"].iter().any(|w| text.starts_with(w));
+            self.first_receipt.entry(boot).or_insert_with(|| (p.stamp.wall.clone(), excerpt));
         }
         if let RawTime::SomeZone { offsets, .. } = p.stamp.wall
             && !self.zone_told

@@ -142,6 +142,7 @@ fn run(state: &Value<'_>) -> (ContainerRun, Option<Place>) {
             signal: code("signal").filter(|&n| n != 0),
             started: s.get("startedAt").time(),
             finished: s.get("finishedAt").time(),
+            container_id: s.get("containerID").text().and_then(bare_container_id),
         };
         return (run, s.place("reason").or_else(|| s.place("exitCode")).or_else(|| state.place(word)));
     }

@@ -142,7 +142,7 @@ fn marks(incident: &Incident, t: &Trend) -> Vec<Mark> {
             || (k.owner.same_pod(&t.owner) && k.owner.container.is_none())
             || (t.owner.pod.is_none() && k.owner.pod.is_none() && k.owner.node == t.owner.node)
     }) {
-        if let Some(at) = k.at.and_then(|w| w.mid()) {
+        if let Some(at) = k.moment() {
             out.push(mark(at.seconds_f64(), "kill", k.kind.word().into()));
         }
     }

@@ -3,6 +3,7 @@
 use super::names::Names;
 use crate::model::finding::Verdict;
 use crate::model::quantity::{human, human_seconds};
+use crate::model::time::MINUTE;
 use crate::model::trend::TrendVerdict;
 use crate::model::{Incident, Timestamp};
 use crate::report::document::{Figure, FindingDoc, Headline, ReportDoc, Span};
@@ -133,10 +134,14 @@ fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure
     };
     let mut out = Vec::new();
     let mine: Vec<_> = incident.kills.iter().filter(|k| k.concerns(&f.owner)).collect();
-    let times: Vec<Timestamp> = mine.iter().filter_map(|k| k.at?.mid()).collect();
-    let spread = match (times.first(), times.last()) {
-        (Some(a), Some(b)) if a != b => format!("in {}", human_seconds(b.seconds_f64() - a.seconds_f64())),
-        (Some(a), _) => format!("at {} UTC", a.human()),
+    let times: Vec<Timestamp> = mine.iter().filter_map(|k| k.moment()).collect();
+    let vague = mine.iter().filter_map(|k| k.at).filter(|w| w.width() > MINUTE).map(|w| (w.earliest, w.latest));
+    let vague = vague.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let spread = match (vague, times.first(), times.last()) {
+        // A span is told as one, never as its middle.
+        (Some((a, b)), ..) if times.len() < mine.len() || mine.len() == 1 => format!("between {} and {} UTC", a.human(), b.human()),
+        (_, Some(a), Some(b)) if a != b => format!("in {}", human_seconds(b.seconds_f64() - a.seconds_f64())),
+        (_, Some(a), _) => format!("at {} UTC", a.human()),
         _ => String::new(),
     };
     let label = if mine.iter().all(|k| k.kind.is_memory()) { "Memory kills" } else { "Endings" };
@@ -150,7 +155,7 @@ fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure
         out.push(figure("Growth", format!("{}/h", human(g)), range));
     }
     let lives: Vec<f64> =
-        mine.iter().filter_map(|k| Some(k.at?.mid()?.seconds_f64() - k.started?.seconds_f64())).filter(|l| *l > 0.0).collect();
+        mine.iter().filter_map(|k| Some(k.moment()?.seconds_f64() - k.started?.seconds_f64())).filter(|l| *l > 0.0).collect();
     if let Some(t) = q("time_to_oom_seconds") {
         let range = f
             .intervals

@@ -1,19 +1,23 @@
-//! Tables of `crictl ps`, `crictl stats` and `docker stats --no-stream`: names, states, attempts and working sets as
-//! the container runtime on the node sees them. Container ids are mostly cut to 13 digits there and are then no key.
-//! Refuses tables whose header is not one of these.
+//! Tables of `crictl ps` and `stats`, of `docker` and `podman` `ps` and `stats --no-stream`: names, states, attempts and
+//! working sets as the container runtime on the node sees them. Container ids are mostly cut to 12 or 13 digits there and
+//! are then no key. Refuses tables whose header is not one of these.
 
-use super::columns::Columns;
-use super::lines::lines;
-use super::{Format, Head, Input, Match};
+use super::docker::exit_code;
+use super::names::Name;
+use crate::formats::columns::Columns;
+use crate::formats::lines::lines;
+use crate::formats::{Format, Head, Input, Match};
 use crate::model::pod::{ContainerRun, ContainerState, PodState, UsageReading};
 use crate::model::{Claim, Facts, Observation, RawTime};
 
-pub struct CrictlTables;
+pub struct RuntimeTables;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Table {
     Ps,
     Stats,
+    /// `docker ps`: the name comes last, the exit code stands in the status.
+    Listed,
 }
 
 fn table(header: &str) -> Option<Table> {
@@ -22,11 +26,15 @@ fn table(header: &str) -> Option<Table> {
     if first.starts_with("CONTAINER") && c.has("IMAGE") && c.has("STATE") && c.has("ATTEMPT") {
         return Some(Table::Ps);
     }
-    (first.starts_with("CONTAINER") && c.has("CPU %") && (c.has("MEM") || c.has("MEM USAGE / LIMIT"))).then_some(Table::Stats)
+    if first.starts_with("CONTAINER ID") && c.has("IMAGE") && c.has("STATUS") && c.has("NAMES") {
+        return Some(Table::Listed);
+    }
+    ((first.starts_with("CONTAINER") || first.starts_with("ID ")) && c.has("CPU %") && (c.has("MEM") || c.has("MEM USAGE / LIMIT")))
+        .then_some(Table::Stats)
 }
 
 /// go-units' decimal sizes (`15.2MB`) and docker's binary ones (`14.5MiB / 512MiB`), as printed.
-fn size(text: &str) -> Option<u64> {
+pub(super) fn size(text: &str) -> Option<u64> {
     let word = text.split('/').next()?.trim();
     let split = word.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
     let (number, unit) = word.split_at(split);
@@ -46,7 +54,7 @@ fn size(text: &str) -> Option<u64> {
     (v.is_finite() && v < u64::MAX as f64).then_some(v.round() as u64)
 }
 
-impl Format for CrictlTables {
+impl Format for RuntimeTables {
     fn name(&self) -> &'static str {
         "crictl-table"
     }
@@ -78,18 +86,47 @@ impl Format for CrictlTables {
                 continue;
             };
             let get = |name: &str| columns.cell(&cells, name);
-            let id = get("CONTAINER").or_else(|| get("CONTAINER ID")).filter(|i| i.len() == 64);
+            let id = get("CONTAINER").or_else(|| get("CONTAINER ID")).or_else(|| get("ID")).filter(|i| i.len() == 64);
             let cite = out.cite(line.offset, Some(line.number), line.text);
             let mut who: Claim = input.who.clone();
             who.container_id = id.map(Into::into);
             match kind {
                 Table::Stats => {
-                    who.container = get("NAME").map(Into::into);
+                    who = match get("NAME") {
+                        // A container's name within its pod, which crictl does not print here.
+                        Some(name) if get("MEM").is_some() => Claim { container: Some(name.into()), ..who },
+                        Some(name) => Name::of_text(name).claim(&who, id),
+                        None => who,
+                    };
                     let memory = get("MEM").or_else(|| get("MEM USAGE / LIMIT")).and_then(size);
                     if memory.is_some() {
                         let what = UsageReading { working_set_bytes: memory, ..UsageReading::default() };
                         out.usage.push(Observation { at: RawTime::Absent, who, cite, what });
                     }
+                }
+                Table::Listed => {
+                    let (Some(names), Some(status)) = (get("NAMES"), get("STATUS")) else { continue };
+                    let name = Name::of_text(names);
+                    let code = exit_code(status).and_then(|c| i32::try_from(c).ok());
+                    let state = if status.starts_with("Up ") { Some("running") } else { code.map(|_| "terminated") };
+                    let container = ContainerState {
+                        name: name.container.clone().unwrap_or_default(),
+                        container_id: id.map(str::to_owned),
+                        image: get("IMAGE").map(str::to_owned),
+                        now: ContainerRun { state: state.map(str::to_owned), exit_code: code, ..ContainerRun::default() },
+                        restart_count: name.attempt,
+                        line: Some(line.number),
+                        offset: Some(line.offset),
+                        ..ContainerState::default()
+                    };
+                    let what = PodState {
+                        name: name.pod.clone().unwrap_or_default(),
+                        namespace: name.namespace.clone(),
+                        uid: name.pod_uid.clone(),
+                        containers: if name.sandbox { Vec::new() } else { vec![container] },
+                        ..PodState::default()
+                    };
+                    out.pods.push(Observation { at: RawTime::Absent, who: name.claim(&who, id), cite, what });
                 }
                 Table::Ps => {
                     let (Some(name), Some(pod)) = (get("NAME"), get("POD")) else { continue };
