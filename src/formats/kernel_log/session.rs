@@ -183,7 +183,7 @@ impl<'a> Session<'a> {
             let host = self.hosts.enter(p.host, &mut self.outcomes);
             let boot = self.hosts.boot(host);
             let excerpt = memmem::find(text, b" invoked oom-killer").is_some()
-                || [&b"oom-kill:"[..], b"Memory cgroup ", b"Out of memory"].iter().any(|w| text.starts_with(w));
+                || [&b"oom-kill:"[..], b"Memory cgroup ", b"Out of memory", b"memory: usage "].iter().any(|w| text.starts_with(w));
             self.first_receipt.entry(boot).or_insert_with(|| (p.stamp.wall.clone(), excerpt));
         }
         if let RawTime::SomeZone { offsets, .. } = p.stamp.wall
