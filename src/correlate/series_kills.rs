@@ -3,6 +3,7 @@
 
 use crate::correlate::histories::increases;
 use crate::correlate::kills::SAME_ENDING;
+use crate::correlate::kills::untold::untold;
 use crate::model::incident::{Kill, PlacedSeries};
 use crate::model::oom::{KillKind, LimitLevel};
 use crate::model::time::Basis;
@@ -15,24 +16,10 @@ pub fn add(incident: &mut Incident) {
         let Some(metric) = t.oom_from else { continue };
         let step = (t.window.1.0.saturating_sub(t.window.0.0)) / i64::try_from(t.samples.max(1)).unwrap_or(i64::MAX);
         let slack = SAME_ENDING.saturating_add(step.saturating_mul(3));
-        // A kill that is known stands for one end of a run, the nearest: in a crash loop the next lies a few steps on.
-        let mine = |k: &Kill| k.owner.same_container(&t.owner) || (k.owner.same_pod(&t.owner) && k.owner.container.is_none());
-        let known: Vec<&Kill> = incident.kills.iter().filter(|k| mine(k)).collect();
-        let mut used = vec![false; known.len()];
-        for &at in &t.oom_times {
+        let mine = |k: &&Kill| k.owner.same_container(&t.owner) || (k.owner.same_pod(&t.owner) && k.owner.container.is_none());
+        let known: Vec<&Kill> = incident.kills.iter().filter(mine).collect();
+        for at in untold(&t.oom_times, &known, slack) {
             let when = When { earliest: at.saturating_sub(step), latest: at.saturating_add(step), basis: Basis::Stated };
-            let apart = |k: &Kill| k.at.and_then(|w| w.mid()).map_or(0, |m| m.0.abs_diff(at.0));
-            let free = known.iter().enumerate().filter(|(i, k)| {
-                // A kill without a time, or a storm that was folded into one, may be any of them.
-                let many = k.at.is_none() || k.count > 1;
-                k.at.is_none_or(|w| w.near(&when, slack)) && (many || !used.get(*i).copied().unwrap_or(true))
-            });
-            if let Some((i, _)) = free.min_by_key(|(i, k)| (apart(k), *i)) {
-                if let Some(u) = used.get_mut(i) {
-                    *u = true;
-                }
-                continue;
-            }
             added.push(Kill {
                 at: Some(when),
                 kind: KillKind::MemcgContainer,

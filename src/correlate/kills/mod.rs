@@ -3,6 +3,7 @@
 
 mod kernel;
 mod supervisors;
+pub(super) mod untold;
 
 use super::{endings, limits, node_events, rhythm};
 use crate::model::incident::Kill;
@@ -54,15 +55,9 @@ pub fn from_restart_counters(incident: &mut Incident) {
             continue;
         }
         let step = t.window.1.0.saturating_sub(t.window.0.0) / i64::try_from(t.samples.max(1)).unwrap_or(i64::MAX);
-        // Of short lives the neighbours' ends are near as well.
-        let apart = t.oom_times.windows(2).filter_map(|w| Some(w.last()?.0.saturating_sub(w.first()?.0))).min().unwrap_or(i64::MAX);
-        let slack = if at_limit { SAME_ENDING.saturating_add(step.saturating_mul(3)).min(apart / 2) } else { SAME_ENDING };
-        for &r in if at_limit { &t.oom_times } else { &t.restarts } {
+        let slack = if at_limit { SAME_ENDING.saturating_add(step.saturating_mul(3)) } else { SAME_ENDING };
+        for r in untold::untold(if at_limit { &t.oom_times } else { &t.restarts }, &known, slack) {
             let at = When { earliest: r.saturating_sub(MINUTE), latest: r, basis: Basis::Stated };
-            let seen = |k: &Kill| k.owner.same_container(&t.owner) && k.at.is_none_or(|w| w.near(&at, slack));
-            if incident.kills.iter().chain(&added).any(seen) {
-                continue;
-            }
             added.push(Kill {
                 at: Some(at),
                 kind: last.kind,
