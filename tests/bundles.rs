@@ -319,3 +319,36 @@ fn an_input_that_is_not_there_is_an_error_of_its_own() {
     let e = walk::open(&[PathBuf::from("no/such/bundle")], &Limits::default(), &[]).err().unwrap();
     assert_eq!(e.exit_code(), 66);
 }
+
+#[test]
+fn which_files_a_limit_leaves_does_not_depend_on_the_folders_order() {
+    let names: Vec<String> = (0..40).map(|i| format!("f{i:02}.txt")).collect();
+    let listed = |order: &mut dyn Iterator<Item = &String>| {
+        let dir = tempfile::tempdir().unwrap();
+        for name in order {
+            std::fs::create_dir_all(dir.path().join("sub")).unwrap();
+            std::fs::write(dir.path().join(name), name).unwrap();
+            std::fs::write(dir.path().join("sub").join(name), name).unwrap();
+        }
+        let bundle = open_with(dir.path(), &Limits { max_entries: 3, ..Limits::default() });
+        bundle.entries.iter().map(|e| e.path.clone()).filter(|p| p.ends_with(".txt")).collect::<Vec<_>>()
+    };
+    let up = listed(&mut names.iter());
+    assert_eq!(up, ["f00.txt", "f01.txt", "f02.txt"]);
+    assert_eq!(listed(&mut names.iter().rev()), up);
+}
+
+#[test]
+fn parts_of_artifacts_count_as_artifacts() {
+    let dir = tempfile::tempdir().unwrap();
+    let session: String = (0..50).map(|i| format!("$ kubectl logs pod-{i}\nline {i}\n")).collect();
+    std::fs::write(dir.path().join("session.txt"), session).unwrap();
+    let mut options = Options::default();
+    options.limits.max_entries = 10;
+    let incident = pipeline::read(&[dir.path().to_owned()], &options).unwrap();
+    assert_eq!(incident.artifacts.len(), 10);
+    let told = |code: &str| incident.artifacts.iter().flat_map(|a| a.diagnostics.iter()).any(|d| d.code == code);
+    assert!(told("archive-entries"));
+    options.limits.max_entries = 100;
+    assert_eq!(pipeline::read(&[dir.path().to_owned()], &options).unwrap().artifacts.len(), 51);
+}

@@ -311,3 +311,35 @@ fn text_in_utf_16_is_read() {
     assert_eq!(kills(&i), ["memcg-container web-0/web container status"]);
     assert!(i.artifacts[0].diagnostics.iter().any(|d| d.code == "utf-16"));
 }
+
+/// What a cite quotes stands at the byte and in the line that it names.
+fn stands(bytes: &[u8], cite: &postmem::model::Cite) {
+    let at = usize::try_from(cite.span.offset).unwrap();
+    let quoted = String::from_utf8_lossy(&bytes[at..]).into_owned();
+    assert!(quoted.starts_with(&*cite.excerpt), "{:?} does not stand at byte {at}: {quoted:.60?}", cite.excerpt);
+    assert_eq!(bytes[..at].iter().filter(|b| **b == b'\n').count() + 1, cite.span.line.unwrap() as usize, "{:?}", cite.excerpt);
+}
+
+#[test]
+fn a_series_of_a_table_is_cited_where_its_own_first_row_stands() {
+    let rows = "\"Time\",\"pod\",\"Value\"\n2026-05-06 10:00:00,web-0,1000000\n2026-05-06 10:00:00,api-0,2000000\n2026-05-06 10:01:00,web-0,1100000\n";
+    let i = read(&[("panel.csv", rows)]);
+    assert_eq!(i.series.len(), 2);
+    i.series.iter().for_each(|s| stands(rows.as_bytes(), &s.cite));
+    assert!(i.series.iter().any(|s| s.cite.span.line == Some(3)), "the second series begins in the third line");
+}
+
+#[test]
+fn bytes_that_are_no_text_do_not_shift_the_cites_behind_them() {
+    let head = "CONTAINER           NAME      CPU %     MEM       DISK      INODES\n";
+    let row = |id: char, name: &str| format!("{}       {name}      0.10      100MB     1kB       5\n", id.to_string().repeat(13));
+    let mut bytes = head.as_bytes().to_vec();
+    bytes.extend_from_slice(row('a', "web").as_bytes());
+    bytes.extend_from_slice(b"\xff\xfe garbage \xff\n");
+    bytes.extend_from_slice(row('b', "api").as_bytes());
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("stats.txt"), &bytes).unwrap();
+    let i = analyze(dir.path());
+    assert_eq!(i.usage.len(), 2, "{:?}", i.artifacts);
+    i.usage.iter().for_each(|u| stands(&bytes, &u.cite));
+}

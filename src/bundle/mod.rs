@@ -11,6 +11,7 @@ mod inflate;
 pub mod layout;
 pub mod limits;
 mod magic;
+pub mod names;
 mod spool;
 mod tar;
 pub mod tracked;

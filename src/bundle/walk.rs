@@ -4,6 +4,7 @@
 use super::blob::Blob;
 use super::inflate::{Layer, Trouble};
 use super::magic::{self, Kind, Packing};
+use super::names::{distinguish, inside, labels, printable};
 use super::spool::Spool;
 use super::tar::{MemberKind, Skip, Stream, Tar};
 use super::zip::{self, Method};
@@ -12,7 +13,7 @@ use crate::error::Error;
 use crate::model::Claim;
 use crate::model::diagnostic::{Diagnostics, Severity};
 use crate::model::incident::InputInfo;
-use std::collections::BTreeSet;
+use std::fs::DirEntry;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -43,61 +44,6 @@ pub fn open_bytes(bytes: Vec<u8>, limits: &Limits) -> Bundle {
     let label = "memory".to_owned();
     let entries = walk.finish(&[], std::slice::from_ref(&label), &[]);
     Bundle { inputs: vec![InputInfo { path: label, ..InputInfo::default() }], entries }
-}
-
-/// What each input is called: its file name without an archive's ending, told apart where two are alike.
-fn labels(inputs: &[PathBuf]) -> Vec<String> {
-    const ENDINGS: [&str; 11] = [".tar.gz", ".tar.zst", ".tar.xz", ".tar.bz2", ".tgz", ".tzst", ".txz", ".tbz2", ".tar", ".zip", ".ZIP"];
-    let short = |p: &Path| -> String {
-        if p.as_os_str() == "-" {
-            return "stdin".into();
-        }
-        let name = p.file_name().map_or_else(|| canonical_name(p), |n| n.to_string_lossy().into_owned());
-        ENDINGS.iter().find_map(|e| name.strip_suffix(e)).filter(|n| !n.is_empty()).map_or(name.clone(), str::to_owned)
-    };
-    let mut out: Vec<String> = inputs.iter().map(|p| printable(&short(p))).collect();
-    let twice = |out: &[String], i: usize| out.iter().enumerate().any(|(j, l)| j != i && out.get(i) == Some(l));
-    let clash: Vec<bool> = (0..out.len()).map(|i| twice(&out, i)).collect();
-    for ((label, input), _) in out.iter_mut().zip(inputs).zip(&clash).filter(|(_, c)| **c) {
-        *label = printable(&input.display().to_string());
-    }
-    let mut seen = BTreeSet::new();
-    for label in &mut out {
-        let mut n = 2;
-        let plain = label.clone();
-        while !seen.insert(label.clone()) {
-            *label = format!("{plain}#{n}");
-            n += 1;
-        }
-    }
-    out
-}
-
-/// The name of `.` and the like.
-fn canonical_name(p: &Path) -> String {
-    p.canonicalize().ok().and_then(|c| c.file_name().map(|n| n.to_string_lossy().into_owned())).unwrap_or_else(|| "bundle".into())
-}
-
-/// Paths are text for reports: control characters would move a terminal's cursor.
-fn printable(path: &str) -> String {
-    path.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// Two members of one name stay two artifacts.
-fn distinguish(entries: &mut [Entry]) {
-    let mut seen: BTreeSet<String> = BTreeSet::new();
-    for e in entries {
-        let plain = e.path.clone();
-        let mut n = 2;
-        while !seen.insert(e.path.clone()) {
-            e.path = format!("{plain}#{n}");
-            n += 1;
-        }
-        if e.path != plain {
-            e.member = format!("{}#{}", e.member, n - 1);
-            e.diagnostics.push(Severity::Note, "archive-duplicate", None, None, || "the archive holds this name more than once".into());
-        }
-    }
 }
 
 /// Lone compressed files tell their length only when read. What the total limit leaves is shared among them by packed
@@ -203,18 +149,28 @@ impl Walk {
     fn folder(&mut self, root: &Path) {
         let mut stack = vec![(root.to_path_buf(), String::new())];
         while let Some((dir, name)) = stack.pop() {
-            let list = match std::fs::read_dir(&dir) {
-                Ok(l) => l,
+            let list: Vec<io::Result<DirEntry>> = match std::fs::read_dir(&dir) {
+                Ok(l) => l.collect(),
                 Err(e) => {
                     self.refuse(name, "unreadable", format!("folder cannot be read: {e}"));
                     continue;
                 }
             };
-            for item in list.flatten() {
+            // Where a limit bites, which files are read must not depend on the order in which the file system lists them.
+            let mut items = Vec::with_capacity(list.len());
+            for item in list {
+                match item {
+                    Ok(item) => items.push(item),
+                    Err(e) => self.refuse(name.clone(), "unreadable", format!("folder cannot be read on: {e}")),
+                }
+            }
+            items.sort_by_key(DirEntry::file_name);
+            let mut below = Vec::new();
+            for item in items {
                 let own = printable(&item.file_name().to_string_lossy());
                 let path = if name.is_empty() { own } else { format!("{name}/{own}") };
                 match item.file_type() {
-                    Ok(t) if t.is_dir() => stack.push((item.path(), path)),
+                    Ok(t) if t.is_dir() => below.push((item.path(), path)),
                     Ok(t) if t.is_file() => match item.metadata() {
                         Ok(m) => self.file(path, Content::new(Blob::path(&item.path(), m.len())), Some(m.len()), 0),
                         Err(e) => self.refuse(path, "unreadable", format!("cannot be read: {e}")),
@@ -227,6 +183,7 @@ impl Walk {
                     Err(e) => self.refuse(path, "unreadable", format!("cannot be read: {e}")),
                 }
             }
+            stack.extend(below.into_iter().rev());
         }
     }
 
@@ -473,24 +430,17 @@ impl Walk {
         self.file(name, content, len, depth);
     }
 
-    /// The path of a member within its input; `None` when it would leave it.
+    /// The path of a member within its input; `None` when it would leave it, which is refused.
     fn member_name(&mut self, archive: &str, written: &str, own: &mut Diagnostics) -> Option<String> {
-        let mut parts: Vec<&str> = Vec::new();
-        let mut leaves = written.starts_with('/') || written.as_bytes().get(1) == Some(&b':');
-        for p in written.split('/') {
-            match p {
-                "" | "." => {}
-                ".." => leaves = true,
-                p => parts.push(p),
+        let nested = |name: String| if archive.is_empty() { name } else { format!("{archive}!{name}") };
+        match inside(written) {
+            Some(name) => Some(nested(name)),
+            None => {
+                let why = "absolute paths and `..` in archives are refused".to_owned();
+                self.refuse_in(nested(printable(written)), "archive-path", why, own);
+                None
             }
         }
-        let nested = |name: String| if archive.is_empty() { name } else { format!("{archive}!{name}") };
-        if leaves || parts.is_empty() {
-            let why = "absolute paths and `..` in archives are refused".to_owned();
-            self.refuse_in(nested(printable(written)), "archive-path", why, own);
-            return None;
-        }
-        Some(nested(printable(&parts.join("/"))))
     }
 
     fn artifact(&mut self, member: String, content: Content, len: Option<u64>) {

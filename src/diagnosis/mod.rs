@@ -19,6 +19,7 @@ use case::Case;
 use rayon::prelude::*;
 use rule::{Need, Testimony};
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Every case heard by every rule, weighed into findings.
 pub fn diagnose(incident: &Incident) -> Verdict {
@@ -45,7 +46,17 @@ fn hear(case: &Case<'_>) -> (Testimony, Vec<NotEvaluated>) {
                 let need = format!("{} for {}", need.words(), case.owner.label());
                 missing.push(NotEvaluated { rule: rule.id().into(), need, owner: case.owner.clone() });
             }
-            None => rule.examine(case, &mut testimony.of(rule.id(), case)),
+            // One rule that fails on one case costs neither the other rules nor the report.
+            None => {
+                let mut own = Testimony::default();
+                match catch_unwind(AssertUnwindSafe(|| rule.examine(case, &mut own.of(rule.id(), case)))) {
+                    Ok(()) => testimony.append(own),
+                    Err(_) => {
+                        let need = format!("an explanation: the rule failed on {}", case.owner.label());
+                        missing.push(NotEvaluated { rule: rule.id().into(), need, owner: case.owner.clone() });
+                    }
+                }
+            }
         }
     }
     (testimony, missing)

@@ -54,6 +54,12 @@ pub struct Testimony {
 }
 
 impl Testimony {
+    /// Puts another rule's testimony behind what was said.
+    pub fn append(&mut self, mut other: Testimony) {
+        self.evidence.append(&mut other.evidence);
+        self.culprits.append(&mut other.culprits);
+    }
+
     pub fn of<'a>(&'a mut self, rule: &'static str, case: &Case<'_>) -> Witness<'a> {
         Witness { rule, owner: case.owner.clone(), out: self }
     }

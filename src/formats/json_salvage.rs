@@ -3,10 +3,23 @@
 
 use serde_json::Value;
 
-/// Every document in `bytes` (scripts append one answer to another), and where reading had to stop before the end.
+/// Values of a tree take 32 bytes each, whatever they took as text; so many are read, and no more text than [`TEXT_MAX`].
+/// A query's answer of a hundred thousand log lines stays far below either.
+const VALUES_MAX: usize = 32 << 20;
+const TEXT_MAX: usize = 1 << 30;
+
+/// Every document in `bytes` (scripts append one answer to another), and where reading had to stop before the end: at what
+/// does not parse, where the text is cut, or at the bound of size.
 pub fn documents(bytes: &[u8]) -> (Vec<Value>, Option<u64>) {
+    documents_within(bytes, VALUES_MAX)
+}
+
+fn documents_within(bytes: &[u8], values: usize) -> (Vec<Value>, Option<u64>) {
     let start = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let body = bytes.get(start..).unwrap_or(&[]);
+    // Every value but a list's or object's first stands behind a comma, and a first one behind a bracket.
+    let many = memchr::memchr3_iter(b',', b'[', b'{', body).nth(values).map_or(body.len(), |i| i + 1).min(TEXT_MAX);
+    let body = body.get(..many).unwrap_or(body);
     let mut stream = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
     let mut out = Vec::new();
     let failed = loop {
@@ -97,5 +110,7 @@ mod tests {
         assert_eq!(documents(b"{\"a\":1}\n[2]").0.len(), 2);
         assert_eq!(documents(b"[1, 2, %, 4]"), (vec![json!([1, 2])], Some(5)));
         assert_eq!(documents(b"nonsense").0.len(), 0);
+        // Beyond the bound it is as if the text were cut.
+        assert_eq!(documents_within(b"[1,2,3,4,5]", 3), (vec![json!([1, 2, 3])], Some(6)));
     }
 }

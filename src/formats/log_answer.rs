@@ -213,7 +213,10 @@ impl Streams {
             match value {
                 Value::Array(list) => match pairs(&list) {
                     Some(record) => todo.push((record, labels)),
-                    None => todo.extend(list.into_iter().rev().map(|v| (v, labels.clone()))),
+                    None => {
+                        let inner = list.into_iter().rev().filter(|v| v.is_object() || v.is_array());
+                        todo.extend(inner.map(|v| (v, labels.clone())));
+                    }
                 },
                 Value::Object(map) => self.object(map, labels, who, &mut todo),
                 _ => {}

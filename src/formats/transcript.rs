@@ -12,6 +12,8 @@ pub struct Transcript;
 
 /// All parts together; a session is typed by a person.
 const TOTAL_MAX: usize = 512 << 20;
+/// Parts of a session; what follows belongs to the last one.
+const PARTS_MAX: usize = 100_000;
 
 impl Format for Transcript {
     fn name(&self) -> &'static str {
@@ -36,7 +38,7 @@ impl Format for Transcript {
         let read = for_each_line(reader, |l| {
             let text = String::from_utf8_lossy(l.text);
             let command = prompts::command(&text);
-            if let Some(title) = command.or_else(|| file_heading(&text)) {
+            if let Some(title) = command.or_else(|| file_heading(&text)).filter(|_| parts.len() < PARTS_MAX) {
                 let n = parts.len();
                 let who = command.map(owner_of).unwrap_or_default();
                 parts.push(SubArtifact { name: format!("{n} {}", part_name(title)), bytes: Vec::new(), who });

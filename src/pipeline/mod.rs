@@ -61,6 +61,7 @@ fn read_bundle(bundle: Bundle, options: &Options, earlier: Option<&[&HeapGraph]>
 fn wants<'a>(options: &'a Options, earlier: Option<&'a [&'a HeapGraph]>) -> schedule::Wants<'a> {
     schedule::Wants {
         digests: !options.skip_digests,
+        max_entries: options.limits.max_entries,
         ids: &options.rows.nodes,
         show_strings: options.rows.show_strings,
         compare: earlier.is_some(),
@@ -141,7 +142,8 @@ pub fn unreadable(incident: &Incident) -> Option<Error> {
 
 /// Takes a large value apart beside what is still to do; at the end of the process nobody waits for it.
 fn set_aside<T: Send + 'static>(value: T) {
-    drop(std::thread::spawn(move || drop(value)));
+    // Where the system gives no thread the value is dropped here and now.
+    drop(std::thread::Builder::new().spawn(move || drop(value)));
 }
 
 /// Runs `job` on as many threads as asked for.

@@ -3,6 +3,7 @@
 //! thread count; artifacts found inside artifacts (`file!#n`) follow behind, in the order of their parents.
 
 use super::graphs;
+use crate::bundle::names::Apart;
 use crate::bundle::tracked::{self, Outcome, Tracked};
 use crate::bundle::{Content, Entry};
 use crate::formats::{self, Format, Head, Input, Lane, Open};
@@ -15,7 +16,6 @@ use crate::model::source::natural;
 use crate::model::{ArtifactId, Facts};
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -84,6 +84,8 @@ pub struct Parsed {
 pub struct Wants<'a> {
     /// Digests of the entries.
     pub digests: bool,
+    /// Artifacts of a run, parts of artifacts counted.
+    pub max_entries: usize,
     /// Heap objects to answer for.
     pub ids: &'a [u64],
     /// Contents of heap strings, where a table shows them.
@@ -103,11 +105,19 @@ pub fn parse(entries: &[Entry], wants: &Wants<'_>) -> Parsed {
     let mut parsed = Parsed::default();
     round(entries, wants, &mut parsed);
     for _ in 1..ROUNDS_MAX {
-        let parts = parts(&mut parsed);
+        let parts = parts(&mut parsed, wants.max_entries);
         if parts.is_empty() {
-            break;
+            return parsed;
         }
         round(&parts, &Wants { digests: false, ..*wants }, &mut parsed);
+    }
+    for (facts, info) in parsed.facts.iter_mut().zip(&mut parsed.artifacts) {
+        let left = std::mem::take(&mut facts.parts).len();
+        if left > 0 {
+            info.diagnostics.push(Severity::Warning, "archive-depth", None, None, || {
+                format!("{left} parts are nested deeper than {ROUNDS_MAX} levels and are not read")
+            });
+        }
     }
     parsed
 }
@@ -154,7 +164,7 @@ fn round(entries: &[Entry], wants: &Wants<'_>, parsed: &mut Parsed) {
     let settle_one = |k: usize, mut one: One| {
         let settled = parallel.iter().take(k).filter_map(|&i| slots.get(i)?.get());
         let before = wants.earlier.iter().copied().chain(settled.flat_map(|o| graphs::of(&o.facts)));
-        graphs::settle_all(&mut one.facts, ask, before);
+        measured(&mut one.facts, &mut one.info.diagnostics, |facts| graphs::settle_all(facts, ask, before));
         one
     };
     // The next one is read while this one is measured: measuring is one long chain of steps, reading fills the gaps.
@@ -176,7 +186,7 @@ fn round(entries: &[Entry], wants: &Wants<'_>, parsed: &mut Parsed) {
         if wants.settle {
             // Graphs of formats of the serial lane, which are small.
             let before = wants.earlier.iter().copied().chain(parsed.facts.iter().flat_map(graphs::of));
-            graphs::settle_all(&mut one.facts, ask, before);
+            measured(&mut one.facts, &mut one.info.diagnostics, |facts| graphs::settle_all(facts, ask, before));
         }
         parsed.facts.push(one.facts);
         parsed.artifacts.push(one.info);
@@ -190,9 +200,17 @@ pub fn settle(parsed: &mut Parsed, wants: &Wants<'_>) {
     for i in 0..parsed.facts.len() {
         let Some((done, rest)) = parsed.facts.split_at_mut_checked(i) else { return };
         let before = wants.earlier.iter().copied().chain(done.iter().flat_map(graphs::of));
-        if let Some(facts) = rest.first_mut() {
-            graphs::settle_all(facts, ask, before);
+        if let (Some(facts), Some(info)) = (rest.first_mut(), parsed.artifacts.get_mut(i)) {
+            measured(facts, &mut info.diagnostics, |facts| graphs::settle_all(facts, ask, before));
         }
+    }
+}
+
+/// Measuring stands behind the same fence as parsing: what fails costs its own artifact only.
+fn measured(facts: &mut Facts, diagnostics: &mut Diagnostics, settle: impl FnOnce(&mut Facts)) {
+    if catch_unwind(AssertUnwindSafe(|| settle(facts))).is_err() {
+        *facts = Facts::new(facts.artifact);
+        diagnostics.push(Severity::Error, "parser-panic", None, None, || "measuring its heap failed; its facts are dropped".into());
     }
 }
 
@@ -201,19 +219,24 @@ fn size(e: &Entry) -> u64 {
     e.len.unwrap_or_else(|| e.content.packed_len().saturating_mul(8))
 }
 
-/// Takes the sub-artifacts of the last round out of their parents.
-fn parts(parsed: &mut Parsed) -> Vec<Entry> {
-    let mut seen: BTreeSet<String> = BTreeSet::new();
+/// Takes the sub-artifacts of the last round out of their parents, as many as the run's number of artifacts leaves room for.
+fn parts(parsed: &mut Parsed, max: usize) -> Vec<Entry> {
+    let mut apart = Apart::default();
     let mut out = Vec::new();
-    for (facts, info) in parsed.facts.iter_mut().zip(&parsed.artifacts) {
-        for SubArtifact { name, bytes, who } in std::mem::take(&mut facts.parts) {
-            let plain = format!("{}!#{name}", info.path);
-            let mut path = plain.clone();
-            let mut n = 2;
-            while !seen.insert(path.clone()) {
-                path = format!("{plain}.{n}");
-                n += 1;
-            }
+    let mut room = max.saturating_sub(parsed.facts.len());
+    for (facts, info) in parsed.facts.iter_mut().zip(&mut parsed.artifacts) {
+        let mut parts = std::mem::take(&mut facts.parts);
+        let over = parts.len().saturating_sub(room);
+        if over > 0 {
+            parts.truncate(room);
+            info.diagnostics.push(Severity::Warning, "archive-entries", None, None, || {
+                format!("the limit of {max} artifacts is reached; {over} parts of this one are not read")
+            });
+        }
+        room -= parts.len();
+        for SubArtifact { name, bytes, who } in parts {
+            let mut path = format!("{}!#{name}", info.path);
+            apart.tell(&mut path, '.');
             out.push(Entry {
                 path,
                 input: 0,

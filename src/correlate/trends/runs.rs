@@ -144,8 +144,12 @@ fn from_the_limit(incident: &Incident, group: &Group, joined: &Joined, owner: &O
         let (Some(&last), Some(&first)) = (joined.times.get(i - 1), joined.times.get(i)) else { continue };
         // A scrape in the middle of the fall makes it two steps.
         let low = joined.values.get(i + 1).map_or(y, |z| y.min(*z));
+        // Falls are few, and a limit is looked for among all pods.
+        if y >= 0.8 * x || low >= FALL * x {
+            continue;
+        }
         let limit = limit_at(incident, group, last).or_else(|| super::parts::spec(incident, owner, true));
-        if y < 0.8 * x && low < FALL * x && limit.is_some_and(|l| reached(joined, i, l)) {
+        if limit.is_some_and(|l| reached(joined, i, l)) {
             out.push((x - low, Boundary { last, first, counted: None }));
         }
     }
@@ -163,8 +167,13 @@ fn reached(joined: &Joined, end: usize, limit: f64) -> bool {
 
 /// The limit that series state for a moment: the latest value that stood then.
 fn limit_at(incident: &Incident, group: &Group, ms: i64) -> Option<f64> {
-    let set = |s: &Series| s.finite().filter(|(t, v)| *t <= ms && *v > 0.0 && *v < 9e18).last();
-    let first = |s: &Series| s.finite().find(|(_, v)| *v > 0.0 && *v < 9e18);
+    let states = |v: f64| v.is_finite() && v > 0.0 && v < 9e18;
+    let set = |s: &Series| {
+        let upto = s.times.partition_point(|t| *t <= ms);
+        let i = s.values.get(..upto)?.iter().rposition(|v| states(*v))?;
+        Some((*s.times.get(i)?, *s.values.get(i)?))
+    };
+    let first = |s: &Series| s.finite().find(|(_, v)| states(*v));
     let stated = group.series(incident, Role::Limit);
     let before = stated.iter().filter_map(|s| set(s)).max_by_key(|(t, _)| *t);
     before.or_else(|| stated.iter().filter_map(|s| first(s)).min_by_key(|(t, _)| *t)).map(|(_, v)| v)

@@ -24,7 +24,7 @@ impl Rule for Reconciliation {
         let Some(t) = case.headline().filter(|t| t.verdict == TrendVerdict::Leak) else { return };
         let Some(total) = t.slope.map(|s| s.mid).filter(|s| *s > 0.0) else { return };
         for d in case.deltas.iter().filter(|d| d.what.same_process != Some(false) && d.at.is_known() && counts_heap(&d.what)) {
-            let span = d.at.latest.0 - d.at.earliest.0;
+            let span = d.at.latest.0.saturating_sub(d.at.earliest.0);
             let Some(grown) = d.total_growth_bytes.filter(|_| span >= 10 * MINUTE) else { continue };
             let rate = grown as f64 * HOUR as f64 / span as f64;
             let share = rate / total;

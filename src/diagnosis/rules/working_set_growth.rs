@@ -67,7 +67,7 @@ impl Rule for WorkingSetGrowth {
                     _ => Strength::Moderate,
                 };
                 out.supports(Cause::HeapLeak, strength, "Prometheus", cites.clone(), says.clone());
-                let (span, first) = (t.window.1.0 - t.window.0.0, t.runs.first().map_or(f64::NAN, |r| r.first_bytes));
+                let (span, first) = (t.window.1.0.saturating_sub(t.window.0.0), t.runs.first().map_or(f64::NAN, |r| r.first_bytes));
                 let rise = slope.mid * span as f64 / HOUR as f64;
                 if !killed && t.runs.len() == 1 && span < DAY && rise < DAILY_RISE * first {
                     let hours = human_seconds(span as f64 / SECOND as f64);

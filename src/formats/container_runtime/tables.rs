@@ -70,8 +70,9 @@ impl Format for RuntimeTables {
         let header = text.lines().find(|l| table(l).is_some()).unwrap_or("");
         let Some(kind) = table(header) else { return };
         let columns = Columns::of(header);
-        for line in lines(text.as_bytes()) {
-            let Ok(row) = std::str::from_utf8(line.text) else { continue };
+        for line in lines(&bytes) {
+            let row = String::from_utf8_lossy(line.text);
+            let row = row.as_ref();
             if row.trim().is_empty() || row == header.trim_end() {
                 continue;
             }

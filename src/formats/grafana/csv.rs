@@ -177,7 +177,6 @@ fn read(bytes: &[u8], out: &mut Facts) {
     let Some(mut rows) = records(bytes) else { return };
     let (mut header, mut row) = (Vec::new(), Vec::new());
     rows.next(&mut header);
-    let header_offset = bytes.len() - rows.rest.len();
     let (mut times, mut cells): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut found = None;
     let mut look = records(bytes);
@@ -206,8 +205,12 @@ fn read(bytes: &[u8], out: &mut Facts) {
     let mut list: Vec<Observation<Series>> = Vec::new();
     let mut index: HashMap<Vec<String>, usize> = HashMap::new();
     let (mut unzoned, mut bad) = (false, 0u64);
-    while rows.next(&mut row) {
-        let (line, offset) = (rows.line, header_offset);
+    loop {
+        let offset = rows.offset;
+        if !rows.next(&mut row) {
+            break;
+        }
+        let line = rows.line;
         if row.len() == 1 && row.first().is_some_and(|c| c.trim().is_empty()) {
             continue;
         }
@@ -239,7 +242,7 @@ fn read(bytes: &[u8], out: &mut Facts) {
                         series.unit = unit;
                     }
                     series.civil = !zoned;
-                    let cite = out.cite(offset as u64, Some(line), title.as_bytes());
+                    let cite = out.cite(offset as u64, Some(line), bytes.get(offset..rows.offset).unwrap_or(&[]));
                     list.push(Observation { at: RawTime::Absent, who: series.claim(), cite, what: series });
                     index.insert(key, list.len() - 1);
                     list.len() - 1

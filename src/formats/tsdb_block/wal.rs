@@ -99,7 +99,15 @@ struct Log {
     orphans: u64,
     histograms: u64,
     other: u64,
+    /// Bytes that its packed records were and became.
+    packed: u64,
+    unpacked: u64,
 }
+
+/// Unpacked bytes of one record. Prometheus writes what one scrape or one remote write brought, a few MiB at most.
+const RECORD_MAX: u64 = 256 << 20;
+/// Unpacked bytes per packed byte of a whole log, above [`RECORD_MAX`]: snappy gives 64 at most, zstd's samples about 10.
+const RATIO_MAX: u64 = 200;
 
 impl Log {
     /// Reads one segment: pages of fragments that join to records.
@@ -154,7 +162,17 @@ impl Log {
         let record = if flags & 0x10 != 0 {
             use std::io::Read;
             let mut v = Vec::new();
-            let read = ruzstd::decoding::StreamingDecoder::new(data).ok().and_then(|d| d.take(256 << 20).read_to_end(&mut v).ok());
+            self.packed = self.packed.saturating_add(data.len() as u64);
+            let left = self.packed.saturating_mul(RATIO_MAX).max(RECORD_MAX).saturating_sub(self.unpacked);
+            if left == 0 {
+                out.warn("archive-ratio", None, Some(offset as u64), || {
+                    format!("the log's records unpack to more than {RATIO_MAX} times their size; further ones are not read")
+                });
+                return;
+            }
+            let read =
+                ruzstd::decoding::StreamingDecoder::new(data).ok().and_then(|d| d.take(left.min(RECORD_MAX)).read_to_end(&mut v).ok());
+            self.unpacked = self.unpacked.saturating_add(v.len() as u64);
             plain = read.map(|_| v);
             plain.as_deref()
         } else if flags & 0x08 != 0 {
