@@ -124,15 +124,22 @@ fn no_format_uses_another_and_no_rule_another() {
     }
 }
 
+/// Files that are longer than a reader likes; the list only shrinks.
+const LONG: [&str; 2] = ["formats/kernel_log/report.rs", "model/graph.rs"];
+
 #[test]
 fn files_open_with_what_they_are_and_stay_readable() {
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> = all()
+        .into_iter()
+        .filter(|(p, t)| LONG.contains(&p.as_str()) && t.lines().count() <= 520)
+        .map(|(p, _)| format!("{p} is long no more: off the list"))
+        .collect();
     for (path, text) in all() {
         let generated = path.ends_with("proto.rs");
         if !text.starts_with("//!") && !generated {
             wrong.push(format!("{path} does not open with //!"));
         }
-        if text.lines().count() > 800 && !generated {
+        if text.lines().count() > 520 && !generated && !LONG.contains(&path.as_str()) {
             wrong.push(format!("{path} has {} lines; split it by idea", text.lines().count()));
         }
         if code(&text).contains("unsafe {") && path != "bundle/content.rs" {

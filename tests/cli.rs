@@ -243,6 +243,19 @@ fn heap_strings_are_shown_by_a_comparison_only_to_who_asks() {
 }
 
 #[test]
+fn a_focus_may_be_known_by_a_log_alone_and_one_snapshot_is_no_comparison() {
+    let dir = TempDir::new().unwrap();
+    let log = dir.path().join("cart.log");
+    fs::write(&log, "2026-05-06T10:00:01Z ERROR boom\njava.lang.OutOfMemoryError: Java heap space\n").unwrap();
+    let run = postmem().arg(&log).args(["--map", "*cart.log=shop/cart-7d9f/app", "--focus", "shop/cart-7d9f"]).assert();
+    run.code(0);
+    let snapshot = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/formats/v8-heapsnapshot/leaks.t0.heapsnapshot.gz");
+    let map = dir.path().join("app.js.map");
+    fs::write(&map, r#"{"version":3,"sources":["a.ts"],"names":[],"mappings":"AAAA"}"#).unwrap();
+    postmem().args(["diff", snapshot]).arg(&map).assert().code(2);
+}
+
+#[test]
 fn commands_that_are_offered_run_as_they_are_printed() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("kern.log"), KERNEL).unwrap();

@@ -43,7 +43,8 @@ impl Target {
     pub fn write(&self, bytes: &[u8]) -> Result<(), Error> {
         match &self.path {
             Some(path) => std::fs::write(path, bytes).map_err(|source| Error::Write { path: path.clone(), source }),
-            None => match std::io::stdout().write_all(bytes) {
+            // What stands behind the last line end waits in the buffer: a full disk is noticed when it goes out.
+            None => match std::io::stdout().lock().write_all(bytes).and_then(|()| std::io::stdout().flush()) {
                 // A closed pipe is the reader's choice.
                 Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
                 done => done.map_err(|source| Error::Write { path: "-".into(), source }),

@@ -1,6 +1,6 @@
 //! The one place that weighs. Evidence is summed as log-odds per cause: independent witnesses add up, contradiction
-//! subtracts, and confidence is the logistic of the sum. Every weight and threshold of the verdict stands in this file; from
-//! where on a figure is a sign of something, each rule says itself.
+//! subtracts, and confidence is the logistic of the sum. Every weight of evidence stands in this file; from where on a figure
+//! is a sign of something each rule says itself, and what is read off a confidence afterwards says the reader.
 
 use super::case::{Case, NEAR_SECONDS};
 use super::rule::Testimony;
@@ -300,6 +300,7 @@ fn kills_as_evidence(case: &Case<'_>, cause: Cause) -> Vec<Evidence> {
         "kernel" => "Kernel",
         "container status" | "pod status" | "event" => "Kubernetes",
         "application log" => "Logs",
+        "metrics" | "restart counter" => "Prometheus",
         _ => "Node",
     };
     last.witnesses

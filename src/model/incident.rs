@@ -80,8 +80,9 @@ pub struct Kill {
     pub started: Option<super::Timestamp>,
     /// Index into [`Incident::oom_reports`] of the kernel's report, if there is one.
     pub report: Option<usize>,
-    /// Which witnesses agree, in words: `kernel`, `container status`, `event`, `log`, `counter`.
+    /// Which witnesses agree, in the words of docs/json.md.
     pub witnesses: Vec<&'static str>,
+    /// What each witness says, in their order; behind it what else bears on it.
     pub evidence: Vec<(Cite, String)>,
     /// What speaks against this reading, or does not fit it.
     pub against: Vec<(Cite, String)>,

@@ -27,11 +27,15 @@ pub struct Cite {
 impl Cite {
     /// Longest excerpt kept, in bytes; longer text is cut at a character border.
     pub const EXCERPT_MAX: usize = 240;
+    /// Longest span: what stands in one longer line is pointed at by where it begins.
+    const SPAN_MAX: usize = 64 << 10;
 
     /// Quotes `text`, which stands at `offset` (and `line`, from 1) of `artifact`.
     pub fn new(artifact: ArtifactId, offset: u64, line: Option<u32>, text: &[u8]) -> Self {
-        let end = text.iter().position(|&b| b == b'\n').unwrap_or(text.len());
-        let first = text.get(..end).unwrap_or(text);
+        // Of a document in one line every fact would look through all the rest of it for the line's end.
+        let near = text.get(..text.len().min(Self::SPAN_MAX)).unwrap_or(text);
+        let end = near.iter().position(|&b| b == b'\n').unwrap_or(near.len());
+        let first = near.get(..end).unwrap_or(near);
         let len = u32::try_from(first.len()).unwrap_or(u32::MAX);
         Cite { span: Span { artifact, offset, len, line }, excerpt: beginning(first, Self::EXCERPT_MAX).into() }
     }

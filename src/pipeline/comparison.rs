@@ -58,6 +58,9 @@ pub fn compare(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<Co
 fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<Comparison, Error> {
     // Source maps may be given beside the snapshots that they explain.
     let (maps, inputs): (Vec<PathBuf>, Vec<PathBuf>) = inputs.iter().cloned().partition(|p| p.extension().is_some_and(|e| e == "map"));
+    if inputs.len() < 2 && !maps.is_empty() {
+        return Err(Error::Usage("two snapshots are needed beside the source maps: one alone cannot be compared".into()));
+    }
     let mut originals: Vec<SourceMap> = Vec::new();
     if !maps.is_empty() {
         let bundle = bundle::walk::open(&maps, &options.limits, &options.correlate.map)?;

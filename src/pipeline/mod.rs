@@ -120,6 +120,13 @@ fn known(incident: &Incident, text: &str) -> Result<Focus, Error> {
             .map(|p| &p.owner)
             .chain(incident.series.iter().map(|s| &s.owner))
             .chain(incident.kills.iter().map(|k| &k.owner))
+            .chain(incident.other_endings.iter().map(|o| &o.owner))
+            .chain(incident.events.iter().map(|e| &e.owner))
+            .chain(incident.logs.iter().map(|l| &l.owner))
+            .chain(incident.usage.iter().map(|u| &u.owner))
+            .chain(incident.cgroups.iter().map(|c| &c.owner))
+            .chain(incident.profiles.iter().map(|p| &p.owner))
+            .chain(incident.deltas.iter().map(|d| &d.owner))
     };
     if owners().any(|o| focus.covers(o)) || incident.artifacts.is_empty() {
         return Ok(focus);

@@ -233,11 +233,11 @@ fn status_sentence(c: &ContainerState, run: &ContainerRun) -> String {
     format!("container {} ended with reason {} and exit code {code}{restarts}, {limit}", c.name, run.reason.as_deref().unwrap_or("none"))
 }
 
-/// Adds a witness once; its cite always.
+/// Adds a witness with what it says, once, before whatever else bears on the kill.
 pub(super) fn witness(k: &mut Kill, who: &'static str, cite: Cite, says: String) {
     if !k.witnesses.contains(&who) {
+        k.evidence.insert(k.witnesses.len().min(k.evidence.len()), (cite, says));
         k.witnesses.push(who);
-        k.evidence.push((cite, says));
     }
 }
 
@@ -487,5 +487,27 @@ fn counted(incident: &Incident, kills: &mut Vec<Kill>) {
             against: vec![(c.cite.clone(), "a counter tells neither when nor which processes".into())],
             ..Kill::default()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_witness_says_stands_at_its_place_among_the_witnesses() {
+        let says = |s: &str| (Cite::default(), s.to_owned());
+        let mut k = Kill {
+            witnesses: vec!["container status"],
+            evidence: vec![says("status"), says("an event that bears on it")],
+            ..Kill::default()
+        };
+        witness(&mut k, "kubelet log", Cite::default(), "died".into());
+        witness(&mut k, "kubelet log", Cite::default(), "died again".into());
+        let told: Vec<&str> = k.evidence.iter().map(|(_, s)| s.as_str()).collect();
+        assert_eq!(
+            (k.witnesses.as_slice(), told.as_slice()),
+            (&["container status", "kubelet log"][..], &["status", "died", "an event that bears on it"][..])
+        );
     }
 }
