@@ -179,7 +179,7 @@ pub struct Trend {
     pub load_factor: Option<f64>,
     /// Load at the end of the series as a multiple of that at their begin, where it still stands at its highest.
     pub load_rise: Option<f64>,
-    /// When the load first passed the middle between its usual and its highest level.
+    /// When a load that rose by half or more first passed the middle between its usual and its highest level.
     pub load_rose: Option<Timestamp>,
     /// What the working set is made of at its end: rss share, cache share, where those series exist.
     pub rss_bytes: Option<f64>,

@@ -94,10 +94,17 @@ pub(super) fn load_rise(load: &Samples) -> Option<f64> {
     (means.len() >= 10 && first > 0.0 && last >= 0.9 * highest).then(|| last / first)
 }
 
-/// Seconds at which a load first passed the middle between its median and its highest level.
+/// Highest level of a load over its median from which on it has risen: an ordinary day swings by less.
+const ROSE: f64 = 1.5;
+
+/// Seconds at which a load that rose first passed the middle between its median and its highest level.
 pub(super) fn load_rose(load: &Samples) -> Option<f64> {
     let highest = load.v.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let middle = (median(&mut load.v.clone()) + highest) / 2.0;
+    let usual = median(&mut load.v.clone());
+    let middle = (usual + highest) / 2.0;
+    if usual <= 0.0 || highest < ROSE * usual {
+        return None;
+    }
     load.t.iter().zip(&load.v).find(|(_, v)| **v > middle).map(|(t, _)| *t)
 }
 

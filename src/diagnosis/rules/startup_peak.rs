@@ -7,13 +7,16 @@ use crate::model::finding::{Cause, Strength};
 use crate::model::oom::KillKind;
 use crate::model::quantity::{human_seconds, times};
 use crate::model::time::SECOND;
-use crate::model::trend::Run;
+use crate::model::trend::{Run, Trend, TrendVerdict};
 
 /// A life shorter than this is a start: what has run for longer than a few minutes has loaded its data and serves.
 const START_SECONDS: f64 = 180.0;
 
 /// Starts that failed one after another before a loop is no chance.
 const LOOP: u64 = 3;
+
+/// A load that reached this many times its usual level may be what ends the lives.
+const LOAD_ROSE: f64 = 1.4;
 
 /// Replaying a log or loading a cache may take this long; what ends later has served in between.
 const LOADING_SECONDS: f64 = 1200.0;
@@ -68,7 +71,15 @@ impl Rule for StartupPeak {
         };
         let loops = || crash_loop(case, &lives).or_else(|| lately_short(&lives));
         if let Some(says) = loops().filter(|_| longest > START_SECONDS && !child) {
-            out.supports(Cause::StartupPeak, Strength::Strong, "Kubernetes", cites.clone(), says.clone());
+            // A burst of load ends every life soon after its start as well: where one is seen it explains them, and without
+            // one the shortness alone is no proof.
+            let burst = |t: &Trend| {
+                t.load_factor.is_some_and(|f| f >= LOAD_ROSE) || t.load_rose.is_some() || t.verdict == TrendVerdict::LoadFollowing
+            };
+            if case.headline().is_some_and(burst) {
+                return;
+            }
+            out.supports(Cause::StartupPeak, Strength::Moderate, "Kubernetes", cites.clone(), says.clone());
             for cause in [Cause::HeapLeak, Cause::LimitBelowNeed] {
                 out.contradicts(cause, Strength::Moderate, "Kubernetes", cites.clone(), says.clone());
             }
