@@ -162,5 +162,5 @@ fn a_containers_kill_and_the_nodes_are_two_findings() {
     assert_eq!(told[0].0, "node-overcommit");
     assert!(!told[0].1.contains("limit"), "{}", told[0].1);
     assert_eq!(told[1].0, "inconclusive");
-    assert!(told[1].1.starts_with("a container on node w-1 (process celery): "), "{}", told[1].1);
+    assert!(told[1].1.starts_with("on node w-1 the kernel killed celery once at its container's limit"), "{}", told[1].1);
 }

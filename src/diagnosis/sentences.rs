@@ -244,7 +244,8 @@ fn unexplained(case: &Case<'_>, who: &str, limit: &str) -> String {
         let whose = uid.map_or(String::new(), |u| format!(" (pod UID {u})"));
         let level = k.limit_bytes.map_or(String::new(), |b| format!(" of {}", human(b as f64)));
         let n = times(case.kills.iter().filter(|k| at(&k)).count() as u64);
-        return format!("on {who} the kernel killed {comm}{whose} {n} at its container's limit{level}; {why}");
+        let place = case.owner.node.as_deref().map_or_else(|| who.to_owned(), |n| format!("on node {n}"));
+        return format!("{place} the kernel killed {comm}{whose} {n} at its container's limit{level}; {why}");
     }
     // The runtime's own last words say more than that it ended.
     let words = case.kills.iter().rev().filter(|k| k.kind == KillKind::RuntimeAbort);
