@@ -66,7 +66,9 @@ pub fn labels(inputs: &[PathBuf]) -> Vec<String> {
         *label = printable(&input.display().to_string());
     }
     let mut apart = Apart::default();
-    out.iter_mut().for_each(|label| drop(apart.tell(label, '#')));
+    for label in &mut out {
+        apart.tell(label, '#');
+    }
     out
 }
 

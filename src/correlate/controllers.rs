@@ -17,25 +17,33 @@ const DEPLOYMENT_CONFIG: &str = "openshift.io/deployment-config.name";
 /// A chain longer than this goes in a circle.
 const CHAIN_MAX: usize = 4;
 
-/// What controls what, as the objects of the bundle say.
+/// One object and what controls it.
+#[derive(Debug)]
+struct Link {
+    /// Of the object; empty where a table did not say it.
+    kind: String,
+    above_kind: String,
+    above: String,
+}
+
+/// What controls what, as the objects of the bundle say, by the namespace and name of the controlled object.
 #[derive(Debug, Default)]
 pub struct Chains {
-    /// (namespace, name) of an object → its kind, and kind and name of its controller.
-    up: BTreeMap<(String, String), Vec<(String, String, String)>>,
+    up: BTreeMap<(String, String), Vec<Link>>,
 }
 
 impl Chains {
     pub fn learn(&mut self, w: &WorkloadState) {
         if let (Some(ns), Some((kind, name))) = (&w.namespace, w.controlled_by.as_deref().and_then(|c| c.split_once('/'))) {
-            self.up.entry((ns.clone(), w.name.clone())).or_default().push((w.kind.clone(), kind.to_owned(), name.to_owned()));
+            let link = Link { kind: w.kind.clone(), above_kind: kind.to_owned(), above: name.to_owned() };
+            self.up.entry((ns.clone(), w.name.clone())).or_default().push(link);
         }
     }
 
     fn above(&self, namespace: &str, kind: &str, name: &str) -> Option<(&str, &str)> {
         let all = self.up.get(&(namespace.to_owned(), name.to_owned()))?;
-        // A table's row need not say its kind.
-        let one = all.iter().find(|(k, ..)| k == kind).or_else(|| all.iter().find(|(k, ..)| k.is_empty()))?;
-        Some((&one.1, &one.2))
+        let one = all.iter().find(|l| l.kind == kind).or_else(|| all.iter().find(|l| l.kind.is_empty()))?;
+        Some((&one.above_kind, &one.above))
     }
 
     /// The controller of a described pod. None where it has none or none is shown.

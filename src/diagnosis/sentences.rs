@@ -243,7 +243,7 @@ fn unexplained(case: &Case<'_>, who: &str, limit: &str) -> String {
         let uid = k.report.and_then(|r| case.incident.oom_reports.get(r)).and_then(|r| r.what.identity.pod_uid.as_deref());
         let whose = uid.map_or(String::new(), |u| format!(" (pod UID {u})"));
         let level = k.limit_bytes.map_or(String::new(), |b| format!(" of {}", human(b as f64)));
-        let n = times(case.kills.iter().filter(|k| at(&k)).count() as u64);
+        let n = times(case.kills.iter().filter(|k| at(k)).count() as u64);
         let place = case.owner.node.as_deref().map_or_else(|| who.to_owned(), |n| format!("on node {n}"));
         return format!("{place} the kernel killed {comm}{whose} {n} at its container's limit{level}; {why}");
     }
