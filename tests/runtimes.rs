@@ -20,7 +20,7 @@ fn kills(r: &ReportDoc) -> Vec<String> {
     r.kills
         .iter()
         .map(|k| {
-            let at = serde_json::to_value(&k.time).expect("a span")["earliest"].as_str().unwrap_or("-").to_owned();
+            let at = serde_json::to_value(k.time).expect("a span")["earliest"].as_str().unwrap_or("-").to_owned();
             format!("{} {}/{}/{} {:?} {at}", k.kind, o(&k.owner.namespace), o(&k.owner.pod), o(&k.owner.container), k.limit_bytes)
         })
         .collect()

@@ -254,6 +254,109 @@ fn a_crash_loop_after_one_good_life_does_not_start() {
     assert!(f.sentence.contains("its restart count stands at 25"), "{}", f.sentence);
 }
 
+/// A kubelet's log of one eviction, for this resource.
+fn kubelet(resource: &str) -> (String, String) {
+    let line = |text: &str| format!("I0220 09:59:30.123456    1234 eviction_manager.go:366] {text}\n");
+    let text = [
+        line(&format!("\"Eviction manager: attempting to reclaim\" resourceName=\"{resource}\"")),
+        line("\"Eviction manager: pod is evicted successfully\" pod=\"shop/svc-0\""),
+    ];
+    ("nodes/n1/kubelet.log".to_owned(), text.concat())
+}
+
+#[test]
+fn the_kubelets_log_says_for_what_it_evicted() {
+    let evicted = |resource: &str| {
+        let mut b = bundle();
+        b.pod = Value::Null;
+        b.files.push(kubelet(resource));
+        b.first()
+    };
+    assert_eq!(evicted("memory").cause, "node-overcommit");
+    for other in ["ephemeral-storage", "inodes", "pids"] {
+        let f = evicted(other);
+        assert_eq!(f.cause, "not-memory-kill", "{}", f.sentence);
+        assert!(f.sentence.contains(other), "{}", f.sentence);
+    }
+}
+
+#[test]
+fn the_evictions_message_names_the_aggressor() {
+    let message = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. \
+        Container app was using 6829936Ki, request is 128Mi, has larger consumption of memory. ";
+    let mut b = bundle();
+    b.pod["status"] = json!({"phase": "Failed", "reason": "Evicted", "message": message, "startTime": "2026-02-18T00:00:00Z"});
+    let f = b.first();
+    assert_eq!((f.cause.as_str(), f.culprits.first().map(|c| c.name.as_str())), ("node-overcommit", Some("svc-0")), "{}", f.sentence);
+}
+
+#[test]
+fn a_gauge_that_does_not_grow_is_heard_whatever_its_name() {
+    let leak = || bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z").working_set((0..590).map(|i| 130 + 380 * i / 590));
+    let flat = |metric: &str| leak().series(metric, (0..590).map(|i| (100 + i % 3) * MIB)).first();
+    assert_eq!(flat("jemalloc_allocated_bytes").cause, "native-growth");
+    let unknown = flat("svc_heap_memory_bytes");
+    assert!(unknown.cause == "native-growth" || unknown.confidence < 0.7, "{} {}", unknown.cause, unknown.confidence);
+    let growing = leak().series("svc_heap_memory_bytes", (0..590).map(|i| (80 + 370 * i / 590) * MIB)).first();
+    assert_eq!(growing.cause, "heap-leak", "{}", growing.sentence);
+}
+
+#[test]
+fn kills_that_only_the_kernels_counter_tells_of_are_kills_of_children() {
+    let rises = (0..600).map(|i: u64| u64::from(i >= 150) + u64::from(i >= 300) + u64::from(i >= 450));
+    let r = bundle().working_set(level(480)).series("container_oom_events_total", rises).report();
+    assert_eq!(r.kills.iter().map(|k| (k.kind.as_str(), k.count)).collect::<Vec<_>>(), [("child-process", 1); 3]);
+    assert!(r.findings[0].cause != "no-problem" && r.findings[0].sentence.contains("child process 3 times"), "{}", r.findings[0].sentence);
+    let standing = bundle().working_set(level(480)).series("container_oom_events_total", vec![4; 600]).report();
+    assert_eq!(standing.kills.iter().map(|k| k.count).sum::<u64>(), 4);
+}
+
+#[test]
+fn memory_that_follows_a_load_without_end_is_no_health() {
+    let load = |i: u64| 100 + i * 300 / 600;
+    let total = (0..600u64).scan(0, |sum, i| {
+        *sum += load(i) * 60;
+        Some(*sum)
+    });
+    let b = bundle().working_set((0..600).map(|i| load(i) + 20 + (i * 7) % 3)).series("http_requests_total", total);
+    let f = b.first();
+    assert_eq!(f.cause, "load-growth", "{}", f.sentence);
+    assert!(f.confidence < 0.7 && f.sentence.contains("nothing was killed yet"), "{} {}", f.confidence, f.sentence);
+}
+
+#[test]
+fn a_sidecar_of_a_finished_job_is_no_batch_that_outgrew_its_limit() {
+    let mut b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z");
+    b.pod["metadata"]["ownerReferences"][0] = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "load", "controller": true});
+    assert_eq!(bundle_of(&b).first().cause, "batch-peak");
+    let mut main = b.pod["spec"]["containers"][0].clone();
+    main["name"] = json!("main");
+    b.pod["spec"]["containers"].as_array_mut().expect("containers").push(main);
+    b.pod["status"]["containerStatuses"].as_array_mut().expect("statuses").push(json!({"name": "main", "ready": false, "restartCount": 0,
+        "image": "", "imageID": "", "state": {"terminated": {"reason": "Completed", "exitCode": 0, "finishedAt": "2026-02-20T10:30:00Z"}}}));
+    assert_eq!(b.first().cause, "limit-below-need");
+}
+
+fn bundle_of(b: &Bundle) -> Bundle {
+    Bundle { pod: b.pod.clone(), events: b.events.clone(), series: b.series.clone(), files: b.files.clone() }
+}
+
+#[test]
+fn what_ended_days_before_everything_else_is_dated_and_asks_for_no_stop() {
+    let f = bundle().ended("OOMKilled", 137, 1, "2026-01-20T09:59:30Z").working_set(level(200)).report().findings;
+    let old = f.iter().find(|f| f.cause == "limit-below-need").unwrap_or(&f[0]);
+    assert!(old.sentence.contains("before the newest of the input"), "{}", old.sentence);
+    assert!(old.advice.iter().all(|a| a.kind != "stop" && a.kind != "size"), "{:?}", old.advice);
+}
+
+#[test]
+fn without_limit_and_restarts_nobody_knows_of_kills() {
+    let mut b = bundle().working_set(level(200));
+    b.pod = Value::Null;
+    let f = b.first();
+    assert!(!f.sentence.contains("nothing was killed") && f.sentence.contains("neither its limit nor its restarts"), "{}", f.sentence);
+}
+
 #[test]
 fn a_level_far_below_the_limit_is_healthy_and_says_how_far() {
     let f = bundle().working_set(level(200)).first();

@@ -93,6 +93,37 @@ fn a_rollout_that_only_an_event_tells_of_is_the_trigger() {
 }
 
 #[test]
+fn a_rollout_long_before_the_growth_is_not_its_trigger() {
+    let set = |name: &str, created: &str, image: &str, revision: &str| {
+        json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name, "namespace": "shop", "creationTimestamp": created,
+            "annotations": {"deployment.kubernetes.io/revision": revision},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "svc", "controller": true}]},
+            "spec": {"template": {"spec": {"containers": [{"name": "app", "image": image}]}}}})
+    };
+    let told = |flat: u64| {
+        let mut b = bundle();
+        let name = "svc-5b8c7d9f6-m4kzp";
+        b.pod["metadata"]["name"] = json!(name);
+        b.pod["metadata"]["ownerReferences"][0] =
+            json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "svc-5b8c7d9f6", "controller": true});
+        let items = [
+            set("svc-6c7d8f9b5", "2026-02-01T00:00:00Z", "reg/svc:1", "4"),
+            set("svc-5b8c7d9f6", "2026-02-20T02:00:00Z", "reg/svc:2", "5"),
+        ];
+        b.files.push(("sets.json".into(), json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()));
+        of_pod(&mut b, "svc-6c7d8f9b5-4wz2k", 0, (0..120u64).map(|i| 150 + (i * 7) % 4));
+        of_pod(&mut b, name, 120, (0..flat + 300).map(|i| 150 + (i * 7) % 4 + i.saturating_sub(flat)));
+        b.first()
+    };
+    let soon = told(0);
+    assert_eq!(soon.trigger.as_ref().map(|t| t.kind.as_str()), Some("rollout"), "{}", soon.sentence);
+    let late = told(900);
+    assert!(late.trigger.is_none(), "{:?}", late.trigger);
+    assert!(late.advice.iter().all(|a| a.command.as_deref().is_none_or(|c| !c.contains("undo"))), "{:?}", late.advice);
+    assert!(late.sentence.contains(" since 2026-02-20"), "{}", late.sentence);
+}
+
+#[test]
 fn a_size_is_set_where_the_controller_takes_it() {
     let size = |kind: &str, name: &str, change: fn(&mut Value)| {
         let mut b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z").working_set((0..600).map(|i| 480 + i % 5));
