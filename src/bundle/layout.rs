@@ -86,6 +86,11 @@ fn current(name: &str) -> &str {
     ["-previous", ".previous", "_previous"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name)
 }
 
+/// A container's name without what says of which kind the file is: no container's name has a dot.
+fn kindless(name: &str) -> &str {
+    current(name.split('.').next().unwrap_or(name))
+}
+
 fn names(dirs: &[&str], file: &str) -> Option<Claim> {
     // must-gather
     if let Some(i) = dirs.iter().position(|d| *d == "namespaces")
@@ -127,7 +132,7 @@ fn names(dirs: &[&str], file: &str) -> Option<Claim> {
     let name = current(file.strip_prefix("logs-").or_else(|| file.strip_prefix("logs_")).unwrap_or(file));
     let in_logs = name.len() != file.len() || dirs.last().is_some_and(|d| *d == "logs" || d.ends_with("-logs"));
     if in_logs {
-        if let Some((pod, c)) = name.split_once('_').filter(|(p, c)| is_label(p) && is_label(c)) {
+        if let Some((pod, c)) = name.split_once('_').map(|(p, c)| (p, kindless(c))).filter(|(p, c)| is_label(p) && is_label(c)) {
             return Some(Claim::container("", pod, c));
         }
         if let Some((pod, c)) = name.rsplit_once('.').filter(|(p, c)| is_pod(p) && is_label(c)) {
@@ -136,6 +141,10 @@ fn names(dirs: &[&str], file: &str) -> Option<Claim> {
         if is_pod(name) {
             return Some(Claim::container("", name, ""));
         }
+    }
+    // POD_C.gc.log, POD_C.heap.pb.gz in any folder, where the pod's name is one that a controller made
+    if let Some((pod, c)) = file.split_once('_').map(|(p, c)| (p, kindless(c))).filter(|(p, c)| is_random(p) && is_label(c)) {
+        return Some(Claim::container("", pod, c));
     }
     // NS/POD/C/… and NS/POD/…, where the pod's name shows that it is one
     // A node may be called `worker-1` too, but then its folder stands among nodes.
@@ -173,9 +182,15 @@ fn is_label(s: &str) -> bool {
 /// A pod's name as controllers make it: `…-xxxxx` from Kubernetes' own alphabet (no vowels), or `…-N` of a stateful set.
 fn is_pod(s: &str) -> bool {
     let Some((base, tail)) = s.rsplit_once('-') else { return false };
-    let random = tail.len() == 5 && tail.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b));
     let ordinal = !tail.is_empty() && tail.len() <= 3 && tail.bytes().all(|b| b.is_ascii_digit());
-    is_label(base) && !base.contains('.') && (random || ordinal)
+    is_random(s) || is_label(base) && !base.contains('.') && ordinal
+}
+
+fn is_random(s: &str) -> bool {
+    s.rsplit_once('-').is_some_and(|(base, tail)| {
+        let random = tail.len() == 5 && tail.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b));
+        random && is_label(base) && !base.contains('.')
+    })
 }
 
 /// 8-4-4-4-12 hex digits, or a static pod's 32.
@@ -205,6 +220,10 @@ mod tests {
             ("logs/cart-5d8f7-bbcd2.app.previous.log", "- cart-5d8f7-bbcd2 app -"),
             ("cart-5d8f7-bbcd2_app-previous.log", "- cart-5d8f7-bbcd2 app -"),
             ("cart-5d8f7-bbcd2.previous.log", "- cart-5d8f7-bbcd2 - -"),
+            ("gc/cart-5d8f7-bbcd2_app.gc.log", "- cart-5d8f7-bbcd2 app -"),
+            ("heap/cart-5d8f7-bbcd2_app.heap.pb.gz", "- cart-5d8f7-bbcd2 app -"),
+            ("logs/cart-0_app.gc.log.gz", "- cart-0 app -"),
+            ("diag/worker-1_kern.log", "- - - -"),
             ("previous.log", "- - - -"),
             ("nodes/worker-1/kern.log", "- - - worker-1"),
             ("nodes/worker-1.kern.log.gz", "- - - worker-1"),

@@ -191,6 +191,11 @@ impl Names {
         self.pods.iter().filter_map(|p| Some(((p.namespace.clone(), p.name.clone()), p.controller.clone()?))).collect()
     }
 
+    /// Nodes that pods and node objects name.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(String::as_str)
+    }
+
     /// Full name of a node of which a log may show only the host part; the text itself when nothing matches.
     pub fn node(&self, text: &str) -> String {
         if self.nodes.contains(text) {

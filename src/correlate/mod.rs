@@ -11,6 +11,7 @@ pub mod controllers;
 pub mod dumps;
 pub mod endings;
 pub mod histories;
+mod hosts;
 pub mod identity;
 pub mod kills;
 pub mod ledger;
@@ -64,8 +65,9 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         all.merge(f);
     }
     clusters::tell_apart(&mut all);
-    let clock = clock::Clock::solve(&all, &artifacts, options);
     let names = identity::Names::learn(&all, &artifacts);
+    hosts::settle(&mut all, &artifacts, &names);
+    let clock = clock::Clock::solve(&all, &artifacts, options);
     let mut incident = Incident { artifacts, ..Incident::default() };
     let mut joins = BTreeSet::new();
     let mut place = Placer { clock: &clock, names: &names, joins: &mut joins };
@@ -93,6 +95,10 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         source_maps,
         parts: _,
     } = all;
+    let mut kills = kills;
+    for k in kills.iter_mut().filter(|k| !clock.when(&k.at, &k.cite).is_known()) {
+        k.what.written = k.at.written();
+    }
     incident.oom_reports = place.all(kills);
     incident.pods = place.all(pods);
     incident.workloads = place.all(workloads);

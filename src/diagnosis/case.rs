@@ -244,6 +244,7 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
             _ => {}
         }
     }
+    nodes.extend(super::processes::growing(incident).into_iter().map(|g| g.node.to_owned()));
     for o in incident.other_endings.iter().filter(|o| !o.stop || o.code == Some(137)) {
         // A pod's own ending is heard with those containers of it that are heard anyway.
         if o.owner.container.is_some() || !containers.iter().any(|c| c.same_pod(&o.owner)) {

@@ -7,6 +7,7 @@ pub mod cgroup_state;
 pub mod flags;
 mod overall;
 mod pools;
+pub mod processes;
 pub mod rule;
 pub mod rules;
 pub mod sentences;

@@ -205,6 +205,9 @@ fn present(case: &Case<'_>, f: &Finding) -> String {
             case.limit().map_or(String::new(), |l| format!(" of {}", human(l)))
         ),
         Cause::NodeOvercommit => node_overcommit(case, f, &who, &kills),
+        Cause::NeighbourInPod if rate.is_none() => {
+            format!("{who} holds most of the pod's memory and takes the pod over its limit; the kernel killed another container.")
+        }
         Cause::NeighbourInPod => {
             format!("{who} {} and takes the pod over its limit; the kernel killed another container.", grows("grows"))
         }

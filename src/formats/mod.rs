@@ -24,6 +24,7 @@ pub mod goroutine_text;
 pub mod grafana;
 pub mod heap_scale;
 pub mod heap_text;
+pub mod host_clock;
 pub mod input;
 pub mod java_heapz;
 pub mod json_salvage;
@@ -93,6 +94,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &transcript::Transcript,
     &collector_errors::CollectorErrors,
     &collection_stamp::CollectionStamp,
+    &host_clock::HostClock,
     // Its rows begin with times as log lines do; the header decides.
     &grafana::GrafanaCsv,
     // Before the readers of the lines that it takes out.

@@ -3,9 +3,12 @@
 
 use super::lines::{Line, lines};
 use super::{Format, Head, Input, Match};
+use crate::model::identity::is_host_like;
 use crate::model::node::ProcessReading;
+use crate::model::oom::NODE_AGENTS;
 use crate::model::quantity::parse_bytes;
-use crate::model::{Facts, Observation, RawTime};
+use crate::model::time::in_name;
+use crate::model::{Facts, Observation};
 
 pub struct PsTable;
 
@@ -85,6 +88,8 @@ impl Format for PsTable {
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
         let Some(bytes) = input.whole(out) else { return };
         let mut header: Option<Header<'_>> = None;
+        let at = in_name(input.file_name());
+        let from = out.processes.len();
         for line in lines(&bytes) {
             let Ok(text) = std::str::from_utf8(line.text) else {
                 bad(&line, out);
@@ -107,8 +112,22 @@ impl Format for PsTable {
             who.pid = what.pid;
             who.comm = what.comm.as_deref().map(Into::into);
             let cite = out.cite(line.offset, Some(line.number), line.text);
-            out.processes.push(Observation { at: RawTime::Absent, who, cite, what });
+            out.processes.push(Observation { at: at.clone(), who, cite, what });
         }
+        name_node(input, out.processes.get_mut(from..).unwrap_or(&mut []));
+    }
+}
+
+/// A table in which a node's own services run is a node's, and the folder that holds it may be called as the node is.
+fn name_node(input: &Input<'_>, rows: &mut [Observation<ProcessReading>]) {
+    let service = |o: &Observation<ProcessReading>| o.what.comm.as_deref().is_some_and(|c| NODE_AGENTS.contains(&c));
+    let folder = input.folder().trim_end_matches(['/', '!']).rsplit(['/', '!']).next().unwrap_or("");
+    if input.who.node.is_some() || input.who.pod.is_some() || !is_host_like(folder) || !rows.iter().any(service) {
+        return;
+    }
+    for r in rows {
+        r.who.node = Some(folder.into());
+        r.who.inferred = true;
     }
 }
 

@@ -71,6 +71,14 @@ impl Owner {
     }
 }
 
+/// Whether a folder's name can be a host's: a label with a digit or a domain, and no date.
+pub fn is_host_like(s: &str) -> bool {
+    let digits = s.bytes().filter(u8::is_ascii_digit).count();
+    let letters = s.bytes().filter(u8::is_ascii_alphabetic).count();
+    let clean = s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+    clean && letters > 0 && (digits > 0 || s.contains('.')) && !matches!(s, "k3s" | "rke2" | "k8s" | "k0s") && digits < 8.max(letters)
+}
+
 /// Pod template hashes and pods' random endings: 5 to 10 characters of the alphabet `bcdfghjklmnpqrstvwxz2456789`
 /// (k8s.io/apimachinery `rand.SafeEncodeString`).
 pub fn is_template_hash(s: &str) -> bool {

@@ -75,6 +75,8 @@ pub struct Kill {
     pub count: u64,
     /// Time of the last folded report, where there are several.
     pub last: Option<When>,
+    /// The time as the kernel's log writes it, where nothing dates that log.
+    pub written: Option<super::time::WrittenTime>,
     pub exit_code: Option<i32>,
     /// Start of the run that ended here, where known.
     pub started: Option<super::Timestamp>,

@@ -66,6 +66,8 @@ pub struct BootAnchor {
     pub wall: RawTime,
     /// How far the two readings may lie apart, in ns: the wall clock was read up to so much after the own clock.
     pub late_ns: i64,
+    /// Not a line of the log that it dates: the host's uptime at the collection, true of the boot that ran then.
+    pub of_host: bool,
 }
 
 /// Evidence about the moment at which the bundle (or one artifact) was captured.

@@ -2,6 +2,7 @@
 //! Source: mm/oom_kill.c and mm/memcontrol.c of Linux 2.6.32 to 6.18; field shapes differ, these meanings do not.
 
 use super::quantity::Bytes;
+use super::time::WrittenTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -265,6 +266,8 @@ pub struct OomKill {
     pub sysrq: bool,
     /// The stamp is when a log daemon that started later read the message: the kill is older by an unknown amount.
     pub read_late: bool,
+    /// The time as the log writes it, where that dates nothing; correlation fills it in.
+    pub written: Option<WrittenTime>,
     /// v1's `kmem:` line: kernel memory charged to the cgroup, bytes.
     pub kmem_usage_bytes: Option<Bytes>,
 }

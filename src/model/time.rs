@@ -278,7 +278,32 @@ pub enum RawTime {
     Absent,
 }
 
+/// A time that could not be placed, as it is written, with what orders it among others of its log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WrittenTime {
+    order: (u32, i64),
+    pub text: String,
+}
+
 impl RawTime {
+    /// `May  6 07:00:00` of a log without years, `270000.000 s after boot` of one in uptimes.
+    pub fn written(&self) -> Option<WrittenTime> {
+        match *self {
+            RawTime::NoYear { civil, .. } => {
+                const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+                let (_, month, day) = civil_from_days(civil.0.div_euclid(DAY));
+                let month = MONTHS.get((month as usize).wrapping_sub(1))?;
+                let clock: String = civil.rfc3339().chars().skip(11).take(8).collect();
+                Some(WrittenTime { order: (0, civil.0), text: format!("{month} {day} {clock}, year unknown") })
+            }
+            RawTime::SinceBoot { boot, ns, .. } => {
+                let seconds = ns as f64 / SECOND as f64;
+                Some(WrittenTime { order: (boot, ns), text: format!("{seconds:.3} s after a boot of unknown time") })
+            }
+            _ => None,
+        }
+    }
+
     /// An instant known to the second.
     pub fn utc_s(at: Timestamp) -> Self {
         RawTime::Utc { at, precision: SECOND }

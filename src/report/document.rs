@@ -209,6 +209,9 @@ pub struct KillDoc {
     /// When the last of several folded reports was written.
     #[serde(default)]
     pub last_time: Option<Span>,
+    /// The time as the log writes it, where nothing dates that log and `time` is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_written: Option<String>,
     pub exit_code: Option<i32>,
     pub witnesses: Vec<String>,
     pub evidence: Vec<EvidenceRef>,

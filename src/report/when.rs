@@ -1,7 +1,7 @@
 //! Times for people: always UTC, never more exact than known.
 
 use crate::model::Timestamp;
-use crate::report::document::Span;
+use crate::report::document::{KillDoc, Span};
 
 /// `2026-11-19 14:02:11`
 pub fn stamp(t: Timestamp) -> String {
@@ -59,6 +59,12 @@ pub fn span(s: &Span, shown: Option<&str>) -> String {
         (None, Some(b)) => format!("before {}{}", date(b), clock(b)),
         (None, None) => String::new(),
     }
+}
+
+/// [`span`] of a kill, or the time as its log writes it where that is all that is known.
+pub fn of_kill(k: &KillDoc) -> String {
+    let told = span(&k.time, None);
+    if told.is_empty() { k.time_written.clone().unwrap_or_default() } else { told }
 }
 
 /// `1 h 32 min`, `45 s`, `3 d 4 h`: two units, for lives of containers.

@@ -178,7 +178,9 @@ fn is_called(owner: &Owner, stem: &str) -> bool {
                 rest.is_some() && rest == owner.container.as_deref()
             })
     };
-    whole(stem) || whole(bare)
+    // What follows a dot says of which kind the file is: `POD_C.gc`.
+    let kindless = |s: &'_ str| s.split_once('.').is_some_and(|(name, _)| whole(name));
+    whole(stem) || whole(bare) || kindless(stem) || kindless(bare)
 }
 
 /// The container can have written something then: its pod was there, or a run of its own had begun.
@@ -244,6 +246,7 @@ mod tests {
             "app.log.gz",
             "logs/shop_orders-api-7bd9c6d5f4-k8wvx_app.log",
             "orders-api-app.txt",
+            "gc/orders-api-7bd9c6d5f4-k8wvx_app.gc.log",
         ] {
             assert!(is_called(&owner, stem(path)), "{path}");
         }

@@ -6,9 +6,10 @@
 //! point are another stretch of the same boot, and a moment between two stretches gets an interval that holds both.
 
 use crate::model::facts::Facts;
+use crate::model::incident::ArtifactInfo;
 use crate::model::oom::{OomKill, Victim};
 use crate::model::quantity::human_seconds;
-use crate::model::time::{Basis, SECOND};
+use crate::model::time::{Basis, MINUTE, SECOND};
 use crate::model::{ArtifactId, Cite, Observation, RawTime, Timestamp, When};
 use std::collections::BTreeMap;
 
@@ -41,7 +42,7 @@ const ANCHORS_MAX: usize = 512;
 
 impl Boots {
     /// `calendar` resolves stamps that need no boot.
-    pub fn learn(facts: &Facts, calendar: impl Fn(&RawTime, &Cite) -> When) -> Self {
+    pub fn learn(facts: &Facts, artifacts: &[ArtifactInfo], calendar: impl Fn(&RawTime, &Cite) -> When) -> Self {
         let mut anchors: BTreeMap<(ArtifactId, u32), Vec<Anchor>> = BTreeMap::new();
         let mut add = |artifact: ArtifactId, boot: u32, uptime: i64, wall: When, cite: &Cite| {
             let list = anchors.entry((artifact, boot)).or_default();
@@ -95,7 +96,44 @@ impl Boots {
                 boots.zero.insert(key, stretches);
             }
         }
+        boots.lend(facts, artifacts);
         boots
+    }
+
+    /// A log whose own lines date no boot takes the host's uptime at the collection for its last one: the log was read then.
+    /// Of several hosts it is the one whose files lie nearest.
+    fn lend(&mut self, facts: &Facts, artifacts: &[ArtifactInfo]) {
+        let path = |id: ArtifactId| artifacts.get(id.0 as usize).map_or("", |a| a.path.as_str());
+        let hosts: Vec<(ArtifactId, i64)> = facts
+            .boots
+            .iter()
+            .filter(|b| b.what.of_host)
+            .filter_map(|b| if let RawTime::SinceBoot { ns, .. } = b.at { Some((b.cite.span.artifact, ns)) } else { None })
+            .collect();
+        // The last boot of each log, and how far into it the log reaches.
+        let mut last: BTreeMap<ArtifactId, (u32, i64)> = BTreeMap::new();
+        let kills = facts.kills.iter().map(|k| (&k.at, k.cite.span.artifact));
+        for (at, id) in kills.chain(facts.logs.iter().map(|l| (&l.at, l.cite.span.artifact))) {
+            if let RawTime::SinceBoot { boot, ns, .. } = *at {
+                let slot = last.entry(id).or_insert((boot, ns));
+                *slot = (*slot).max((boot, ns));
+            }
+        }
+        for (id, (boot, reached)) in last.into_iter().filter(|_| !hosts.is_empty()) {
+            if self.zero.contains_key(&(id, boot)) {
+                continue;
+            }
+            let shared =
+                |host: ArtifactId| path(host).split(['/', '!']).zip(path(id).split(['/', '!'])).take_while(|(a, b)| a == b).count();
+            let near = hosts.iter().filter(|(h, _)| hosts.len() == 1 || shared(*h) > 0).map(|(h, _)| shared(*h)).max();
+            let mut fits = hosts.iter().filter(|(h, up)| Some(shared(*h)) == near && reached <= up.saturating_add(2 * MINUTE));
+            // Two notes of one host (`uptime` and /proc/uptime): the sharper one.
+            let zero =
+                fits.by_ref().filter_map(|(h, _)| self.zero.get(&(*h, 0))).min_by_key(|z| z.first().map_or(i64::MAX, |s| s.zero.width()));
+            if let Some(zero) = zero.cloned() {
+                self.zero.insert((id, boot), zero);
+            }
+        }
     }
 
     pub fn when(&self, artifact: ArtifactId, boot: u32, ns: i64, precision: i64) -> When {

@@ -33,7 +33,7 @@ impl Clock {
         let mut clock = Clock { zones: zones::Zones::from_option(options.tz.as_deref()), ..Clock::default() };
         clock.years = years::Years::learn(facts);
         clock.zones.learn(facts, &clock.years);
-        clock.boots = boots::Boots::learn(facts, |raw, cite| clock.calendar(raw, cite));
+        clock.boots = boots::Boots::learn(facts, artifacts, |raw, cite| clock.calendar(raw, cite));
         clock.capture = capture::solve(facts, artifacts, &clock);
         clock
     }

@@ -232,7 +232,7 @@ mod tests {
             at: RawTime::NoYear { civil: local, precision: SECOND },
             who: Claim::default(),
             cite: Cite::default(),
-            what: BootAnchor { boot_id: None, wall: RawTime::utc_s(utc), late_ns: SECOND },
+            what: BootAnchor { boot_id: None, wall: RawTime::utc_s(utc), late_ns: SECOND, of_host: false },
         });
         let mut zones = Zones::default();
         zones.learn(&facts, &Years::learn(&facts));

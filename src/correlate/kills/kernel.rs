@@ -54,6 +54,7 @@ pub(super) fn kills(incident: &Incident) -> Vec<Kill> {
             usage_bytes: o.usage_bytes,
             count: o.count.max(1),
             last: o.last_at,
+            written: o.written.clone(),
             report: Some(i),
             witnesses: vec!["kernel"],
             evidence: vec![(r.cite.clone(), sentence(o))],

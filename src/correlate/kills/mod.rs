@@ -11,7 +11,7 @@ use crate::model::log::LogPattern;
 use crate::model::oom::{KillKind, LimitLevel};
 use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState};
 use crate::model::quantity::{human_bytes, times};
-use crate::model::time::{Basis, MINUTE, SECOND};
+use crate::model::time::{Basis, MINUTE, SECOND, WrittenTime};
 use crate::model::{Cite, Incident, Owner, Placed, Timestamp, When};
 use std::collections::BTreeMap;
 
@@ -124,8 +124,9 @@ fn named_in(message: &str) -> Option<String> {
     message.split_once("ontainer ").and_then(|(_, rest)| rest.split_whitespace().next()).map(str::to_owned)
 }
 
-fn key(k: &Kill) -> (Timestamp, Owner, KillKind, Option<u32>) {
-    (k.at.and_then(|w| w.mid()).unwrap_or(Timestamp::MAX), k.owner.clone(), k.kind, k.victims.first().and_then(|v| v.pid))
+fn key(k: &Kill) -> (Timestamp, Option<WrittenTime>, Owner, KillKind, Option<u32>) {
+    let written = k.written.clone().filter(|_| k.at.is_none());
+    (k.at.and_then(|w| w.mid()).unwrap_or(Timestamp::MAX), written, k.owner.clone(), k.kind, k.victims.first().and_then(|v| v.pid))
 }
 
 /// Terminated states of containers: confirm a kernel entry or stand alone.

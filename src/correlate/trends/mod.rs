@@ -103,7 +103,11 @@ fn gather(incident: &Incident) -> Gathered {
             Some("POD") => {}
             Some(_) => {
                 let key = (o.namespace.clone(), o.pod.clone(), o.container.clone());
-                containers.entry(key).or_default().roles.entry(role).or_default().push(i);
+                let group = containers.entry(key).or_default();
+                group.roles.entry(role).or_default().push(i);
+                if roles::is_live_heap(&p.what) {
+                    group.roles.entry(Role::LiveHeap).or_default().push(i);
+                }
             }
             None if matches!(role, Role::Load | Role::Companion) || (role.is_memory() && of_pod(&p.what)) => {
                 pods.entry((o.namespace.clone(), o.pod.clone())).or_default().roles.entry(role).or_default().push(i);
@@ -128,9 +132,15 @@ fn stamp(ms: i64) -> Timestamp {
 /// One container's headline trend.
 fn container(incident: &Incident, group: &Group, choice: Choice) -> Option<Trend> {
     // Some exports hold only RSS or usage: better than nothing, and the metric is named.
-    let main = [Role::WorkingSet, Role::Usage, Role::Rss].into_iter().find(|r| group.roles.contains_key(r))?;
+    let main = [Role::WorkingSet, Role::Usage, Role::Rss, Role::LiveHeap].into_iter().find(|r| group.roles.contains_key(r))?;
     let owner = group.placed(incident, main).first()?.owner.clone();
     restarted(incident, group, main, owner, choice)
+}
+
+/// The largest capacity that the log of a heap's collections shows.
+fn capacity(incident: &Incident, group: &Group) -> Option<f64> {
+    let all = group.series(incident, Role::Capacity);
+    all.into_iter().flat_map(|s| s.finite().map(|(_, v)| v)).filter(|v| *v > 0.0).max_by(f64::total_cmp)
 }
 
 /// The trend of one role's series, cut into runs where what it measures ended and began anew.
@@ -145,7 +155,11 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choic
     let step = joined.step().max(1);
     let boundaries = boundaries(incident, group, &joined, step, &owner);
     let (anonymous, derived) = anonymous(incident, group, main, &joined);
-    let limit = group.latest(incident, Role::Limit).or_else(|| spec(incident, &owner, true));
+    let limit = match main {
+        // A heap ends at its own capacity, whatever the container may hold.
+        Role::LiveHeap => capacity(incident, group),
+        _ => group.latest(incident, Role::Limit).or_else(|| spec(incident, &owner, true)),
+    };
     let request = group.latest(incident, Role::Request).or_else(|| spec(incident, &owner, false));
     let ooms = oom_flags(incident, group, &boundaries, &joined, limit, step, &owner);
 

@@ -20,7 +20,19 @@ pub(super) enum Role {
     Started,
     OomEvents,
     Load,
+    /// The heap that a collection leaves, where nothing measures the process as a whole.
+    LiveHeap,
+    /// What that heap may hold.
+    Capacity,
     Companion,
+}
+
+/// Gauges of the heap after a collection, as a program's own log gives them.
+const LIVE_HEAPS: [&str; 2] = ["jvm_heap_used_after_gc_bytes", "nodejs_heap_used_after_gc_bytes"];
+
+/// Whether a series is the live heap of a process, at times of the common clock.
+pub(super) fn is_live_heap(s: &Series) -> bool {
+    LIVE_HEAPS.contains(&s.metric.as_str()) && s.label("clock") != Some("uptime")
 }
 
 impl Role {
@@ -92,6 +104,7 @@ pub(super) fn role(s: &Series, path: &str) -> Option<Role> {
         "kube_pod_container_status_last_terminated_reason" => Role::Reason,
         "container_start_time_seconds" => Role::Started,
         "container_oom_events_total" => Role::OomEvents,
+        "jvm_heap_capacity_bytes" => Role::Capacity,
         m if is_load(m, s.kind) => Role::Load,
         // A rate that a query computed has no name; the file it was saved as may say what it is.
         "" if s.label("resource").is_none() && is_rate_file(path) => Role::Load,

@@ -10,6 +10,7 @@ use crate::model::Incident;
 use crate::model::finding::{Advice, Cause, Finding};
 use crate::model::kubectl::Kubectl;
 use crate::model::oom::KillKind;
+use crate::model::pod::PodState;
 use crate::model::quantity::{human, human_seconds};
 use crate::model::runtime::Runtime;
 use crate::model::workload::From;
@@ -277,8 +278,19 @@ fn resize(case: &Case<'_>, f: &Finding, why: &str) -> Vec<Advice> {
         format!(" Highest working set seen: {}; a container killed at its limit wanted more than could be seen.", human(*p))
     });
     let controller = case.incident.controller(&case.owner);
+    // The API refuses a container more than the pod as a whole has, and it would not lift the pod's limit.
+    if let Some(whole) = case.pod.and_then(|p| p.what.limits.memory_bytes).filter(|whole| *limit > *whole as f64) {
+        let text = format!(
+            "{why} The limit is the pod's own (spec.resources.limits.memory, {}): raise that one to {} where the pod is defined.{peak}",
+            human(whole as f64),
+            human(*limit)
+        );
+        return vec![advise("size", text, None)];
+    }
     let command = controller.and_then(|c| c.set_resources(&case.owner, *limit as u64, *request as u64));
-    let alone = case.pod.is_some_and(|p| !p.what.containers.is_empty() && p.what.controlled_by.is_none());
+    // A container runtime tells of no controller, whoever made the pod.
+    let told = |p: &PodState| p.phase.is_some() || p.created.is_some() || p.status.is_some();
+    let alone = case.pod.is_some_and(|p| !p.what.containers.is_empty() && p.what.controlled_by.is_none() && told(&p.what));
     let how = match controller {
         Some(c) if c.from == From::PodName => {
             format!(" The pod's name has the form of a {}'s; nothing else says what made it.", c.kind.word())

@@ -59,6 +59,17 @@ impl Rule for HeapOrNative {
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(total) = case.headline().filter(|t| t.verdict == TrendVerdict::Leak) else { return };
         let Some(slope) = total.slope.map(|s| s.mid).filter(|s| *s > 0.0) else { return };
+        if LIVE_GAUGES.contains(&total.metric.as_str()) {
+            let to = total.limit_bytes.map_or(String::new(), |l| format!(" of {}", human(l)));
+            let says = format!(
+                "what collections leave in the heap grows {}/h, to {}{to}: it is live, no garbage",
+                human(slope),
+                human(total.runs.last().map_or(total.percentiles.max_bytes, |r| r.last_bytes))
+            );
+            out.supports(Cause::HeapLeak, Strength::Strong, "Runtime metrics", vec![total.cite.clone()], says.clone());
+            out.contradicts(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", vec![total.cite.clone()], says);
+            return;
+        }
         // A gauge that came without its container may be a sidecar's: one of another runtime than the victim's is.
         let of_victim = case.victim().and_then(Runtime::of_program);
         let foreign = |c: &Companion| of_victim.zip(Runtime::of_metric(&c.metric)).is_some_and(|(a, b)| a != b);

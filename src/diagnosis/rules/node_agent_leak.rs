@@ -4,6 +4,7 @@
 //! service is small: then it was a victim of the workloads.
 
 use crate::diagnosis::case::Case;
+use crate::diagnosis::processes;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::incident::Kill;
@@ -49,6 +50,21 @@ impl Rule for NodeAgentLeak {
             );
         }
         self.share(case, out);
+        for g in processes::growing(case.incident).into_iter().filter(|g| case.owner.node.as_deref() == Some(g.node)) {
+            let says = format!(
+                "{} held {} at {} and {} at {} UTC, more in each of {} process tables",
+                g.service,
+                human_bytes(g.first.1),
+                g.first.0.human(),
+                human_bytes(g.last.1),
+                g.last.0.human(),
+                g.tables
+            );
+            out.supports(Cause::NodeAgentLeak, Strength::Weak, "Node", g.cites, says);
+            if kills.is_empty() {
+                out.culprit(Cause::NodeAgentLeak, "process", g.service, i64::try_from(g.last.1.saturating_sub(g.first.1)).ok(), None);
+            }
+        }
         // A trend of the node itself has no container; a service's has its name.
         for t in case.trends.iter().filter(|t| t.verdict == TrendVerdict::Leak) {
             let Some(service) = t.owner.container.as_deref() else { continue };

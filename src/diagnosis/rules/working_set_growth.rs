@@ -45,8 +45,9 @@ impl Rule for WorkingSetGrowth {
                 let slope = t.slope.unwrap_or_default();
                 let runs = t.runs.iter().filter(|r| r.slope_bytes_per_hour.is_some_and(|s| s > 0.0)).count();
                 let tto = t.time_to_oom.map_or(String::new(), |e| format!(", limit reached in {}", human_seconds(e.mid)));
+                let what = if t.metric.contains("heap") { "the heap after collections" } else { "working set" };
                 let says = format!(
-                    "working set grows {}/h{} over {} run{}{tto}",
+                    "{what} grows {}/h{} over {} run{}{tto}",
                     human(slope.mid),
                     interval(&slope),
                     t.runs.len().max(1),

@@ -408,7 +408,7 @@ impl<'a> Session<'a> {
         self.place(&mut who);
         let boot_id = self.hosts.boot_id(m.boot).cloned();
         let cite = Cite::new(self.artifact, m.offset, Some(m.line), m.raw);
-        self.facts.boots.push(Observation { at: own, who, cite, what: BootAnchor { boot_id, wall, late_ns } });
+        self.facts.boots.push(Observation { at: own, who, cite, what: BootAnchor { boot_id, wall, late_ns, of_host: false } });
     }
 
     /// `-- Boot <id> --`, `-- Reboot --` and journalctl's other remarks.

@@ -142,6 +142,7 @@ fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure
         (Some((a, b)), ..) if times.len() < mine.len() || mine.len() == 1 => format!("between {} and {} UTC", a.human(), b.human()),
         (_, Some(a), Some(b)) if a != b => format!("in {}", human_seconds(b.seconds_f64() - a.seconds_f64())),
         (_, Some(a), _) => format!("at {} UTC", a.human()),
+        _ if mine.len() == 1 => mine.iter().find_map(|k| k.written.as_ref()).map_or(String::new(), |w| w.text.clone()),
         _ => String::new(),
     };
     let label = if mine.iter().all(|k| k.kind.is_memory()) { "Memory kills" } else { "Endings" };

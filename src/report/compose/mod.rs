@@ -199,6 +199,7 @@ fn kill(incident: &Incident, k: &Kill, numbering: &mut Numbering<'_>) -> KillDoc
         victims,
         count: k.count.max(1),
         last_time: k.last.map(span),
+        time_written: k.written.as_ref().filter(|_| k.at.is_none()).map(|w| w.text.clone()),
         exit_code: k.exit_code,
         witnesses: k.witnesses.iter().map(|w| (*w).to_owned()).collect(),
         evidence: k.evidence.iter().map(|(c, says)| numbering.unnumbered(c, says)).collect(),

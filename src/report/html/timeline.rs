@@ -165,7 +165,7 @@ fn kill(v: &View<'_>, k: &KillDoc) -> Markup {
     let pid = k.victim.get("pid").and_then(serde_json::Value::as_u64);
     html! {
         tr {
-            th scope="row" { (known(&when::span(&k.time, None))) }
+            th scope="row" { (known(&when::of_kill(k))) }
             td { (v.text(&k.kind)) @if k.count > 1 { " × " (when::grouped(k.count as i64))
                 @if let Some(last) = &k.last_time { span class="dim" { " until " (known(&when::span(last, None))) } } } }
             td class="mono" { (escape::middle(&k.owner.label(), 70)) }

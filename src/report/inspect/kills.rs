@@ -38,6 +38,9 @@ fn kill(incident: &Incident, k: &Kill, report: Option<&Placed<OomKill>>) -> Valu
         "evidence": refs(incident, &k.evidence),
         "against": refs(incident, &k.against),
     });
+    if let (Some(w), None, Some(map)) = (&k.written, k.at, out.as_object_mut()) {
+        map.insert("time_written".into(), json!(w.text));
+    }
     if let (Some(r), Some(map)) = (report, out.as_object_mut()) {
         map.extend(details(&r.what));
     }

@@ -279,7 +279,7 @@ fn kills(doc: &ReportDoc) -> String {
             let comm = k.victim.get("comm").and_then(|v| v.as_str()).unwrap_or("");
             let times = if k.count > 1 { format!(" × {}", k.count) } else { String::new() };
             out.push_str(&row(&[
-                when::span(&k.time, None),
+                when::of_kill(k),
                 format!("{}{times}", prose(&k.kind, true)),
                 who(&k.owner),
                 code(comm),

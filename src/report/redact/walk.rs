@@ -270,6 +270,7 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
             victims,
             count: _,
             last_time: _,
+            time_written: _,
             exit_code: _,
             witnesses,
             evidence: cites,
