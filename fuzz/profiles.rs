@@ -51,7 +51,8 @@ pub fn profiles(data: &[u8]) {
             for by in [GroupBy::Function, GroupBy::Line, GroupBy::Address] {
                 let rows = RowOptions { by: Some(by), top: Some(0), ..RowOptions::default() };
                 let filter = sites::Filter::default();
-                let sums = sites::sum(&p.what, t, by, &filter, None, None);
+                let ask = sites::Ask { by, filter: &filter, scale: None, noise: None, cumulative: true, stacks: None };
+                let sums = sites::sum(&p.what, t, ask);
                 let m = p.what.measures.len();
                 let whole: Vec<i128> = (0..m).map(|i| sums.own.iter().skip(i).step_by(m).map(|v| i128::from(*v)).sum()).collect();
                 let empty = (0..t.samples()).any(|s| t.stack(s).is_empty());

@@ -59,7 +59,8 @@ pub struct Options {
 }
 
 /// Joins the facts of all artifacts (given in artifact order) into one incident.
-pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Options) -> Incident {
+/// `again` gives the profiles of an artifact whose stacks were let go.
+pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Options, again: profiles::Again<'_>) -> Incident {
     let mut all = Facts::default();
     for f in facts {
         all.merge(f);
@@ -152,7 +153,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     objections::hear(&mut incident);
     adopt::profiles(&mut incident);
     if !options.uncompared {
-        profiles::compare(&mut incident, &options.rows);
+        profiles::compare(&mut incident, &options.rows, again);
         incident.bridges = bridge::build(&incident);
     }
     accounts::balance(&mut incident);

@@ -20,7 +20,7 @@ pub struct Side<'a> {
     pub table: &'a StackTable,
     pub measure: usize,
     pub scale: Scale<'a>,
-    /// Which samples count; all where absent.
+    /// Which stacks count; all where absent.
     pub passing: Option<Vec<bool>>,
 }
 
@@ -91,8 +91,9 @@ impl<'a> Walk<'a> {
         // Samples of one stack go down together.
         let mut sums = vec![0i64; t.stacks()];
         for (s, v) in column.iter().take(samples).enumerate().filter(|(_, v)| **v != 0) {
-            let passes = side.passing.as_ref().is_none_or(|p| p.get(s).copied().unwrap_or(false));
-            if let (true, Some(sum)) = (passes, sums.get_mut(t.stack_number(s))) {
+            let k = t.stack_number(s);
+            let passes = side.passing.as_ref().is_none_or(|p| p.get(k).copied().unwrap_or(false));
+            if let (true, Some(sum)) = (passes, sums.get_mut(k)) {
                 *sum = sum.saturating_add(scaled(*v));
             }
         }

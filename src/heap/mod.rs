@@ -4,6 +4,7 @@
 pub mod allocated;
 pub mod births;
 pub mod borrow;
+pub mod by_stack;
 pub mod calltree;
 pub mod dominators;
 pub mod fold;

@@ -12,6 +12,15 @@ pub struct Spread {
     pub live: f64,
     pub allocated: f64,
 }
+
+impl Spread {
+    #[inline]
+    pub fn add(&mut self, by: Spread) {
+        self.live += by.live;
+        self.allocated += by.allocated;
+    }
+}
+
 /// Which measures carry the figures that sampling noise is computed from.
 #[derive(Debug, Clone, Copy)]
 pub struct Sampling {
@@ -35,17 +44,18 @@ impl Sampling {
     pub fn spread(&self, table: &StackTable, s: usize, samples: usize) -> Spread {
         let value = |m: usize| table.values.get(m * samples + s).copied().unwrap_or(0) as f64;
         let labelled = table.block_size.get(s).copied().filter(|b| *b > 0).map(|b| b as f64);
-        let one = |space: f64, objects: f64| {
-            let objects = objects.abs();
-            let size = labelled.unwrap_or(if objects > 0.0 { space.abs() / objects } else { 0.0 });
-            if size <= 0.0 || objects <= 0.0 {
-                return 0.0;
-            }
+        let weight = |size: f64| {
             let p = -(-size / self.period).exp_m1();
-            objects * size * size * (1.0 - p) / p
+            if size > 0.0 { size * size * (1.0 - p) / p } else { 0.0 }
         };
-        let live = one(value(self.space), value(self.objects));
-        let allocated = self.allocated.map_or(0.0, |(space, objects)| one(value(space), value(objects)));
+        // With its block size labelled, both columns of a sample have one weight per object.
+        let known = labelled.map(weight);
+        let one = |(space, objects): (usize, usize)| {
+            let objects = value(objects).abs();
+            if objects > 0.0 { objects * known.unwrap_or_else(|| weight(value(space).abs() / objects)) } else { 0.0 }
+        };
+        let live = one((self.space, self.objects));
+        let allocated = self.allocated.map_or(0.0, one);
         Spread { live, allocated }
     }
 }

@@ -29,14 +29,14 @@ impl Filter {
         })
     }
 
-    /// Which samples pass focus, ignore and show-from; `None` when all do.
+    /// Which stacks pass focus, ignore and show-from; `None` when all do.
     pub fn passing(&self, table: &StackTable) -> Option<Vec<bool>> {
         if self.is_empty() {
             return None;
         }
         let mut g = Grouping::new(table, GroupBy::Function);
         let sieve = sieve(&mut g, self);
-        Some((0..table.samples()).map(|s| sieve.pass(table.stack(s)).is_some()).collect())
+        Some((0..table.stacks()).map(|k| sieve.pass(table.locations_of(k)).is_some()).collect())
     }
 
     fn is_empty(&self) -> bool {

@@ -5,6 +5,7 @@
 //! where CPython counts every frame. Sums saturate where pprof's wrap. Never looks at formats or files, and does not
 //! decide what is a leak.
 
+use super::by_stack::ByStack;
 pub use super::grouping::package;
 use super::grouping::{Grouping, Label, Text};
 pub use super::sampling::{Sampling, Spread};
@@ -51,15 +52,24 @@ pub fn comparing(profile: &HeapProfile) -> GroupBy {
         _ => default_grouping(profile),
     }
 }
-/// Groups and sums all samples of `profile`, whose body is `table`. With `noise` the sampling weights are summed too.
-pub fn sum<'a>(
-    profile: &HeapProfile,
-    table: &'a StackTable,
-    by: GroupBy,
-    filter: &Filter,
-    scale: Scale<'_>,
-    noise: Option<&Sampling>,
-) -> Sites<'a> {
+
+/// What is to be summed, and how.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    pub by: GroupBy,
+    pub filter: &'a Filter,
+    pub scale: Scale<'a>,
+    /// Sums sampling weights too.
+    pub noise: Option<&'a Sampling>,
+    /// Sums what is called beneath a site too, which takes a look at every frame.
+    pub cumulative: bool,
+    /// The samples by stack, unscaled and with weights where there is noise, if somebody has them already.
+    pub stacks: Option<&'a ByStack<'a>>,
+}
+
+/// Groups and sums all samples of `profile`, whose body is `table`.
+pub fn sum<'a>(profile: &HeapProfile, table: &'a StackTable, ask: Ask<'_>) -> Sites<'a> {
+    let Ask { by, filter, scale, noise, cumulative, stacks } = ask;
     let mut g = Grouping::new(table, by);
     let sieve = sieve(&mut g, filter);
     let measures = profile.measures.len();
@@ -75,7 +85,15 @@ pub fn sum<'a>(
     let groups = g.labels.len();
     let once = groups.max(table.functions.len() + 1);
     let every_frame = counts_recursion(profile);
-    let sums = tally::run(&Pass { table, measures, groups, once, every_frame, sieve: &sieve, scale, noise });
+    let made;
+    let stacks = match stacks.filter(|_| scale.is_none()) {
+        Some(stacks) => stacks,
+        None => {
+            made = ByStack::new(table, measures, scale, noise);
+            &made
+        }
+    };
+    let sums = tally::run(&Pass { table, measures, groups, once, every_frame, sieve: &sieve, stacks, cumulative });
     let Sums { own, cumulative, totals, spread, cumulative_spread } = sums;
     Sites { table, by, labels: g.labels, made: g.made, measures, own, cumulative, totals, spread, cumulative_spread }
 }
@@ -249,7 +267,7 @@ pub fn measure_index(profile: &HeapProfile, asked: Option<&str>) -> Option<usize
 /// The biggest rows of a profile by the measure asked for, then by key.
 pub fn top(profile: &HeapProfile, table: &StackTable, rows: &RowOptions, filter: &Filter) -> Vec<SiteRow> {
     let by = rows.by.unwrap_or_else(|| default_grouping(profile));
-    let sites = sum(profile, table, by, filter, None, None);
+    let sites = sum(profile, table, Ask { by, filter, scale: None, noise: None, cumulative: true, stacks: None });
     let Some(m) = measure_index(profile, rows.measure.as_deref()) else { return Vec::new() };
     let size = |g: usize| {
         let of = |v: &[i64]| v.get(m).map_or(0, |v| v.unsigned_abs());

@@ -1,13 +1,13 @@
 //! The pass over all samples of a profile that adds them up by group: own and cumulative values of every measure.
 //!
-//! This is where a big profile's time goes (tens of millions of frames), so samples of one stack are added up first,
-//! measures are added four at a time as arrays, a location with one group costs one look, and a long table is summed in
+//! This is where a big profile's time goes (tens of millions of frames), so samples of one stack are added up first
+//! ([`super::by_stack`]), stacks are walked only where inclusive values are wanted, measures are added four at a time as arrays, a location with one group costs one look, and a long table is summed in
 //! two halves side by side. Integer sums do not depend on the halves; those of sampling weights do not either, for the
 //! halves are the same on every machine.
 
-use super::sampling::{Sampling, Spread};
+use super::by_stack::ByStack;
+use super::sampling::Spread;
 use super::sieve::Sieve;
-use super::sites::Scale;
 use crate::model::profile::StackTable;
 use std::ops::Range;
 
@@ -27,8 +27,10 @@ pub struct Pass<'a> {
     /// A group counts as often as it stands in a stack.
     pub every_frame: bool,
     pub sieve: &'a Sieve,
-    pub scale: Scale<'a>,
-    pub noise: Option<&'a Sampling>,
+    /// What is added up.
+    pub stacks: &'a ByStack<'a>,
+    /// Whether cumulative values are wanted, for which every frame has to be looked at.
+    pub cumulative: bool,
 }
 
 /// Sums by group; values of a group stand together, one per measure.
@@ -46,7 +48,7 @@ pub struct Sums {
 pub fn run(p: &Pass<'_>) -> Sums {
     let heads = p.sieve.heads();
     let mut out = Sums { totals: vec![0; p.measures], ..Sums::default() };
-    out.grow(p.groups, p.measures, p.noise.is_some());
+    out.grow(p.groups, p.measures, p.stacks.has_spread());
     for first in (0..p.measures).step_by(4) {
         match p.measures - first {
             1 => columns::<1>(p, &heads, first, &mut out),
@@ -57,63 +59,24 @@ pub fn run(p: &Pass<'_>) -> Sums {
     out
 }
 
-/// The values of some measures, sample by sample or, where samples share stacks, stack by stack.
+/// The values of some measures, stack by stack.
 struct Rows<'a, const M: usize> {
     values: [&'a [i64]; M],
-    merged: Vec<[i64; M]>,
-    /// Sampling weight of every stack, where it is asked for.
-    spread: Vec<Spread>,
     /// No sum of these can leave 64 bits, so that plain additions do.
     small: bool,
 }
 
 impl<'a, const M: usize> Rows<'a, M> {
     fn new(p: &Pass<'a>, first: usize) -> Self {
-        let (table, samples) = (p.table, p.table.samples());
-        let column = |i: usize| match first + i < p.measures {
-            true => table.values.get((first + i) * samples..(first + i + 1) * samples).unwrap_or(&[]),
-            false => &[],
-        };
+        let column = |i: usize| if first + i < p.measures { p.stacks.column(first + i) } else { &[] };
         let values: [&[i64]; M] = std::array::from_fn(column);
         let most = values.iter().map(|c| c.iter().fold(0u64, |a, v| a.saturating_add(v.unsigned_abs()))).max().unwrap_or(0);
-        let small = most <= i64::MAX as u64 && p.scale.is_none() && !p.every_frame;
-        let mut rows = Rows { values, merged: Vec::new(), spread: Vec::new(), small };
-        let noise = p.noise.filter(|_| first == 0);
-        if table.stack_of.is_empty() && p.scale.is_none() {
-            if let Some(n) = noise {
-                rows.spread = (0..samples).map(|s| n.spread(table, s, samples)).collect();
-            }
-            return rows;
-        }
-        let mut merged = vec![[0i64; M]; table.stacks()];
-        if noise.is_some() {
-            rows.spread = vec![Spread::default(); table.stacks()];
-        }
-        for s in 0..samples {
-            let k = table.stack_number(s);
-            let mut row = rows.row(s);
-            if let Some(scale) = p.scale {
-                for (v, by) in row.iter_mut().zip(scale.iter().skip(first)) {
-                    *v = (*v as f64 * by).round() as i64;
-                }
-            }
-            if let Some(sum) = merged.get_mut(k).filter(|_| row != [0; M]) {
-                plus::<M, false>(sum, &row);
-                if let Some(n) = noise {
-                    more(&mut rows.spread, k as u32, n.spread(table, s, samples));
-                }
-            }
-        }
-        rows.merged = merged;
-        rows
+        Rows { values, small: most <= i64::MAX as u64 && !p.every_frame }
     }
 
     #[inline]
     fn row(&self, k: usize) -> [i64; M] {
-        match self.merged.get(k) {
-            Some(row) => *row,
-            None => std::array::from_fn(|i| self.values.get(i).and_then(|c| c.get(k)).copied().unwrap_or(0)),
-        }
+        std::array::from_fn(|i| self.values.get(i).and_then(|c| c.get(k)).copied().unwrap_or(0))
     }
 }
 
@@ -127,8 +90,7 @@ fn plus<const M: usize, const SMALL: bool>(sum: &mut [i64; M], row: &[i64; M]) {
 #[inline]
 fn more(spreads: &mut [Spread], group: u32, by: Spread) {
     if let Some(s) = spreads.get_mut(group as usize) {
-        s.live += by.live;
-        s.allocated += by.allocated;
+        s.add(by);
     }
 }
 
@@ -153,14 +115,13 @@ struct Part<const M: usize> {
 fn columns<const M: usize>(p: &Pass<'_>, heads: &[u32], first: usize, out: &mut Sums) {
     let rows = Rows::<M>::new(p, first);
     let stacks = p.table.stacks();
-    let run = |range| if rows.small { part::<M, true>(p, heads, &rows, range) } else { part::<M, false>(p, heads, &rows, range) };
-    let parts = if stacks < HALVES {
+    let run = |range| if rows.small { part::<M, true>(p, heads, first, &rows, range) } else { part::<M, false>(p, heads, first, &rows, range) };
+    let parts = if stacks < HALVES || !p.cumulative {
         vec![run(0..stacks)]
     } else {
         let (a, b) = rayon::join(|| run(0..stacks / 2), || run(stacks / 2..stacks));
         vec![a, b]
     };
-    drop(rows);
     for part in parts {
         let lay = |sums: &mut [i64], from: &[i64; M]| {
             sums.iter_mut().skip(first).zip(from).for_each(|(s, v)| *s = s.saturating_add(*v));
@@ -173,12 +134,12 @@ fn columns<const M: usize>(p: &Pass<'_>, heads: &[u32], first: usize, out: &mut 
     }
 }
 
-fn part<const M: usize, const SMALL: bool>(p: &Pass<'_>, heads: &[u32], rows: &Rows<'_, M>, range: Range<usize>) -> Part<M> {
-    let noisy = !rows.spread.is_empty();
+fn part<const M: usize, const SMALL: bool>(p: &Pass<'_>, heads: &[u32], first: usize, rows: &Rows<'_, M>, range: Range<usize>) -> Part<M> {
+    let noisy = first == 0 && p.stacks.has_spread();
     let spreads = || vec![Spread::default(); if noisy { p.groups } else { 0 }];
     let mut out = Part {
         own: vec![[0i64; M]; p.groups],
-        cells: vec![Cell { sum: [0i64; M], mark: 0 }; p.groups],
+        cells: vec![Cell { sum: [0i64; M], mark: 0 }; if p.cumulative { p.groups } else { 0 }],
         totals: [0i64; M],
         spread: spreads(),
         cumulative_spread: spreads(),
@@ -193,7 +154,7 @@ fn part<const M: usize, const SMALL: bool>(p: &Pass<'_>, heads: &[u32], rows: &R
         }
         let Some(stack) = p.sieve.pass(p.table.locations_of(k)) else { continue };
         plus::<M, SMALL>(&mut out.totals, &row);
-        let spread = if noisy { rows.spread.get(k).copied() } else { None };
+        let spread = if noisy { p.stacks.spread(k) } else { None };
         if let Some(&group) = stack.iter().find_map(|l| p.sieve.groups(*l).first()) {
             if let Some(sum) = out.own.get_mut(group as usize) {
                 plus::<M, SMALL>(sum, &row);
@@ -201,6 +162,9 @@ fn part<const M: usize, const SMALL: bool>(p: &Pass<'_>, heads: &[u32], rows: &R
             if let Some(by) = spread {
                 more(&mut out.spread, group, by);
             }
+        }
+        if !p.cumulative {
+            continue;
         }
         let this = k as u32 + 1;
         let mut one = |group: u32, once: u32| {

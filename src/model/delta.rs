@@ -121,7 +121,7 @@ pub struct DeltaRow {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cumulative_delta: Option<i64>,
     pub steps: Vec<Step>,
-    /// `every-step`, `plateau`, `churn`, `shrank`, `new` or `gone`.
+    /// `every-step`, `plateau`, `step`, `churn`, `shrank`, `new` or `gone`.
     pub trend: String,
     /// By what it was matched across two builds where not by its key: `line`, `function`, `name` or `package`.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -32,8 +32,21 @@ pub struct HeapProfile {
     /// Further figures of the same capture by name (MemStats, `extra_native_bytes`, …), in bytes unless the name says otherwise.
     pub extra: BTreeMap<String, i64>,
     pub body: ProfileBody,
+    /// The stacks were let go to spare memory; they are read again when they are wanted.
+    pub aside: bool,
     /// The biggest allocation sites of `Stacks`, grouped and ordered as the row flags ask; filled by `correlate`.
     pub sites: Vec<SiteRow>,
+}
+
+impl HeapProfile {
+    /// Lets go of the stacks. What tells the program's language stays.
+    pub fn set_aside(&mut self) {
+        let ProfileBody::Stacks(table) = &self.body else { return };
+        let tells = |s: &&Box<str>| matches!(&***s, "runtime.main" | "runtime.goexit" | "main.main") || s.ends_with(".go");
+        let strings = table.strings.iter().find(tells).cloned().into_iter().collect();
+        self.body = ProfileBody::Stacks(Box::new(StackTable { strings, ..StackTable::default() }));
+        self.aside = true;
+    }
 }
 
 /// Values of one allocation site.

@@ -5,8 +5,9 @@
 
 use super::{Options, graphs, in_pool, incident, read_bundle, schedule, set_aside, wants};
 use crate::bundle::{self, Bundle};
-use crate::correlate::compare::sites::{self, Folding, Stacks};
+use crate::correlate::compare::sites::{self, Folding};
 use crate::correlate::compare::together::{self, Both};
+use crate::correlate::compare::value::Stacks;
 use crate::correlate::compare::{self, Refusal, Snapshot};
 use crate::error::Error;
 use crate::model::calltree::CallTree;
@@ -97,7 +98,7 @@ fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<C
         }
         if inputs.len() > 2 {
             let more = i + 1 < inputs.len();
-            lines.iter_mut().try_for_each(|l| l.fold(&options.rows, more))?;
+            lines.iter_mut().try_for_each(|l| l.fold(&options.rows, inputs.len(), more))?;
         }
     }
     lines.retain(|l| l.members.len() == inputs.len());
@@ -105,12 +106,15 @@ fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<C
     let Some(first) = all.next() else { return Err(kinds()) };
     let mut out = first.finish(&options.rows, wants)?;
     // The flags may name a measure that the other kinds do not have.
+    let mut goroutines = false;
     let plain = RowOptions { measure: None, ..options.rows.clone() };
     for line in all {
         let mut other = line.finish(&plain, Wants::default())?.delta;
         if let (Some(h), Some(g)) = (first.ends(), line.ends())
-            && (out.delta.measure.as_str(), other.measure.as_str()) == ("inuse_space", "goroutine")
+            && out.delta.measure == "inuse_space"
+            && (other.measure == "goroutine" || other.measure == "goroutineleak" && !goroutines)
         {
+            goroutines = true;
             together::join(&mut out.delta, &mut other, &Both { heap: h, goroutines: g });
         }
         out.delta.also.push(other);
@@ -231,13 +235,13 @@ struct Line<'r> {
 impl<'r> Line<'r> {
     /// Folds what came; stacks that will not be asked for again are let go: all but the first's, and the last's where no
     /// more inputs follow.
-    fn fold(&mut self, rows: &'r RowOptions, more: bool) -> Result<(), Error> {
+    fn fold(&mut self, rows: &'r RowOptions, inputs: usize, more: bool) -> Result<(), Error> {
         let Some(first) = self.members.first() else { return Ok(()) };
         if self.members.iter().any(|m| !matches!(m.profile.body, ProfileBody::Stacks(_) | ProfileBody::Empty)) {
             return Ok(());
         }
         if self.folding.is_none() {
-            self.folding = Some(Folding::new(&first.profile, rows).map_err(Error::Usage)?);
+            self.folding = Some(Folding::new(&first.profile, rows, inputs).map_err(Error::Usage)?);
         }
         let Some(folding) = &mut self.folding else { return Ok(()) };
         for m in self.members.iter().skip(self.folded) {
@@ -281,7 +285,7 @@ impl<'r> Line<'r> {
         let sums = || -> Result<Delta, Error> {
             let mut folding: Folding<'_> = match folding {
                 Some(f) => f,
-                None => Folding::new(&first.profile, rows).map_err(Error::Usage)?,
+                None => Folding::new(&first.profile, rows, self.members.len()).map_err(Error::Usage)?,
             };
             rest.iter().filter_map(Taken::stacks).for_each(|s| folding.add(s));
             Ok(compare::named(folding.finish(&snapshots), &first.profile))

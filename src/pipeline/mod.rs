@@ -1,5 +1,6 @@
 //! Wiring: open → parse → correlate → diagnose → report. The only place that knows all rooms.
 
+mod again;
 mod comparison;
 mod graphs;
 pub mod schedule;
@@ -18,6 +19,7 @@ use crate::report::document::ReportDoc;
 use crate::{diagnosis, report};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 
 /// What a run is asked to do.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +54,14 @@ fn read_here(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
     Ok(read_bundle(bundle, options, None))
 }
 
+/// As [`read`], but big profiles are in memory only while they are compared.
+fn read_sparing(inputs: &[PathBuf], options: &Options) -> Result<Incident, Error> {
+    let bundle = bundle::walk::open(inputs, &options.limits, &options.correlate.map)?;
+    let kept = AtomicU64::new(0);
+    let parsed = schedule::parse(&bundle.entries, &schedule::Wants { kept: Some(&kept), ..wants(options, None) });
+    Ok(incident(bundle, parsed, options))
+}
+
 /// Reads what was opened. Its heap graphs are compared with those of `earlier` runs, if there are such.
 fn read_bundle(bundle: Bundle, options: &Options, earlier: Option<&[&HeapGraph]>) -> Incident {
     let parsed = schedule::parse(&bundle.entries, &wants(options, earlier));
@@ -67,13 +77,16 @@ fn wants<'a>(options: &'a Options, earlier: Option<&'a [&'a HeapGraph]>) -> sche
         compare: earlier.is_some(),
         skip_growth: false,
         settle: true,
+        kept: None,
         earlier: earlier.unwrap_or_default(),
     }
 }
 
 fn incident(bundle: Bundle, parsed: schedule::Parsed, options: &Options) -> Incident {
-    let infos = inputs_info(bundle, &parsed);
-    let mut incident = correlate::correlate(parsed.facts, parsed.artifacts, &options.correlate);
+    let Bundle { inputs, entries } = bundle;
+    let infos = inputs_info(inputs, &entries, &parsed);
+    let again = |id| again::profiles(&entries, id);
+    let mut incident = correlate::correlate(parsed.facts, parsed.artifacts, &options.correlate, &again);
     incident.inputs = infos;
     incident
 }
@@ -96,7 +109,7 @@ pub struct Analysis {
 /// Reads the inputs, diagnoses them and composes the report.
 pub fn analyze(inputs: &[PathBuf], options: &Options) -> Result<Analysis, Error> {
     in_pool(options, || {
-        let incident = read_here(inputs, options)?;
+        let incident = read_sparing(inputs, options)?;
         let focus = options.focus.as_deref().map(|text| known(&incident, text)).transpose()?;
         let mut verdict = diagnosis::diagnose(&incident);
         if let Some(focus) = focus {
@@ -163,8 +176,7 @@ fn in_pool<R: Send>(options: &Options, job: impl FnOnce() -> R + Send) -> R {
 }
 
 /// Unpacked sizes and digests of the inputs, from what was learnt while their members were parsed.
-fn inputs_info(bundle: Bundle, parsed: &schedule::Parsed) -> Vec<InputInfo> {
-    let Bundle { inputs, entries } = bundle;
+fn inputs_info(inputs: Vec<InputInfo>, entries: &[bundle::Entry], parsed: &schedule::Parsed) -> Vec<InputInfo> {
     let read = || entries.iter().zip(&parsed.artifacts).zip(&parsed.digests);
     inputs
         .into_iter()

@@ -2,6 +2,7 @@
 //! A panic in a parser costs that artifact's facts and nothing else. Results stand in artifact order whatever the
 //! thread count; artifacts found inside artifacts (`file!#n`) follow behind, in the order of their parents.
 
+use super::again::let_go;
 use super::graphs;
 use crate::bundle::names::Apart;
 use crate::bundle::tracked::{self, Outcome, Tracked};
@@ -19,6 +20,7 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 
 /// Artifacts within artifacts within artifacts end here.
 const ROUNDS_MAX: usize = 4;
@@ -96,6 +98,8 @@ pub struct Wants<'a> {
     pub skip_growth: bool,
     /// Heap graphs are measured; else [`settle`] is to be called later.
     pub settle: bool,
+    /// Bytes of stacks in memory so far, where big profiles are to be let go; see [`super::again`].
+    pub kept: Option<&'a AtomicU64>,
     /// Heap graphs of earlier runs that these entries' are compared with.
     pub earlier: &'a [&'a HeapGraph],
 }
@@ -109,7 +113,7 @@ pub fn parse(entries: &[Entry], wants: &Wants<'_>) -> Parsed {
         if parts.is_empty() {
             return parsed;
         }
-        round(&parts, &Wants { digests: false, ..*wants }, &mut parsed);
+        round(&parts, &Wants { digests: false, kept: None, ..*wants }, &mut parsed);
     }
     for (facts, info) in parsed.facts.iter_mut().zip(&mut parsed.artifacts) {
         let left = std::mem::take(&mut facts.parts).len();
@@ -137,7 +141,11 @@ fn round(entries: &[Entry], wants: &Wants<'_>, parsed: &mut Parsed) {
     let slots: Vec<OnceLock<One>> = entries.iter().map(|_| OnceLock::new()).collect();
     let parse = |i: usize| {
         let (e, s) = (entries.get(i)?, formats.get(i)?);
-        Some(one(ArtifactId((first + i) as u32), e, s, entries, wants.digests))
+        let mut one = one(ArtifactId((first + i) as u32), e, s, entries, wants.digests);
+        if let Some(kept) = wants.kept {
+            let_go(&mut one.facts, kept);
+        }
+        Some(one)
     };
     let run = |i: usize| {
         if let (Some(one), Some(slot)) = (parse(i), slots.get(i)) {
@@ -288,6 +296,11 @@ struct One {
 /// From this size on the digest of a plain file is taken beside its parse, by a reader of its own: the second reading comes
 /// from the page cache and costs less than the wait. Smaller files keep all threads busy by their number.
 const HASHED_BESIDE: u64 = 64 << 20;
+
+/// What an entry says, read once more.
+pub fn again(id: ArtifactId, entry: &Entry, entries: &[Entry]) -> Facts {
+    one(id, entry, &sniff(entry), entries, false).facts
+}
 
 /// Parses one entry behind the panic fence.
 fn one(id: ArtifactId, entry: &Entry, sniffed: &Sniffed, entries: &[Entry], digests: bool) -> One {

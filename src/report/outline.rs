@@ -211,6 +211,7 @@ pub fn trend_words(trend: &str) -> &str {
     match trend {
         "every-step" => "▲▲ every step",
         "plateau" => "▲ then flat",
+        "step" => "▲ one jump",
         "churn" => "↕ churn",
         "shrank" => "▼ shrank",
         "new" => "✚ new",

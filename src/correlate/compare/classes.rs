@@ -5,7 +5,8 @@
 //! growing classes first; a class of the platform is named only where none of the application's grows.
 
 use super::growth::{self, Shape};
-use super::sites::{self, Halves, Track, Value};
+use super::tracks::{self, Track};
+use super::value::{Halves, Value};
 use super::{Snapshot, infos};
 use crate::model::delta::{Delta, GroupBy, RowOptions, Suspect};
 use crate::model::profile::{ClassTable, HeapProfile, ProfileBody};
@@ -39,7 +40,7 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Result<Delta, Stri
         limits.push("a histogram has no references: what holds the growing classes takes a heap dump".into());
     }
     let suspects = if native { Vec::new() } else { suspects(&all, &halves) };
-    let size = |t: &Track| sites::change(t, halves.by_bytes()).unsigned_abs();
+    let size = |t: &Track| tracks::change(t, halves.by_bytes()).unsigned_abs();
     all.retain(|t| t.steps.iter().any(|v| Some((v.bytes, v.count)) != t.steps.first().map(|f| (f.bytes, f.count))));
     all.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.key.cmp(&b.key)));
     all.truncate(rows.limit());
@@ -48,7 +49,7 @@ pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Result<Delta, Stri
         measures: first.measures.iter().map(|m| m.name.clone()).collect(),
         measure: halves.measure.clone(),
         snapshots: infos(snapshots, halves.bytes.as_deref(), halves.count.as_deref()),
-        rows: all.into_iter().map(|t| sites::row(t, GroupBy::Class, rows, &halves, None)).collect(),
+        rows: all.into_iter().map(|t| tracks::row(t, GroupBy::Class, rows, &halves, None)).collect(),
         suspects,
         limits,
         ..Delta::default()
@@ -82,7 +83,7 @@ fn suspects(all: &[Track], halves: &Halves) -> Vec<Suspect> {
     let total =
         |pick: fn(&[Value]) -> Option<&Value>| all.iter().filter_map(|t| pick(&t.steps)).map(|v| v.of(by_bytes) as f64).sum::<f64>();
     let (before, after) = (total(<[Value]>::first), total(<[Value]>::last));
-    let gained: f64 = all.iter().map(|t| sites::change(t, by_bytes).max(0) as f64).sum();
+    let gained: f64 = all.iter().map(|t| tracks::change(t, by_bytes).max(0) as f64).sum();
     if after - before < MATERIAL * after {
         return Vec::new();
     }

@@ -6,7 +6,7 @@
 //! between; the allocation counters bound how many those are. Whether growth has stopped is a question of how many of the
 //! sampled objects came late, answered by the binomial distribution. Nothing here looks at names.
 
-use super::sites::{Halves, Value};
+use super::value::{Halves, Value};
 
 /// Two standard errors: about one false alarm in forty sites that do not grow.
 pub const SIGNIFICANT: f64 = 2.0;
@@ -14,6 +14,8 @@ pub const SIGNIFICANT: f64 = 2.0;
 const UNLIKELY: f64 = 0.05;
 /// As much for a site that goes on allocating: there every tail of the series is tried.
 const VERY_UNLIKELY: f64 = 0.01;
+/// Probability above which a rate that has halved may well have looked like a steady one.
+const MAY_BE: f64 = 0.2;
 /// Share of all growth in the last step from which on the steps before it say nothing.
 const SUDDEN: f64 = 0.9;
 
@@ -68,6 +70,12 @@ pub struct Judgement {
     pub late_share: f64,
     /// All of it came in the last of several steps: one event, which may never come again.
     pub sudden: bool,
+    /// The step that all of it came in, where steps before it brought nothing.
+    pub jump: Option<usize>,
+    /// Two steps, and too few sampled objects to tell whether it goes on or slows down, as a cache that fills does.
+    pub undecided: bool,
+    /// Sampled objects that the growth was estimated from; as many as bytes where every allocation is counted.
+    pub sampled: f64,
     /// Growth that can be relied on: at two standard errors, or, where nothing was freed, at the 95 % Poisson bound.
     certain: f64,
 }
@@ -133,7 +141,19 @@ pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgeme
     let usual = values.iter().map(|v| v.spread.live).sum::<f64>() / n.max(1) as f64;
     let error = |a: &Value, b: &Value| if by_bytes { variance(a, b, usual).sqrt() } else { 0.0 };
     let (Some(first), Some(last)) = (values.first(), values.last()) else {
-        return Judgement { shape: Shape::Noise, growth: 0.0, error: 0.0, ups: 0, steps: 0, late_share: 0.0, sudden: false, certain: 0.0 };
+        return Judgement {
+            shape: Shape::Noise,
+            growth: 0.0,
+            error: 0.0,
+            ups: 0,
+            steps: 0,
+            late_share: 0.0,
+            sudden: false,
+            jump: None,
+            undecided: false,
+            sampled: 0.0,
+            certain: 0.0,
+        };
     };
     let (growth, noise) = (gain(first, last), error(first, last));
     let (mut ups, mut worst_fall) = (0, 0.0f64);
@@ -194,9 +214,24 @@ pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgeme
     let doubles = by_bytes && (1..=4).contains(&first.count) && last.count <= first.count && size(last) >= 1.5 * size(first);
     let rose = values.windows(2).rposition(|w| matches!(w, [a, b] if gain(a, b) > 0.0)).map_or(0, |i| i + 1);
     let due = doubles && steps as f64 <= 2.2 * rose as f64;
-    let stopped = !due && (paused || (steps >= 2 && growth > 0.0 && (1..steps).any(replaces)));
-    let last_step = values.get(steps.saturating_sub(1)).map_or(0.0, |v| gain(v, last));
-    let sudden = steps >= 3 && growth > 0.0 && last_step >= SUDDEN * growth;
+    let gains: Vec<f64> = values.windows(2).map(|w| if let [a, b] = w { gain(a, b) } else { 0.0 }).collect();
+    // Few objects at a steady rate may fall into one step by chance.
+    let chance = (1.0 / steps.max(1) as f64).powf(sampled(growth) - 1.0);
+    let jump = gains
+        .iter()
+        .position(|g| growth > 0.0 && *g >= SUDDEN * growth)
+        .filter(|j| *j > 0 && chance < UNLIKELY)
+        .filter(|j| gains.iter().enumerate().all(|(i, g)| i == *j || g.abs() <= (1.0 - SUDDEN) * growth));
+    // One jump with nothing before and after it is an event that is over.
+    let over = jump.is_some_and(|j| j + 1 < steps);
+    let stopped = !due && (paused || over || (steps >= 2 && growth > 0.0 && (1..steps).any(replaces)));
+    let in_last = |share: f64| growth > 0.0 && gains.last().is_some_and(|g| *g >= share * growth);
+    let sudden = steps >= 2 && in_last(SUDDEN) && (steps >= 3 || jump.is_some());
+    // Is a rate that has halved ruled out? Of a steady one the later step has its share of the objects sampled.
+    let halved = 0.5 * left(1) / (1.0 - 0.5 * left(1));
+    let later = sampled(values.get(1).map_or(0.0, |v| gain(v, last)).max(0.0));
+    let by_chance = 1.0 - chance_of_pause(sampled(growth), (later - 1.0).max(0.0), halved);
+    let undecided = steps == 2 && growth > 0.0 && grain > 1.0 && (later < 1.0 || by_chance > MAY_BE);
     let reliable = certain(first, last, growth, noise);
     let peak = values.iter().map(|v| v.of(by_bytes) as f64).fold(0.0, f64::max);
     let shape = if worst_fall > 0.25 * peak && worst_fall > 0.25 * growth.abs() {
@@ -210,7 +245,7 @@ pub fn judge(values: &[Value], by_bytes: bool, times: Option<&[f64]>) -> Judgeme
     } else {
         Shape::Growing
     };
-    Judgement { shape, growth, error: noise, ups, steps, late_share, sudden, certain: reliable }
+    Judgement { shape, growth, error: noise, ups, steps, late_share, sudden, jump, undecided, sampled: sampled(growth), certain: reliable }
 }
 
 /// The word for a row's trend in `postmem.diff/1`.
@@ -225,7 +260,9 @@ pub fn word(values: &[Value], halves: &Halves) -> &'static str {
     if first == 0 && before_last == 0 && last != 0 {
         return "new";
     }
-    match judge(values, by_bytes, None).shape {
+    let judged = judge(values, by_bytes, None);
+    match judged.shape {
+        Shape::Plateau | Shape::Growing if judged.jump.is_some() => "step",
         Shape::Churn => "churn",
         Shape::Plateau => "plateau",
         Shape::Growing => "every-step",
@@ -288,6 +325,16 @@ mod tests {
         assert_eq!(judge(&buffer(&[5, 10, 10, 10, 10]), true, None).shape, Shape::Plateau);
         let warm: Vec<Value> = [20.0, 54.0, 54.0].iter().map(|k| sampled(*k, *k)).collect();
         assert_eq!(judge(&warm, true, None).shape, Shape::Plateau);
+        let halves = Halves { measure: "inuse_space".into(), bytes: Some("inuse_space".into()), count: None };
+        let says = |k: &[f64]| word(&k.iter().map(|k| sampled(*k, *k)).collect::<Vec<_>>(), &halves);
+        assert_eq!([says(&[9.0, 9.0, 40.0, 40.0]), says(&[9.0, 9.0, 9.0, 40.0]), says(&[9.0, 9.0, 40.0])], ["step"; 3]);
+        assert_eq!([says(&[9.0, 40.0, 40.0]), says(&[9.0, 19.0, 29.0, 40.0]), says(&[0.0, 0.0, 40.0])], ["plateau", "every-step", "new"]);
+        // Three objects may well come together by chance.
+        assert_ne!(says(&[9.0, 9.0, 11.0, 11.0]), "step");
+        // Two steps of a few objects do not tell a leak from a cache that fills; two of many do.
+        let undecided = |k: &[f64]| judge(&k.iter().map(|k| sampled(*k, *k)).collect::<Vec<_>>(), true, None).undecided;
+        assert!(undecided(&[5.0, 10.0, 13.0]) && undecided(&[5.0, 10.0, 15.0]) && !undecided(&[9.0, 9.0, 39.0]));
+        assert!(!undecided(&[7.0, 37.0, 67.0]) && !undecided(&[5.0, 10.0, 13.0, 16.0]));
         let burst: Vec<Value> = [0.0, 0.0, 0.0, 40.0].iter().map(|k| sampled(*k, *k)).collect();
         assert!(judge(&burst, true, None).sudden && !judge(&leak, true, None).sudden);
     }

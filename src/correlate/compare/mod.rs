@@ -5,6 +5,7 @@ mod classes;
 mod graphs;
 mod growth;
 mod holder_words;
+mod keepers;
 mod leak_patterns;
 pub mod originals;
 mod owners;
@@ -14,6 +15,8 @@ mod shapes;
 pub mod sites;
 mod suspects;
 pub mod together;
+mod tracks;
+pub mod value;
 
 use crate::model::delta::{Delta, RowOptions, SnapshotInfo};
 use crate::model::profile::{HeapProfile, ProfileBody};
@@ -36,9 +39,14 @@ pub enum Refusal {
 
 /// Compares 2..N profiles of one kind, given earliest first.
 pub fn diff(snapshots: &[Snapshot<'_>], rows: &RowOptions) -> Result<Delta, Refusal> {
+    diff_again(snapshots, rows, &|_| None)
+}
+
+/// The same, where `again` gives snapshots whose stacks were let go. The first and the last are at hand.
+pub fn diff_again(snapshots: &[Snapshot<'_>], rows: &RowOptions, again: &dyn Fn(usize) -> Option<HeapProfile>) -> Result<Delta, Refusal> {
     let bodies: Vec<&ProfileBody> = snapshots.iter().map(|s| &s.profile.body).collect();
     let delta = if bodies.iter().all(|b| matches!(b, ProfileBody::Stacks(_))) {
-        sites::diff(snapshots, rows).map_err(Refusal::Asked)?
+        sites::diff(snapshots, rows, again).map_err(Refusal::Asked)?
     } else if bodies.iter().all(|b| matches!(b, ProfileBody::Graph(_))) {
         graphs::diff(snapshots, rows)
     } else if bodies.iter().all(|b| matches!(b, ProfileBody::Classes(_))) {

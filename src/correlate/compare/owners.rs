@@ -5,15 +5,15 @@
 
 use super::blame::{Origin, Origins};
 use super::rematch::{self, Site};
-use super::sites::{Columns, Halves, Stacks, Value};
+use super::keepers::Keepers;
+use super::value::{Columns, Halves, Stacks, Value};
+use crate::heap::by_stack::ByStack;
 use crate::heap::sites::{Filter, Sampling};
 use crate::model::delta::GroupBy;
 use crate::model::profile::StackTable;
 use std::collections::{BTreeMap, HashMap};
 
 const NONE: u32 = u32::MAX;
-/// A stack that was not looked at.
-const UNSEEN: u32 = u32::MAX - 1;
 /// Rank from which on a frame outside the standard library owns the stack.
 const STANDARD: u8 = 2;
 
@@ -238,6 +238,28 @@ fn responsible(seen: &Seen, stack: &[u32], goroutines: bool, rooted: bool) -> Op
     Some(Found { name, entry, own, leaf: leaf.unwrap_or(own) })
 }
 
+/// Samples of a snapshot up to which routes are followed one by one.
+const SAMPLES_APART: usize = 1 << 18;
+/// Callers of the owner that tell one route from another.
+const CALLERS: usize = 3;
+
+/// What tells the ways apart on which an owner comes to allocate: the allocating place, its own, and its callers'. Places
+/// are known by their offset in the binary, or by function and line.
+fn route(seen: &Seen, table: &StackTable, stack: &[u32], found: &Found) -> u64 {
+    let mix = |h: u64, v: u64| (h ^ v).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let place = |l: u32| {
+        let address = table.loc_address.get(l as usize).copied().unwrap_or(0);
+        let name = seen.spot(l).map_or(NONE, |s| s.name);
+        let lines = || table.frames(l).iter().fold(0, |h, f| mix(h, u64::from(f.line)));
+        let offset = table.mapping(l).map_or(address, |m| address.wrapping_sub(m.start).wrapping_add(m.offset));
+        mix(u64::from(name), if address == 0 { lines() } else { offset })
+    };
+    let from = stack.iter().position(|l| *l == found.own.0).unwrap_or(0);
+    let above = stack.get(from..).unwrap_or(&[]).iter().take(1 + CALLERS);
+    // Begun with a mix: the allocating place is often the owner's own.
+    above.fold(mix(1, place(found.leaf.0)), |h, l| mix(h, place(*l)))
+}
+
 /// What is kept of the first and of the last snapshot, so that growth can be traced back to their stacks.
 struct End {
     seen: Seen,
@@ -252,6 +274,8 @@ pub struct Owners {
     by_bytes: bool,
     goroutines: bool,
     names: Names,
+    /// Where more than two snapshots come, for two cannot tell what is kept for good.
+    keepers: Option<Keepers>,
     index: HashMap<(u32, u32), u32>,
     snapshots: usize,
     first: Option<End>,
@@ -267,8 +291,10 @@ pub struct Ends<'a> {
 }
 
 impl Owners {
-    pub fn new(halves: &Halves) -> Self {
+    /// For `profiles` snapshots.
+    pub fn new(halves: &Halves, profiles: usize) -> Self {
         Owners {
+            keepers: (profiles > 2 && halves.by_bytes()).then(Keepers::default),
             by_bytes: halves.bytes.is_some(),
             goroutines: halves.bytes.is_none(),
             names: Names::default(),
@@ -280,36 +306,55 @@ impl Owners {
         }
     }
 
-    /// Adds the next snapshot.
-    pub fn add(&mut self, (profile, table): Stacks<'_>, filter: &Filter, halves: &Halves) {
+    /// Adds the next snapshot, whose samples are `summed` by stack.
+    pub fn add(
+        &mut self,
+        (profile, table): Stacks<'_>,
+        (summed, noise): (&ByStack<'_>, Option<&Sampling>),
+        filter: &Filter,
+        halves: &Halves,
+    ) {
         let seen = see(table, &mut self.names);
         let columns = Columns::of(profile, halves);
-        let noise = Sampling::of(profile);
         let passes = filter.passing(table);
-        let samples = table.samples();
         let rooted = rooted(table);
-        let mut row = vec![0i64; profile.measures.len()];
-        // A stack is looked at when its first sample comes.
-        let mut of_stack = vec![UNSEEN; table.stacks()];
+        let measures: Vec<&[i64]> = (0..profile.measures.len()).map(|m| summed.column(m)).collect();
+        let mut row = vec![0i64; measures.len()];
+        let mut of_stack = vec![NONE; table.stacks()];
         let at = self.snapshots;
-        for s in 0..samples {
-            if !passes.as_ref().is_none_or(|p| p.get(s).copied().unwrap_or(false)) {
+        // A huge profile has samples enough for its owners to be judged whole.
+        let apart = noise.filter(|_| self.keepers.is_some() && columns.counts_allocations() && table.samples() <= SAMPLES_APART);
+        let mut routes = vec![0u64; if apart.is_some() { table.stacks() } else { 0 }];
+        for (k, owner) in of_stack.iter_mut().enumerate() {
+            if !passes.as_ref().is_none_or(|p| p.get(k).copied().unwrap_or(false)) {
                 continue;
             }
-            let k = table.stack_number(s);
-            let Some(&known) = of_stack.get(k) else { continue };
-            let owner = if known == UNSEEN { self.owner(&seen, table.locations_of(k), rooted) } else { known };
-            if let Some(slot) = of_stack.get_mut(k) {
-                *slot = owner;
+            let stack = table.locations_of(k);
+            let Some(found) = responsible(&seen, stack, self.goroutines, rooted) else { continue };
+            *owner = self.owner(&found);
+            if let Some(r) = routes.get_mut(k) {
+                *r = route(&seen, table, stack, &found);
             }
-            let Some(o) = self.list.get_mut(owner as usize) else { continue };
-            for (m, v) in row.iter_mut().enumerate() {
-                *v = table.values.get(m * samples + s).copied().unwrap_or(0);
+            let Some(o) = self.list.get_mut(*owner as usize) else { continue };
+            for (v, column) in row.iter_mut().zip(&measures) {
+                *v = column.get(k).copied().unwrap_or(0);
             }
-            let value = columns.value(&row, noise.map(|n| n.spread(table, s, samples)).unwrap_or_default());
+            let value = columns.value(&row, summed.spread(k).unwrap_or_default());
             o.steps.resize(at + 1, Value::default());
             if let Some(slot) = o.steps.get_mut(at) {
                 slot.add(value);
+            }
+        }
+        if let (Some(noise), Some(keepers)) = (apart, &mut self.keepers) {
+            let samples = table.samples();
+            for s in 0..samples {
+                let k = table.stack_number(s);
+                let (Some(&owner), Some(&route)) = (of_stack.get(k).filter(|o| **o != NONE), routes.get(k)) else { continue };
+                for (m, v) in row.iter_mut().enumerate() {
+                    *v = table.values.get(m * samples + s).copied().unwrap_or(0);
+                }
+                let size = table.block_size.get(s).copied().unwrap_or(0);
+                keepers.add(at, owner, route, size, columns.value(&row, noise.spread(table, s, samples)));
             }
         }
         self.snapshots += 1;
@@ -322,9 +367,13 @@ impl Owners {
         }
     }
 
-    /// The owner of a stack, made where it is new; [`NONE`] where nobody owns it.
-    fn owner(&mut self, seen: &Seen, stack: &[u32], rooted: bool) -> u32 {
-        let Some(found) = responsible(seen, stack, self.goroutines, rooted) else { return NONE };
+    /// What of each owner's memory was never freed; none where that was not followed.
+    pub fn held(&self) -> BTreeMap<u32, Vec<Value>> {
+        self.keepers.as_ref().map(|k| k.held(self.snapshots)).unwrap_or_default()
+    }
+
+    /// The number of an owner, made where it is new.
+    fn owner(&mut self, found: &Found) -> u32 {
         let (list, names) = (&mut self.list, &self.names);
         *self.index.entry((found.name, found.entry)).or_insert_with(|| {
             let entry = (found.entry != NONE).then(|| names.text(found.entry));

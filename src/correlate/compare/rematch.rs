@@ -4,7 +4,8 @@
 //! fits exactly one of each: address, then line, then function, then name within its package. Every match says by what.
 //! Rows and the owners that suspects are made of are followed alike.
 
-use super::sites::{Track, Value};
+use super::tracks::Track;
+use super::value::Value;
 use crate::heap::sites::package;
 use crate::model::delta::GroupBy;
 use std::collections::BTreeMap;

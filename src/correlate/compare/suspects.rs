@@ -6,12 +6,17 @@
 
 use super::Snapshot;
 use super::growth::{self, Judgement, Shape};
+use super::keepers;
 use super::owners::{self, Ends, Owned, Owners, Parts};
 use super::shapes;
-use super::sites::Halves;
+use super::value::Halves;
 use crate::model::delta::{PathStep, Step, Suspect};
 use crate::model::quantity;
 
+/// What Go calls the profile of goroutines that its garbage collector found blocked for good.
+const LEAKED: &str = "goroutineleak";
+/// Undecided growth spoken of at most.
+const MOST_UNDECIDED: usize = 3;
 /// Suspects named at most.
 const MOST: usize = 10;
 /// Growth below this share of the process's final total is not worth a name.
@@ -33,7 +38,7 @@ pub fn find(owners: &Owners, ends: Ends<'_>, snapshots: &[Snapshot<'_>], halves:
         limits.push(format!("{} does not count memory that is held; no suspects are named", halves.measure));
         return Vec::new();
     }
-    if snapshots.len() == 2 {
+    if snapshots.len() == 2 && halves.measure != LEAKED {
         limits.push("two profiles cannot tell a leak from a warm-up; a third one taken later would".into());
     }
     let by_bytes = halves.bytes.is_some();
@@ -42,12 +47,35 @@ pub fn find(owners: &Owners, ends: Ends<'_>, snapshots: &[Snapshot<'_>], halves:
     let first_total: f64 = owners.list.iter().filter_map(|b| b.steps.first()).map(|v| v.of(by_bytes).max(0) as f64).sum();
     let judged: Vec<Judgement> = owners.list.iter().map(|b| growth::judge(&b.steps, by_bytes, seconds.as_deref())).collect();
     let all_growth: f64 = judged.iter().map(|j| j.growth.max(0.0)).sum();
-    let mut found: Vec<(f64, usize, &Owned, Judgement)> = Vec::new();
-    for (i, (b, j)) in owners.list.iter().zip(judged).enumerate() {
+    let held = owners.held();
+    let proven = halves.measure == LEAKED;
+    let mut found: Vec<(f64, usize, &Owned, Judgement, bool)> = Vec::new();
+    let mut undecided: Vec<(f64, String)> = Vec::new();
+    for (i, (b, whole)) in owners.list.iter().zip(judged).enumerate() {
+        // What never frees shows where the garbage beside it is left out. Of what grew and stopped, as a cache does that is
+        // full, some is always still there.
+        let part = || {
+            if whole.shape == Shape::Plateau {
+                return None;
+            }
+            let j = growth::judge(held.get(&(i as u32))?, by_bytes, seconds.as_deref());
+            (j.shape == Shape::Growing && j.sampled >= keepers::ENOUGH).then_some(j)
+        };
+        let grows = whole.shape == Shape::Growing && whole.lower() > 0.0;
+        let (j, in_part) = if grows { (whole, false) } else { part().map_or((whole, false), |j| (j, true)) };
         let enough = j.growth >= MATERIAL * final_total && j.growth >= OF_GROWTH * all_growth;
         // Counts come and go by a few; a leak of goroutines does not stop at a handful.
         let many = (by_bytes && j.growth >= LEAST_BYTES) || (!by_bytes && j.growth >= 10.0 && j.growth >= 0.1 * first_total);
-        if j.sudden && j.shape == Shape::Growing && enough && many && j.lower() > 0.0 {
+        // Goroutines that nothing can wake are a leak however few they are.
+        let many = many || (proven && j.growth >= 1.0);
+        if j.undecided && !j.sudden && j.shape == Shape::Growing && enough && many && j.lower() > 0.0 {
+            let grew = format!("{} ± {}", quantity::human(j.growth), quantity::human(j.error));
+            let says = format!(
+                "not decided: {} grew by {grew} over three profiles, an estimate from {:.0} sampled objects; that few do not tell a leak from a cache that fills, a fourth profile would",
+                b.blame.name, j.sampled
+            );
+            undecided.push((j.lower(), says));
+        } else if !proven && j.sudden && j.shape == Shape::Growing && enough && many && j.lower() > 0.0 {
             let grew = if by_bytes { quantity::human(j.growth) } else { format!("{:.0} {}", j.growth, plural(&halves.measure)) };
             limits.push(format!(
                 "{} rose by {grew} in the last step only, which one event may have done; a later profile would tell whether it goes on",
@@ -55,14 +83,16 @@ pub fn find(owners: &Owners, ends: Ends<'_>, snapshots: &[Snapshot<'_>], halves:
             ));
         } else if j.shape == Shape::Growing && enough && many && j.lower() > 0.0 {
             // What slows down is less of a leak than what goes on.
-            found.push((j.lower() * j.late_share.clamp(0.2, 1.0), i, b, j));
+            found.push((j.lower() * j.late_share.clamp(0.2, 1.0), i, b, j, in_part));
         }
     }
+    undecided.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    limits.extend(undecided.into_iter().take(MOST_UNDECIDED).map(|(_, says)| says));
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.2.blame.cmp(&b.2.blame)));
     found.truncate(MOST);
     let span = seconds.as_ref().and_then(|s| Some(s.last()? - s.first()?)).filter(|s| *s >= LEAST_SPAN);
     let scene = Scene { ends, halves, profiles: snapshots.len(), all_growth, seconds: span };
-    let mut named: Vec<Suspect> = found.into_iter().map(|(_, i, b, j)| scene.suspect(b, &owners.parts(ends, i), &j)).collect();
+    let mut named: Vec<Suspect> = found.into_iter().map(|(_, i, b, j, in_part)| scene.suspect(b, &owners.parts(ends, i), &j, in_part)).collect();
     cause_first(&mut named);
     named
 }
@@ -116,7 +146,8 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn suspect(&self, b: &Owned, parts: &Parts, j: &Judgement) -> Suspect {
+    /// `in_part` where the judgement is of what it never freed only.
+    fn suspect(&self, b: &Owned, parts: &Parts, j: &Judgement, in_part: bool) -> Suspect {
         let Scene { ends, halves, profiles, all_growth, seconds } = *self;
         let by_bytes = halves.bytes.is_some();
         let outer = (b.steps.first().copied().unwrap_or_default(), b.steps.last().copied().unwrap_or_default());
@@ -125,23 +156,32 @@ impl Scene<'_> {
         let waits = parts.state.as_deref().and_then(shapes::waits_in);
         let shape = shapes::recognise(&parts.example, !by_bytes).or(waits);
         let amount = |v: f64| if by_bytes { quantity::human(v) } else { format!("{v:.0}") };
-        let mut why = format!("{} grew by {}", key.name, amount(j.growth));
+        let mut why = match in_part {
+            true => format!("what {} allocates and never frees grew by {}", key.name, amount(j.growth)),
+            false => format!("{} grew by {}", key.name, amount(j.growth)),
+        };
         if j.error > 0.0 {
             why += &format!(" ± {}", amount(j.error));
         }
         let unit = if by_bytes { String::new() } else { format!(" {}", plural(&halves.measure)) };
-        why += &format!("{unit} to {} over {profiles} profiles", amount(outer.1.of(by_bytes) as f64));
+        let to = if in_part { String::new() } else { format!(" to {}", amount(outer.1.of(by_bytes) as f64)) };
+        why += &format!("{unit}{to} over {profiles} profiles");
         if j.steps > 1 {
             why += &format!(" (up in {} of {} steps)", j.ups, j.steps);
         }
         let made = outer.1.allocated_bytes.saturating_sub(outer.0.allocated_bytes);
-        if by_bytes && made > 0 && j.growth > 0.0 {
+        if in_part {
+            why += "; the rest of what it allocates comes and goes";
+        } else if by_bytes && made > 0 && j.growth > 0.0 {
             let kept = (j.growth / made as f64).min(1.0);
             if kept > 0.995 {
                 why += "; nothing that it allocated in between was freed";
             } else {
                 why += &format!("; {:.0} % of what it allocated in between was kept", kept * 100.0);
             }
+        }
+        if halves.measure == LEAKED {
+            why += "; the runtime found that nothing can wake them any more";
         }
         if all_growth > 0.0 {
             why += &format!("; {:.0} % of all growth", (j.growth / all_growth * 100.0).min(100.0));
@@ -220,6 +260,7 @@ fn plural(measure: &str) -> String {
     match measure {
         "goroutine" => "goroutines".into(),
         "threadcreate" => "threads".into(),
+        LEAKED => "leaked goroutines".into(),
         m => m.into(),
     }
 }

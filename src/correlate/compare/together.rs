@@ -6,8 +6,8 @@
 
 use super::owners::{callers, standing_in};
 use super::shapes::{LONG_RUNNING_CALL, UNCLOSED_BODY};
-use super::sites::Stacks;
 use super::suspects::{HTTP_CLIENT, callers_words};
+use super::value::Stacks;
 use crate::heap::sites::package;
 use crate::model::delta::{Delta, PerEvent, Step, Suspect};
 use crate::model::quantity::human;

@@ -98,12 +98,40 @@ impl<'a> Iterator for Message<'a> {
     }
 }
 
+/// The bit that ends a number, where it is clear, in each of eight bytes.
+const ENDS: u64 = 0x8080_8080_8080_8080;
+
+/// A number of up to eight bytes from its bytes' lower seven bits.
+#[inline]
+fn joined(x: u64) -> u64 {
+    let x = (x & 0x7f00_7f00_7f00_7f00) >> 1 | x & 0x007f_007f_007f_007f;
+    let x = (x & 0x3fff_0000_3fff_0000) >> 2 | x & 0x0000_3fff_0000_3fff;
+    (x & 0x0fff_ffff_0000_0000) >> 4 | x & 0x0fff_ffff
+}
+
 /// Calls `f` for each number of a repeated integer field, packed or not. False when the packed bytes are malformed.
 #[inline]
 pub fn each_number(value: Value<'_>, mut f: impl FnMut(u64)) -> bool {
     match value {
         Value::Varint(v) => f(v),
         Value::Bytes(mut b) => {
+            // Two at a time from eight bytes: how long each is follows from the bits that end them, without a branch that
+            // could be guessed wrong.
+            while let Some((eight, _)) = b.split_first_chunk::<8>() {
+                let word = u64::from_le_bytes(*eight);
+                let ends = !word & ENDS;
+                let later = ends & ends.wrapping_sub(1);
+                if later == 0 {
+                    let Some((v, rest)) = varint(b) else { return false };
+                    f(v);
+                    b = rest;
+                    continue;
+                }
+                let first = ends ^ ends.wrapping_sub(1);
+                f(joined(word & first));
+                f(joined((word & (later ^ later.wrapping_sub(1)) & !first) >> first.count_ones()));
+                b = b.get(later.trailing_zeros() as usize / 8 + 1..).unwrap_or(&[]);
+            }
             while !b.is_empty() {
                 let Some((v, rest)) = varint(b) else { return false };
                 f(v);
@@ -258,6 +286,35 @@ mod tests {
         }
         assert_eq!(varint(&[0x80; 11]), None);
         assert_eq!(varint(&[0x80, 0x80, 0x00]), Some((0, &b""[..])));
+    }
+
+    #[test]
+    fn packed_numbers_of_all_lengths_in_any_order() {
+        let mut seed = 7u64;
+        let numbers: Vec<u64> = (0..5000)
+            .map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                seed >> (seed >> 58)
+            })
+            .collect();
+        let mut b = Vec::new();
+        for &n in &numbers {
+            let mut x = n;
+            while x >= 0x80 {
+                b.push(x as u8 | 0x80);
+                x >>= 7;
+            }
+            b.push(x as u8);
+        }
+        let read = |b: &[u8]| {
+            let mut got = Vec::new();
+            let ok = each_number(Value::Bytes(b), |v| got.push(v));
+            (got, ok)
+        };
+        assert_eq!(read(&b), (numbers.clone(), true));
+        b.push(0x80);
+        assert_eq!(read(&b), (numbers, false));
+        assert!(!read(&[0x80; 30]).1);
     }
 
     #[test]
