@@ -115,7 +115,8 @@ struct Part<const M: usize> {
 fn columns<const M: usize>(p: &Pass<'_>, heads: &[u32], first: usize, out: &mut Sums) {
     let rows = Rows::<M>::new(p, first);
     let stacks = p.table.stacks();
-    let run = |range| if rows.small { part::<M, true>(p, heads, first, &rows, range) } else { part::<M, false>(p, heads, first, &rows, range) };
+    let run =
+        |range| if rows.small { part::<M, true>(p, heads, first, &rows, range) } else { part::<M, false>(p, heads, first, &rows, range) };
     let parts = if stacks < HALVES || !p.cumulative {
         vec![run(0..stacks)]
     } else {

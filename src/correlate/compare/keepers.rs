@@ -67,7 +67,8 @@ impl Keepers {
 
     /// What each owner's keeping parts sum up to, over all snapshots.
     pub fn held(&self, snapshots: usize) -> BTreeMap<u32, Vec<Value>> {
-        let mut of_route: Vec<Vec<&Part>> = self.routes.iter().map(|r| if r.kept(snapshots).is_some() { vec![r] } else { Vec::new() }).collect();
+        let mut of_route: Vec<Vec<&Part>> =
+            self.routes.iter().map(|r| if r.kept(snapshots).is_some() { vec![r] } else { Vec::new() }).collect();
         let whole: Vec<bool> = of_route.iter().map(|parts| !parts.is_empty()).collect();
         for s in self.sizes.iter().filter(|s| whole.get(s.of as usize) == Some(&false)) {
             if let (Some(_), Some(parts)) = (s.kept(snapshots).filter(|n| *n >= OF_ONE_SIZE), of_route.get_mut(s.of as usize)) {

@@ -4,8 +4,8 @@
 //! stacks are made only for the few owners that turn out to grow. Stacks of the profiler and of the runtime have no owner.
 
 use super::blame::{Origin, Origins};
-use super::rematch::{self, Site};
 use super::keepers::Keepers;
+use super::rematch::{self, Site};
 use super::value::{Columns, Halves, Stacks, Value};
 use crate::heap::by_stack::ByStack;
 use crate::heap::sites::{Filter, Sampling};

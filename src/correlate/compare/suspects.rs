@@ -92,7 +92,8 @@ pub fn find(owners: &Owners, ends: Ends<'_>, snapshots: &[Snapshot<'_>], halves:
     found.truncate(MOST);
     let span = seconds.as_ref().and_then(|s| Some(s.last()? - s.first()?)).filter(|s| *s >= LEAST_SPAN);
     let scene = Scene { ends, halves, profiles: snapshots.len(), all_growth, seconds: span };
-    let mut named: Vec<Suspect> = found.into_iter().map(|(_, i, b, j, in_part)| scene.suspect(b, &owners.parts(ends, i), &j, in_part)).collect();
+    let mut named: Vec<Suspect> =
+        found.into_iter().map(|(_, i, b, j, in_part)| scene.suspect(b, &owners.parts(ends, i), &j, in_part)).collect();
     cause_first(&mut named);
     named
 }
