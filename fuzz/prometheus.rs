@@ -3,6 +3,7 @@
 
 use postmem::formats::alerts::Alerts;
 use postmem::formats::grafana::{GrafanaCsv, GrafanaFrames};
+use postmem::formats::metric_answer::MetricAnswer;
 use postmem::formats::openmetrics::OpenMetrics;
 use postmem::formats::prometheus_api::{PrometheusApi, VictoriaExport};
 use postmem::formats::promtool_text::PromtoolText;
@@ -75,8 +76,8 @@ pub fn parse_in(format: &dyn Format, folder: &Folder, path: &str) -> Facts {
 }
 
 /// Every text and JSON reader of series and alerts.
-pub static TEXTS: [&dyn Format; 8] =
-    [&PrometheusApi, &VictoriaExport, &OpenMetrics, &TsdbDump, &PromtoolText, &GrafanaCsv, &GrafanaFrames, &Alerts];
+pub static TEXTS: [&dyn Format; 9] =
+    [&PrometheusApi, &VictoriaExport, &OpenMetrics, &TsdbDump, &PromtoolText, &GrafanaCsv, &GrafanaFrames, &Alerts, &MetricAnswer];
 
 /// The first byte picks a reader, the rest is its input; for blocks and heads the input is cut in two files.
 pub fn prometheus(data: &[u8]) {

@@ -1,6 +1,7 @@
 //! Series and alerts as real servers write them (`samples/formats/prometheus/`): every carrier says the same, damage is
 //! survived and stated; and the exports that have no server here, written out.
 
+use postmem::formats::prometheus_api::PrometheusApi;
 use postmem::formats::{alerts::Alerts, grafana::GrafanaCsv, grafana::GrafanaFrames, tsdb_block::TsdbBlock, tsdb_block::TsdbWal};
 use postmem::model::trend::TrendVerdict;
 use postmem::model::{Facts, Incident};
@@ -173,6 +174,38 @@ fn grafana_in_every_layout_says_the_same() {
     assert_eq!(of(&GrafanaFrames, frames), want);
 }
 
+/// What Grafana's own code exports of one answer, in every form of its inspector (`samples/formats/grafana/make.cjs`).
+#[test]
+fn what_grafana_exports_says_what_prometheus_answered() {
+    let read = |name: &str| std::fs::read(sample(name)).expect("read");
+    let asked = parse_in(&PrometheusApi, &Folder::from([("e".to_owned(), Blob(read("query_range.json")))]), "e");
+    let want: Vec<Vec<(i64, f64)>> = asked.series.iter().take(2).map(|s| s.what.finite().collect()).collect();
+    let hour = 3_600_000;
+    for (name, series, rounding, shift) in [
+        ("raw-first.csv", 1, 0.0, 0),
+        ("raw-joined.csv", 2, 0.0, 0),
+        ("formatted-joined.csv", 2, 0.002, 0),
+        ("formatted-decbytes.csv", 2, 0.002, 0),
+        ("formatted-berlin-excel.csv", 2, 0.002, hour),
+        ("export-frames.json", 2, 0.0, 0),
+        ("panel-data.json", 2, 0.0, 0),
+        ("inspector.json", 2, 0.0, 0),
+    ] {
+        let format: &dyn postmem::formats::Format = if name.ends_with("csv") { &GrafanaCsv } else { &GrafanaFrames };
+        let facts = memory(format, &read(&format!("../grafana/{name}")));
+        assert_eq!(facts.series.len(), series, "{name}");
+        for (s, want) in facts.series.iter().zip(&want) {
+            assert_eq!(s.who.pod.as_deref(), Some("cart-7d9f8b6c5-x2x4k"), "{name}");
+            assert_eq!(s.who.container.as_deref(), Some("app"), "{name}");
+            assert_eq!(s.what.times.len(), want.len(), "{name}");
+            assert_eq!(s.what.unit, "bytes", "{name}");
+            for ((t, v), (t0, v0)) in s.what.finite().zip(want) {
+                assert!(t - shift == *t0 && (v - v0).abs() <= rounding * v0, "{name}: {t} {v} {t0} {v0}");
+            }
+        }
+    }
+}
+
 #[test]
 fn times_without_a_zone_are_placed_by_the_user_s_zone() {
     let dir = tempfile();
@@ -185,7 +218,7 @@ fn times_without_a_zone_are_placed_by_the_user_s_zone() {
         Options { correlate: postmem::correlate::Options { tz: Some("+02:00".into()), ..Default::default() }, ..Options::default() };
     let incident = pipeline::read(&[dir.join("memory.csv")], &options).expect("readable");
     std::fs::remove_dir_all(&dir).expect("removed");
-    assert_eq!(incident.series[0].what.times, [1_795_075_200_000, 1_795_075_230_000]);
+    assert_eq!(incident.series[0].what.times[..], [1_795_075_200_000, 1_795_075_230_000]);
     assert_eq!(incident.trends[0].metric, WORKING_SET, "the file's name says what the query read");
 }
 

@@ -123,6 +123,8 @@ pub fn join(list: &[&Series]) -> Joined {
 
 fn append(out: &mut Joined, s: &Series, from: i64, to: i64) {
     let a = s.times.partition_point(|&t| t < from);
+    out.times.reserve(s.times.len() - a);
+    out.values.reserve(s.times.len() - a);
     for (&t, &v) in s.times.iter().zip(&s.values).skip(a) {
         if t > to {
             break;

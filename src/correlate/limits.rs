@@ -309,7 +309,7 @@ mod tests {
     fn metric_limit_range_and_pod_level_are_told_apart() {
         let labels: BTreeMap<String, String> = [("resource".to_owned(), "memory".to_owned())].into();
         let series = Series {
-            times: vec![40_000, 70_000, 130_000],
+            times: vec![40_000, 70_000, 130_000].into(),
             values: vec![200.0 * 1048576.0, 200.0 * 1048576.0, 400.0 * 1048576.0],
             ..Series::new("kube_pod_container_resource_limits".into(), labels)
         };

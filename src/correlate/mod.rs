@@ -16,6 +16,7 @@ pub mod identity;
 pub mod kills;
 pub mod ledger;
 pub mod limits;
+mod metric_names;
 pub mod node_events;
 pub mod objections;
 pub mod other_endings;
@@ -132,6 +133,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
         .into_iter()
         .map(|p| crate::model::incident::PlacedSeries { owner: p.owner, cite: p.cite, what: p.what })
         .collect();
+    incident.series.iter_mut().for_each(|s| metric_names::settle(&mut s.what));
     for s in incident.series.iter_mut().filter(|s| s.what.civil) {
         clock.settle(&mut s.what, &s.cite);
     }

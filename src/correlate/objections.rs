@@ -294,7 +294,7 @@ mod tests {
             ..KubeEvent::default()
         };
         let series = Series {
-            times: vec![9_970_000],
+            times: vec![9_970_000].into(),
             values: vec![20.0 * 1048576.0],
             ..Series::new("container_memory_working_set_bytes".into(), Default::default())
         };
@@ -314,7 +314,7 @@ mod tests {
             ..KubeEvent::default()
         };
         let series = Series {
-            times: vec![9_970_000],
+            times: vec![9_970_000].into(),
             values: vec![99.0 * 1048576.0],
             ..Series::new("container_memory_working_set_bytes".into(), Default::default())
         };

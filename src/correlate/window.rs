@@ -25,9 +25,8 @@ pub fn restrict(incident: &mut Incident, since: Option<Timestamp>, until: Option
     for s in &mut incident.series {
         let a = s.what.times.partition_point(|t| *t < first);
         let b = s.what.times.partition_point(|t| *t <= last);
-        s.what.times.truncate(b);
+        s.what.times = s.what.times.get(a..b).unwrap_or(&[]).to_vec().into();
         s.what.values.truncate(b);
-        s.what.times.drain(..a.min(b));
         s.what.values.drain(..a.min(b));
     }
     incident.series.retain(|s| !s.what.times.is_empty());

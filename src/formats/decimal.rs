@@ -5,24 +5,37 @@
 const POW10: [f64; 23] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22];
 
-const POW10_INT: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+/// Powers of ten for up to eight digits.
+pub const POW10_INT: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
-/// Leading ASCII digits of eight bytes: their value and how many there are.
+/// Leading ASCII digits of eight bytes (the first in the lowest byte): their value and how many there are.
 #[inline(always)]
-fn eight(bytes: [u8; 8]) -> (u64, usize) {
-    let v = u64::from_le_bytes(bytes) ^ 0x3030_3030_3030_3030;
+pub fn eight(bytes: u64) -> (u64, usize) {
+    let v = bytes ^ 0x3030_3030_3030_3030;
     // A byte above 9 sets its high bit; a carry can only spoil bytes after the first such one.
     let stop = (v.wrapping_add(0x7676_7676_7676_7676) | v) & 0x8080_8080_8080_8080;
     let n = if stop == 0 { 8 } else { (stop.trailing_zeros() >> 3) as usize };
     if n == 0 {
         return (0, 0);
     }
-    // Shifting left puts zeros in front; then pairs, quads and the whole are summed by multiplication.
-    let v = v << (64 - 8 * n as u32);
+    // Shifting left puts zeros in front.
+    (sum(v << (64 - 8 * n as u32)), n)
+}
+
+/// Eight bytes that are all digits.
+#[inline(always)]
+pub fn all_eight(bytes: u64) -> Option<u64> {
+    let v = bytes ^ 0x3030_3030_3030_3030;
+    ((v.wrapping_add(0x7676_7676_7676_7676) | v) & 0x8080_8080_8080_8080 == 0).then(|| sum(v))
+}
+
+/// The number that eight digits make: pairs, quads and the whole are summed by multiplication.
+#[inline(always)]
+fn sum(v: u64) -> u64 {
     let v = v.wrapping_mul(10).wrapping_add(v >> 8);
     let low = (v & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
     let high = ((v >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
-    ((low.wrapping_add(high)) >> 32, n)
+    (low.wrapping_add(high)) >> 32
 }
 
 /// Digits at the start of `s` as an integer and their count; more than 16 digits report their count only.
@@ -30,7 +43,7 @@ fn eight(bytes: [u8; 8]) -> (u64, usize) {
 fn digits(s: &[u8]) -> (u64, usize) {
     let (mut value, mut at) = (0u64, 0usize);
     while let Some(chunk) = s.get(at..at + 8).and_then(|c| c.try_into().ok()) {
-        let (v, n) = eight(chunk);
+        let (v, n) = eight(u64::from_le_bytes(chunk));
         value = value.wrapping_mul(POW10_INT[n.min(8)]).wrapping_add(v);
         at += n;
         if n < 8 {

@@ -41,9 +41,14 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
 pub const LINE_MAX: usize = 4 << 20;
 
 /// Calls `f` for every line of a stream, holding one block (or one long line) at a time.
-pub fn for_each_line(mut reader: impl Read, mut f: impl FnMut(Line<'_>)) -> io::Result<()> {
+pub fn for_each_line(reader: impl Read, f: impl FnMut(Line<'_>)) -> io::Result<()> {
+    for_each_line_from(reader, 0, f).1
+}
+
+/// The same for a stream whose first byte stands at `base`; lines are counted from 1 all the same. Tells how many there were.
+pub fn for_each_line_from(mut reader: impl Read, mut base: u64, mut f: impl FnMut(Line<'_>)) -> (u32, io::Result<()>) {
     let mut buf = vec![0u8; 256 << 10];
-    let (mut start, mut end, mut base, mut number) = (0usize, 0usize, 0u64, 0u32);
+    let (mut start, mut end, mut number) = (0usize, 0usize, 0u32);
     let mut skipping = false;
     loop {
         while let Some(n) = memchr(b'\n', buf.get(start..end).unwrap_or(&[])) {
@@ -78,12 +83,12 @@ pub fn for_each_line(mut reader: impl Read, mut f: impl FnMut(Line<'_>)) -> io::
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => {
                 finish(buf.get(..end).unwrap_or(&[]), base, number, skipping, &mut f);
-                return Err(e);
+                return (number, Err(e));
             }
         };
         if got == 0 {
             finish(buf.get(..end).unwrap_or(&[]), base, number, skipping, &mut f);
-            return Ok(());
+            return (number, Ok(()));
         }
         end += got;
     }

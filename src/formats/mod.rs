@@ -32,10 +32,12 @@ pub mod kernel_log;
 pub mod kube_describe;
 pub mod kube_objects;
 pub mod kube_tables;
+pub mod line_parts;
 pub mod lines;
 pub mod log_answer;
 pub mod log_line;
 pub mod memray;
+pub mod metric_answer;
 pub mod metric_labels;
 pub mod nmt;
 pub mod node_report;
@@ -97,6 +99,8 @@ pub static FORMATS: &[&dyn Format] = &[
     &host_clock::HostClock,
     // Its rows begin with times as log lines do; the header decides.
     &grafana::GrafanaCsv,
+    // Before log answers: a table of counters has the shape of a table of lines.
+    &metric_answer::MetricAnswer,
     // Before the readers of the lines that it takes out.
     &log_answer::LogAnswer,
     &kernel_log::KernelLog,

@@ -6,7 +6,8 @@
 //! values with [`NO_TIME`]: the moment of the scrape is not invented.
 
 use super::decimal::{float, millis, seconds_to_ms};
-use super::lines::{Line, for_each_line};
+use super::line_parts;
+use super::lines::Line;
 use super::metric_labels;
 use super::series_set::{NO_TIME, SeriesSet};
 use super::{Format, Head, Input, Match};
@@ -45,21 +46,25 @@ impl Format for OpenMetrics {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let Some(reader) = input.stream(out) else { return };
-        let mut state = State { set: SeriesSet::default(), kinds: BTreeMap::new(), ended: false };
-        let read = for_each_line(reader, |line| state.line(line, out));
-        if let Err(e) = read {
-            out.error("unreadable", None, || format!("reading failed: {e}"));
-        }
-        state.set.finish(out);
+        parse_in_parts(input, out, line_parts::PART);
     }
 }
 
+fn parse_in_parts(input: &Input<'_>, out: &mut Facts, least: u64) {
+    let mut state = line_parts::read(input, out, least, State::line, State::append);
+    state.name_kinds();
+    state.set.finish(out);
+}
+
+#[derive(Default)]
 struct State {
     set: SeriesSet,
+    /// What `# TYPE` says of a metric; the first word on it holds.
     kinds: BTreeMap<Vec<u8>, SeriesKind>,
-    /// `# EOF` was seen.
+    /// `# EOF` was seen, and no sample since.
     ended: bool,
+    /// Where the first sample stands.
+    first: Option<(u32, u64)>,
 }
 
 /// Value and time after the labels; the rest of the line (an exemplar) is not looked at.
@@ -122,9 +127,9 @@ impl State {
             self.comment(comment.trim_ascii_start());
             return;
         }
-        if self.ended {
-            self.ended = false;
-            out.note("text-after-eof", Some(line.number), Some(line.offset), || "samples stand after `# EOF`; they are read".into());
+        self.first.get_or_insert((line.number, line.offset));
+        if std::mem::take(&mut self.ended) {
+            after_eof(line.number, line.offset, out);
         }
         let Some((n, v, t)) = sample(text) else {
             if line.ended {
@@ -144,16 +149,9 @@ impl State {
             return;
         }
         let key = text.get(..n).unwrap_or(text);
-        let kinds = &self.kinds;
         let known = self.set.turn(key, || {
             let (metric, labels) = metric_labels::parse(key)?;
-            let mut series = Series::new(metric, labels);
-            let base = series.metric.strip_suffix("_total").unwrap_or(&series.metric);
-            if let Some(&kind) = kinds.get(series.metric.as_bytes()).or_else(|| kinds.get(base.as_bytes()))
-                && kind != SeriesKind::Unknown
-            {
-                series.kind = kind;
-            }
+            let series = Series::new(metric, labels);
             Some(Observation {
                 at: RawTime::Absent,
                 who: series.claim(),
@@ -170,6 +168,33 @@ impl State {
         }
     }
 
+    /// Takes in the state after the text that follows.
+    fn append(&mut self, later: State, lines: u32, out: &mut Facts) {
+        if let Some((line, offset)) = later.first {
+            if self.ended {
+                after_eof(line.saturating_add(lines), offset, out);
+            }
+            self.ended = false;
+        }
+        self.ended |= later.ended;
+        self.set.append(later.set, lines);
+        for (name, kind) in later.kinds {
+            self.kinds.entry(name).or_insert(kind);
+        }
+    }
+
+    /// Kinds as stated, where they are; a name alone only suggests one.
+    fn name_kinds(&mut self) {
+        for series in self.set.each() {
+            let base = series.metric.strip_suffix("_total").unwrap_or(&series.metric);
+            if let Some(&kind) = self.kinds.get(series.metric.as_bytes()).or_else(|| self.kinds.get(base.as_bytes()))
+                && kind != SeriesKind::Unknown
+            {
+                series.kind = kind;
+            }
+        }
+    }
+
     fn comment(&mut self, text: &[u8]) {
         if text == b"EOF" {
             self.ended = true;
@@ -181,8 +206,45 @@ impl State {
                     b"gauge" | b"stateset" | b"info" => SeriesKind::Gauge,
                     _ => SeriesKind::Unknown,
                 };
-                self.kinds.insert(name.to_vec(), kind);
+                self.kinds.entry(name.to_vec()).or_insert(kind);
             }
+        }
+    }
+}
+
+fn after_eof(line: u32, offset: u64, out: &mut Facts) {
+    out.note("text-after-eof", Some(line), Some(offset), || "samples stand after `# EOF`; they are read".into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ArtifactId, Claim};
+
+    fn read(text: &[u8], least: u64) -> Facts {
+        let input = Input { artifact: ArtifactId(0), path: "x", len: Some(text.len() as u64), who: Claim::default(), source: &text };
+        let mut out = Facts::new(ArtifactId(0));
+        parse_in_parts(&input, &mut out, least);
+        out
+    }
+
+    #[test]
+    fn parts_give_what_one_reader_gives() {
+        let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(7).build() else { return };
+        let line = |i: usize, k: usize| format!("m{}{{pod=\"p{i}\"}} {}.5 {}.250\n", i % 3, i * 100 + k, 1_790_000_000 + 30 * k);
+        let body: String = (0..9).flat_map(|i| (0..40).map(move |k| (i, k))).map(|(i, k)| line(i, k)).collect();
+        let typed = format!("# TYPE m0 counter\n# HELP m1 some\n# TYPE m2 counter\n{body}# EOF\n");
+        let late = format!("{body}# TYPE m1 counter\n");
+        let joined = format!("{typed}{typed}");
+        let broken = typed.replace("p5\"} 520", "p5} 520");
+        let cut = typed.get(..typed.len() * 2 / 3).unwrap_or("").to_owned();
+        let texts = [body, typed, late, joined, broken, cut];
+        for text in texts {
+            let whole = read(text.as_bytes(), u64::MAX);
+            let parts = pool.install(|| read(text.as_bytes(), 500));
+            assert_eq!(whole.series, parts.series);
+            assert_eq!(whole.diagnostics, parts.diagnostics);
+            assert!(!whole.series.is_empty());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Collects samples into series for formats that repeat the label set on every line: the text between two samples is
 //! compared with the previous line's before anything is parsed, and a series is grown by whole blocks of samples.
 
-use crate::model::{Facts, Observation, RawTime, Timestamp, series::Series};
+use crate::model::{Facts, Observation, RawTime, Times, Timestamp, series::Series};
 use std::collections::HashMap;
 
 /// Time of a sample that was written without one (a saved scrape), in place of Unix milliseconds.
@@ -17,6 +17,8 @@ pub struct SeriesSet {
     current: Option<u32>,
     times: Vec<i64>,
     values: Vec<f64>,
+    /// Times of the series before: those of the next are mostly the same.
+    last: Times,
 }
 
 impl SeriesSet {
@@ -53,15 +55,43 @@ impl SeriesSet {
         if let Some(series) = self.current.and_then(|i| self.list.get_mut(i as usize)) {
             if series.what.times.is_empty() {
                 // The common case, all samples of a series in one piece: room for exactly these.
-                series.what.times = self.times.as_slice().into();
+                series.what.times = Times::again(&mut self.last, &self.times);
                 series.what.values = self.values.as_slice().into();
             } else {
-                series.what.times.extend_from_slice(&self.times);
+                series.what.times.edit().extend_from_slice(&self.times);
                 series.what.values.extend_from_slice(&self.values);
             }
         }
         self.times.clear();
         self.values.clear();
+    }
+
+    /// Takes in what was collected from the text that follows, its lines counted from `lines` on.
+    pub fn append(&mut self, mut later: SeriesSet, lines: u32) {
+        self.flush();
+        self.current = None;
+        later.flush();
+        let mut keys: Vec<(Box<[u8]>, u32)> = later.index.into_iter().collect();
+        keys.sort_unstable_by_key(|k| k.1);
+        for ((key, _), mut o) in keys.into_iter().zip(later.list) {
+            match self.index.get(&key).and_then(|&i| self.list.get_mut(i as usize)) {
+                Some(known) => {
+                    known.what.times.edit().extend_from_slice(&o.what.times);
+                    known.what.values.extend_from_slice(&o.what.values);
+                }
+                None => {
+                    let Ok(id) = u32::try_from(self.list.len()) else { return };
+                    o.cite.span.line = o.cite.span.line.map(|l| l.saturating_add(lines));
+                    self.list.push(o);
+                    self.index.insert(key, id);
+                }
+            }
+        }
+    }
+
+    /// Every series collected so far.
+    pub fn each(&mut self) -> impl Iterator<Item = &mut Series> {
+        self.list.iter_mut().map(|o| &mut o.what)
     }
 
     /// Hands the series over, each observed at its last sample.

@@ -2,7 +2,8 @@
 //! Staleness markers print as NaN there and cannot be told from a real NaN; both are kept as NaN.
 
 use super::decimal::{float, millis};
-use super::lines::{Line, for_each_line};
+use super::line_parts;
+use super::lines::Line;
 use super::metric_labels;
 use super::series_set::SeriesSet;
 use super::{Format, Head, Input, Match};
@@ -27,22 +28,23 @@ impl Format for TsdbDump {
     }
 
     fn parse(&self, input: &Input<'_>, out: &mut Facts) {
-        let Some(reader) = input.stream(out) else { return };
-        let mut set = SeriesSet::default();
-        let read = for_each_line(reader, |line| {
-            if line.ended
-                && let Some(rest) = set.continues(line.text)
-                && let Some((v, t)) = value_and_time(rest)
-            {
-                set.push(t, v);
-            } else {
-                other(&mut set, line, out);
-            }
-        });
-        if let Err(e) = read {
-            out.error("unreadable", None, || format!("reading failed: {e}"));
-        }
-        set.finish(out);
+        parse_in_parts(input, out, line_parts::PART);
+    }
+}
+
+fn parse_in_parts(input: &Input<'_>, out: &mut Facts, least: u64) {
+    line_parts::read(input, out, least, each, |set: &mut SeriesSet, later, lines, _| set.append(later, lines)).finish(out);
+}
+
+#[inline(always)]
+fn each(set: &mut SeriesSet, line: Line<'_>, out: &mut Facts) {
+    if line.ended
+        && let Some(rest) = set.continues(line.text)
+        && let Some((v, t)) = value_and_time(rest)
+    {
+        set.push(t, v);
+    } else {
+        other(set, line, out);
     }
 }
 
@@ -92,5 +94,38 @@ fn other(set: &mut SeriesSet, line: Line<'_>, out: &mut Facts) {
         out.warn("bad-line", Some(line.number), Some(line.offset), || {
             "expected `{labels} value milliseconds`; the line is left out".into()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ArtifactId, Claim};
+
+    fn read(text: &[u8], least: u64) -> Facts {
+        let input = Input { artifact: ArtifactId(0), path: "x", len: Some(text.len() as u64), who: Claim::default(), source: &text };
+        let mut out = Facts::new(ArtifactId(0));
+        parse_in_parts(&input, &mut out, least);
+        out
+    }
+
+    #[test]
+    fn parts_give_what_one_reader_gives() {
+        let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(7).build() else { return };
+        let line = |i: usize, k: usize| {
+            format!("{{__name__=\"m\", pod=\"p{i}\"}} {}.5 {}\n", i * 100 + k, 1_790_000_000_000u64 + 30_000 * k as u64)
+        };
+        let plain: String = (0..9).flat_map(|i| (0..40).map(move |k| (i, k))).map(|(i, k)| line(i, k)).collect();
+        let woven: String = (0..40).flat_map(|k| (0..9).map(move |i| (i, k))).map(|(i, k)| line(i, k)).collect();
+        let broken = woven.replacen("} 20", "} x20", 30);
+        let cut = plain.trim_end().to_owned();
+        let texts = [plain, woven, broken, cut];
+        for text in texts {
+            let whole = read(text.as_bytes(), u64::MAX);
+            let parts = pool.install(|| read(text.as_bytes(), 500));
+            assert_eq!(whole.series, parts.series);
+            assert_eq!(whole.diagnostics, parts.diagnostics);
+            assert!(!whole.series.is_empty());
+        }
     }
 }

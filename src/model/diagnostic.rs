@@ -55,6 +55,13 @@ impl Diagnostics {
         self.0.is_empty()
     }
 
+    /// Counts lines from `lines` on: what was read stood behind that many.
+    pub fn behind(&mut self, lines: u32) {
+        for d in &mut self.0 {
+            d.line = d.line.map(|l| l.saturating_add(lines));
+        }
+    }
+
     pub fn extend(&mut self, other: Diagnostics) {
         for d in other.0 {
             match self.0.iter_mut().find(|m| m.code == d.code && m.severity == d.severity) {

@@ -1,5 +1,6 @@
 //! Time series exactly as exported: never resampled, never joined on the way in.
 
+use super::Times;
 use super::identity::Claim;
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ pub struct Series {
     pub kind: SeriesKind,
     /// `times` are local times whose zone the source does not state, read as if UTC; correlation places them.
     pub civil: bool,
-    pub times: Vec<i64>,
+    pub times: Times,
     pub values: Vec<f64>,
 }
 
@@ -37,7 +38,7 @@ impl Series {
     /// An empty series; unit and kind are read from the metric's name by the Prometheus naming rules.
     pub fn new(metric: String, labels: BTreeMap<String, String>) -> Self {
         let (unit, kind) = (unit_of(&metric, &labels), kind_of(&metric));
-        Series { metric, labels, unit, kind, civil: false, times: Vec::new(), values: Vec::new() }
+        Series { metric, labels, unit, kind, civil: false, times: Times::default(), values: Vec::new() }
     }
 
     pub fn label(&self, key: &str) -> Option<&str> {
@@ -55,27 +56,35 @@ impl Series {
     }
 
     /// Whom the labels name, over the label history: `exported_*` (the scraped target's own label, which a scrape without
-    /// `honor_labels` renames) before today's names before those of Kubernetes 1.15 and earlier.
+    /// `honor_labels` renames) before today's names before those of Kubernetes 1.15 and earlier, then what clouds' and
+    /// vendors' metric stores call them.
     pub fn claim(&self) -> Claim {
         let cgroup = self.first_of(&["id"]).filter(|id| id.starts_with('/'));
         let (mut pod_uid, mut container_id) = cgroup.as_deref().map_or((None, None), cgroup_ids);
         if pod_uid.is_none() {
             // kube-state-metrics carries the pod's UID; on other metrics `uid` may be anything.
-            pod_uid = self.first_of(&["uid"]).filter(|_| self.metric.starts_with("kube_pod_"));
+            pod_uid = self.first_of(&["uid"]).filter(|_| self.metric.starts_with("kube_pod_")).or_else(|| self.first_of(&["pod_uid"]));
         }
         if container_id.is_none() && self.metric.starts_with("container_") {
             container_id = self.first_of(&["name"]).filter(|n| is_container_id(n));
         }
-        let mut node = self.first_of(&["node", "kubernetes_node", "nodename"]);
+        let mut node = self.first_of(&["node", "kubernetes_node", "nodename", "node_name", "kube_node", "NodeName"]);
         if node.is_none() && ["node_", "kubelet_", "machine_"].iter().any(|p| self.metric.starts_with(p)) {
             node = self.first_of(&["instance"]).map(|i| i.rsplit_once(':').map_or(i.clone(), |(host, _)| host.into()));
         }
         Claim {
             pod_uid,
             container_id,
-            namespace: self.first_of(&["exported_namespace", "namespace", "kubernetes_namespace"]),
-            pod: self.first_of(&["exported_pod", "pod", "pod_name", "kubernetes_pod_name"]),
-            container: self.first_of(&["exported_container", "container", "container_name"]),
+            namespace: self.first_of(&[
+                "exported_namespace",
+                "namespace",
+                "kubernetes_namespace",
+                "namespace_name",
+                "kube_namespace",
+                "Namespace",
+            ]),
+            pod: self.first_of(&["exported_pod", "pod", "pod_name", "kubernetes_pod_name", "FullPodName", "PodName"]),
+            container: self.first_of(&["exported_container", "container", "container_name", "kube_container_name", "ContainerName"]),
             node,
             cgroup,
             workload_hint: self.first_of(&["job"]),

@@ -3,7 +3,7 @@
 //! The low level is the live-set proxy of a collected heap: a block longer than the collector's period has its minimum
 //! near the live set. Which level a trend is read from depends on whether the series is a sawtooth at all.
 
-use super::stats::{correlation, quantile, quantile_sorted, quantiles, select, spread};
+use super::stats::{correlation, quantile, quantiles, select, spread};
 
 /// One run's samples: seconds from the window's start, ascending, finite values.
 #[derive(Debug, Clone, Default)]
@@ -127,12 +127,10 @@ pub fn drops(s: &Samples, noise: f64) -> Drops {
     for to in ends {
         let (t, v) = (s.t.get(from..to).unwrap_or(&[]), s.v.get(from..to).unwrap_or(&[]));
         if v.len() >= 6 {
-            let mut sorted = v.to_vec();
-            sorted.sort_unstable_by(f64::total_cmp);
-            let (low, high) = (quantile_sorted(&sorted, 0.02), quantile_sorted(&sorted, 0.98));
+            let [low, mid, high] = quantiles(&mut v.to_vec(), [0.02, 0.5, 0.98]);
             if high > low && from > 0 && to < s.len() {
                 climbs.push(correlation(t, v));
-                middles.push((quantile_sorted(&sorted, 0.5) - low) / (high - low));
+                middles.push((mid - low) / (high - low));
             }
             if high - low > least {
                 let cut = (low + high) / 2.0;

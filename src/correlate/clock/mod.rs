@@ -82,7 +82,7 @@ impl Clock {
 
     /// Moves the samples of a series that was written in local time to UTC.
     pub fn settle(&self, series: &mut Series, cite: &Cite) {
-        for t in series.times.iter_mut().filter(|t| **t != NO_TIME) {
+        for t in series.times.edit().iter_mut().filter(|t| **t != NO_TIME) {
             *t = self.zones.utc(cite.span.artifact, Timestamp(t.saturating_mul(1_000_000))).0.div_euclid(1_000_000);
         }
         series.civil = false;

@@ -11,6 +11,7 @@ use crate::model::finding::{Advice, Cause, Finding};
 use crate::model::kubectl::Kubectl;
 use crate::model::oom::KillKind;
 use crate::model::pod::PodState;
+use crate::model::promql;
 use crate::model::quantity::{human, human_seconds};
 use crate::model::runtime::Runtime;
 use crate::model::workload::From;
@@ -375,7 +376,7 @@ fn collect_missing(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         out.push(advise("collect", "The pod's specification and last state.".into(), of_pod(case, "get pod", " -o yaml > pod.yaml")));
     }
     if case.headline().is_none() && f.cause != Cause::NodeAgentLeak {
-        out.push(advise("collect", format!("The working set of {} over the last days, from Prometheus.", sentences::subject(case)), Some("curl -sG PROMETHEUS/api/v1/query_range --data-urlencode 'query=container_memory_working_set_bytes' -d start=… -d end=… -d step=30".into())));
+        out.push(advise("collect", format!("The working set of {} over the last days, from Prometheus.", sentences::subject(case)), Some(promql::range(case.incident, "container_memory_working_set_bytes", &case.owner))));
     }
     if f.cause == Cause::Inconclusive
         && case.owner.pod.is_none()

@@ -9,7 +9,7 @@ use crate::model::facts::Facts;
 use crate::model::log::{LogPattern, LogWord};
 use crate::model::series::{Series, SeriesKind};
 use crate::model::time::SECOND;
-use crate::model::{Cite, Claim, Observation, RawTime};
+use crate::model::{Cite, Claim, Observation, RawTime, Times};
 use std::collections::BTreeMap;
 
 const MIB: f64 = 1_048_576.0;
@@ -116,6 +116,7 @@ impl Collections {
         if self.uptime {
             labels.insert("clock".into(), "uptime".into());
         }
+        let times = Times::from(self.times);
         for (metric, values) in [("jvm_heap_used_after_gc_bytes", self.after), ("jvm_heap_capacity_bytes", self.capacity)] {
             if values.iter().all(|v| v.is_nan()) {
                 continue;
@@ -126,7 +127,7 @@ impl Collections {
                 unit: "bytes",
                 kind: SeriesKind::Gauge,
                 civil: false,
-                times: self.times.clone(),
+                times: times.clone(),
                 values,
             };
             out.series.push(Observation { at: RawTime::Absent, who: self.who.clone(), cite: cite.clone(), what });

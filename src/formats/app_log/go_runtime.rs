@@ -143,7 +143,7 @@ impl GoRuntime {
                 "go_memstats_alloc_bytes_total" => ("bytes", SeriesKind::Counter),
                 _ => ("bytes", SeriesKind::Gauge),
             };
-            let what = Series { metric: metric.into(), labels: labels.clone(), unit, kind, civil: false, times, values };
+            let what = Series { metric: metric.into(), labels: labels.clone(), unit, kind, civil: false, times: times.into(), values };
             out.series.push(Observation { at: RawTime::Absent, who: self.who.clone(), cite: g.first.clone(), what });
         }
     }

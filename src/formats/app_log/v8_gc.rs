@@ -68,7 +68,7 @@ impl Marked {
             unit: "bytes",
             kind: SeriesKind::Gauge,
             civil: false,
-            times: self.times,
+            times: self.times.into(),
             values: self.after,
         };
         out.series.push(Observation { at: RawTime::Absent, who: self.who, cite, what });

@@ -5,7 +5,7 @@ use super::{legend, metric_of_query};
 use crate::formats::json_salvage::documents;
 use crate::formats::{Format, Head, Input, Match, series_set};
 use crate::model::series::Series;
-use crate::model::{Facts, Observation, RawTime};
+use crate::model::{Facts, Observation, RawTime, Times};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -132,7 +132,7 @@ fn push(
     metric: String,
     labels: BTreeMap<String, String>,
     sized: bool,
-    (times, values): (Vec<i64>, Vec<f64>),
+    (times, values): (Times, Vec<f64>),
     out: &mut Facts,
 ) {
     if times.is_empty() {

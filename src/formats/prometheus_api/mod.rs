@@ -12,7 +12,7 @@ mod scan;
 
 use super::{Format, Head, Input, Match, series_set};
 use crate::model::series::Series;
-use crate::model::{ArtifactId, Cite, Facts, Observation, RawTime};
+use crate::model::{ArtifactId, Cite, Facts, Observation, RawTime, Times};
 use parts::PART;
 use scan::{Scan, Stop};
 use std::collections::BTreeMap;
@@ -98,7 +98,7 @@ struct Under {
     depth: usize,
     labels: Option<BTreeMap<String, String>>,
     cite: Cite,
-    times: Vec<i64>,
+    times: Times,
     values: Vec<f64>,
     /// VictoriaMetrics keeps times in an array of their own.
     stamps: Vec<i64>,
@@ -115,6 +115,8 @@ struct Walk<'r> {
     /// Scratch for the samples of one series, so that what is kept has its exact size.
     times: Vec<i64>,
     values: Vec<f64>,
+    /// Times of the series before: those of the next are mostly the same.
+    last: Times,
 }
 
 fn walk(input: &Input<'_>, out: &mut Facts) {
@@ -158,6 +160,7 @@ impl<'r> Walk<'r> {
             scalar: false,
             times: Vec::new(),
             values: Vec::new(),
+            last: Times::default(),
         }
     }
 
@@ -337,7 +340,7 @@ impl<'r> Walk<'r> {
             depth,
             labels: None,
             cite: Cite::new(artifact, at, None, b""),
-            times: Vec::new(),
+            times: Times::default(),
             values: Vec::new(),
             stamps: Vec::new(),
         })
@@ -346,7 +349,7 @@ impl<'r> Walk<'r> {
     /// Moves the scratch samples into the series under way, at their exact size.
     fn keep(&mut self) {
         if let Some(u) = &mut self.under {
-            u.times = self.times.as_slice().into();
+            u.times = Times::again(&mut self.last, &self.times);
             u.values = self.values.as_slice().into();
         }
         self.times.clear();
@@ -365,11 +368,12 @@ impl<'r> Walk<'r> {
             }
             u.values.truncate(m);
             u.stamps.truncate(n);
-            u.stamps.shrink_to_fit();
-            u.times = u.stamps;
+            u.times = Times::again(&mut self.last, &u.stamps);
         }
         let n = u.times.len().min(u.values.len());
-        u.times.truncate(n);
+        if n < u.times.len() {
+            u.times.edit().truncate(n);
+        }
         u.values.truncate(n);
         if n == 0 {
             return;

@@ -3,9 +3,10 @@
 
 use std::io::{self, Read};
 
-const BLOCK: usize = 512 << 10;
-/// Bytes that a window holds unless the input ends: longer than any sample that Prometheus writes.
-pub const WINDOW: usize = 128;
+/// Stays within a core's second-level cache beside the samples of a series.
+const BLOCK: usize = 256 << 10;
+/// Bytes that a window holds unless the input ends: more than any sample that Prometheus writes, and an excerpt whole.
+pub const WINDOW: usize = 256;
 /// Longest string kept; the rest of a longer one is dropped.
 const STRING_MAX: usize = 64 << 10;
 

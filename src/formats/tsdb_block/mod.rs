@@ -17,7 +17,7 @@ pub use wal::TsdbWal;
 
 use super::{Format, Head, Input, Match, series_set};
 use crate::model::series::Series;
-use crate::model::{Facts, Observation, RawTime};
+use crate::model::{Facts, Observation, RawTime, Times};
 use crc32c::crc32c;
 use cursor::Cursor;
 use std::borrow::Cow;
@@ -137,6 +137,7 @@ fn block(input: &Input<'_>, bytes: &[u8], out: &mut Facts) {
     let deleted = tombstones(input, out);
     let mut losses = Losses::default();
     let (mut times, mut values) = (Vec::new(), Vec::new());
+    let mut last = Times::default();
     let mut total = 0u64;
     let mut unsealed = 0u64;
     let stopped = index.series(|entry| {
@@ -158,7 +159,7 @@ fn block(input: &Input<'_>, bytes: &[u8], out: &mut Facts) {
                 (series.times, series.values) = times.iter().copied().zip(values.iter().copied()).filter(|(t, _)| kept(*t)).unzip();
             }
             None => {
-                series.times = times.as_slice().into();
+                series.times = Times::again(&mut last, &times);
                 series.values = values.as_slice().into();
             }
         }

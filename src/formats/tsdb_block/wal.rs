@@ -216,7 +216,7 @@ impl Log {
                     let v = f64::from_bits(c.u64()?);
                     match self.number.get(&reference).and_then(|&i| self.series.get_mut(i as usize)) {
                         Some((s, _)) => {
-                            s.times.push(t);
+                            s.times.edit().push(t);
                             s.values.push(v);
                         }
                         None => self.orphans += 1,
@@ -235,7 +235,7 @@ impl Log {
         let read = head::chunks(bytes, |reference, times, values| {
             match self.number.get(&reference).and_then(|&i| self.series.get_mut(i as usize)) {
                 Some((s, _)) => {
-                    s.times.extend_from_slice(times);
+                    s.times.edit().extend_from_slice(times);
                     s.values.extend_from_slice(values);
                 }
                 None => self.orphans += times.len() as u64,

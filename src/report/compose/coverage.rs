@@ -4,6 +4,7 @@
 use crate::model::finding::Finding;
 use crate::model::kubectl::Kubectl;
 use crate::model::oom::KillKind;
+use crate::model::promql;
 use crate::model::{Incident, Severity};
 use crate::report::document::CoverageDoc;
 
@@ -69,7 +70,13 @@ pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc
         owner.node.as_deref().and_then(kernel_log),
     );
     let working: usize = incident.series.iter().filter(|s| s.what.metric == "container_memory_working_set_bytes").count();
-    source("Memory series", working, "working-set series", "leak, plateau or spike", Some("curl -sG PROMETHEUS/api/v1/query_range --data-urlencode 'query=container_memory_working_set_bytes' -d start=… -d end=… -d step=30 > working_set.json".into()));
+    source(
+        "Memory series",
+        working,
+        "working-set series",
+        "leak, plateau or spike",
+        Some(format!("{} > working_set.json", promql::range(incident, "container_memory_working_set_bytes", &owner))),
+    );
     source("Heap profiles", incident.profiles.len(), "profiles", "which class, function or line grew", None);
     let previous = incident.artifacts.iter().filter(|a| CONTAINER_LOGS.contains(&a.format) && of_previous_run(&a.path)).count();
     source(

@@ -176,7 +176,7 @@ fn vpa(t: &[f64], v: &[f64], killed_at: Option<f64>) -> Option<f64> {
     let end = *t.last()?;
     let mut peaks: Vec<(f64, f64)> = Vec::new();
     for (&t, &v) in t.iter().zip(v) {
-        let age = ((end - t) / 86_400.0).floor();
+        let age = f64::from(((end - t) / 86_400.0) as u32);
         // Times ascend, so a day's samples stand together.
         match peaks.last_mut().filter(|p| p.0 == age) {
             Some(p) => p.1 = p.1.max(v),
