@@ -80,6 +80,7 @@ mod tests {
     use super::*;
     use crate::model::incident::Kill;
     use crate::model::time::{Basis, When};
+    use crate::model::workload::{Controller, From};
 
     #[test]
     fn a_query_names_the_container_its_replicas_and_the_time() {
@@ -92,12 +93,16 @@ mod tests {
         let cart = owner("shop", "cart.api-7d9f8b6c5-x2x4k", "app");
         let t = Timestamp(1_790_000_030_000_000_000);
         let kill = Kill { owner: cart.clone(), at: Some(When { earliest: t, latest: t, basis: Basis::Stated }), ..Kill::default() };
-        let incident = Incident { kills: vec![kill], ..Incident::default() };
+        let mut incident = Incident { kills: vec![kill], ..Incident::default() };
+        for (pod, kind, name) in [("cart.api-7d9f8b6c5-x2x4k", Kind::Deployment, "cart.api"), ("db-0", Kind::StatefulSet, "db")] {
+            let maker = Controller::new(kind, name, From::PodName);
+            incident.controllers.insert((Some("shop".to_owned()), pod.to_owned()), maker);
+        }
         let asked = range(&incident, "m", &cart);
         assert!(asked.contains("'query=m{namespace=\"shop\",pod=~\"cart\\\\.api-[a-z0-9]+-[a-z0-9]{5}\",container=\"app\"}'"), "{asked}");
         assert!(asked.contains("start=2026-09-18T14:13:00Z") && asked.contains("end=2026-09-21T14:43:00Z"), "{asked}");
         let bad = range(&incident, "m", &owner("$(id)", "'; rm", "a\"b"));
         assert!(!bad.contains("id)") && !bad.contains("rm") && !bad.contains("a\"b"), "{bad}");
-        assert!(range(&Incident::default(), "m", &owner("shop", "db-0", "")).contains("pod=~\"db-[0-9]+\",container!~\"|POD\""));
+        assert!(range(&incident, "m", &owner("shop", "db-0", "")).contains("pod=~\"db-[0-9]+\",container!~\"|POD\""));
     }
 }

@@ -376,7 +376,11 @@ fn collect_missing(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         out.push(advise("collect", "The pod's specification and last state.".into(), of_pod(case, "get pod", " -o yaml > pod.yaml")));
     }
     if case.headline().is_none() && f.cause != Cause::NodeAgentLeak {
-        out.push(advise("collect", format!("The working set of {} over the last days, from Prometheus.", sentences::subject(case)), Some(promql::range(case.incident, "container_memory_working_set_bytes", &case.owner))));
+        out.push(advise(
+            "collect",
+            format!("The working set of {} over the last days, from Prometheus.", sentences::subject(case)),
+            Some(promql::range(case.incident, "container_memory_working_set_bytes", &case.owner)),
+        ));
     }
     if f.cause == Cause::Inconclusive
         && case.owner.pod.is_none()
