@@ -174,7 +174,7 @@ fn grafana_in_every_layout_says_the_same() {
     assert_eq!(of(&GrafanaFrames, frames), want);
 }
 
-/// What Grafana's own code exports of one answer, in every form of its inspector (`samples/formats/grafana/make.cjs`).
+/// What Grafana's own code exports of one answer, in every form of its inspector (`samples/formats/grafana/make.js`).
 #[test]
 fn what_grafana_exports_says_what_prometheus_answered() {
     let read = |name: &str| std::fs::read(sample(name)).expect("read");

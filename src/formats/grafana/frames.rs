@@ -22,11 +22,12 @@ impl Format for GrafanaFrames {
 
     fn sniff(&self, head: &Head<'_>) -> Match {
         let t = head.trimmed();
-        if !matches!(t.first(), Some(b'{' | b'[')) || has(t, b"\"resultType\"") {
+        // Frames of a Prometheus answer carry its `resultType`; the answer itself has its `result` beside that.
+        if !matches!(t.first(), Some(b'{' | b'[')) || (has(t, b"\"resultType\"") && has(t, b"\"result\"")) {
             return Match::No;
         }
         let frame = has(t, b"\"fields\"") && has(t, b"\"schema\"") && has(t, b"\"type\"");
-        let older = has(t, b"\"fields\"") && has(t, b"\"values\"") && has(t, b"\"refId\"");
+        let older = has(t, b"\"fields\"") && has(t, b"\"values\"") && (has(t, b"\"refId\"") || has(t, b"\"config\""));
         let points = has(t, b"\"target\"") && has(t, b"\"datapoints\"");
         if frame || older || points { Match::Certain } else { Match::No }
     }

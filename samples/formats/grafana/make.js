@@ -1,5 +1,5 @@
 // Makes Grafana's exports of a Prometheus answer with Grafana's own code (npm i @grafana/data@13 react react-dom), as its panel
-// inspector does: node make.cjs ../prometheus/query_range.json . [LEGEND]
+// inspector does: node make.js ../prometheus/query_range.json . [LEGEND]
 // Its number formats ask the browser's language.
 globalThis.navigator = { language: process.env.BROWSER || 'en-US', languages: [process.env.BROWSER || 'en-US'] };
 const fs = require('fs');
