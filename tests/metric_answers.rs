@@ -24,7 +24,7 @@ fn read(path: &str) -> Facts {
 }
 
 fn incident(path: &str) -> Incident {
-    correlate(vec![read(path)], vec![ArtifactInfo { path: path.into(), ..ArtifactInfo::default() }], &Default::default())
+    correlate(vec![read(path)], vec![ArtifactInfo { path: path.into(), ..ArtifactInfo::default() }], &Default::default(), &|_| Vec::new())
 }
 
 fn whole(s: &PlacedSeries) -> Vec<(i64, u64)> {
