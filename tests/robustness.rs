@@ -15,7 +15,7 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("host", &["cgroup-files", "proc-files", "ps-table"]),
     ("kube", &["kube-describe", "kube-objects", "kube-table", "transcript"]),
     ("memray", &["memray-csv", "memray-stats"]),
-    ("node", &["node-report", "source-map", "v8-heapprofile", "v8-heaptimeline"]),
+    ("node", &["node-report", "source-map", "v8-heapprofile", "v8-heapsnapshot"]),
     ("pprof", &["pprof", "go-goroutine-text", "heap-text"]),
     ("profile-text", &["heap-text", "java-heapz", "contention-text"]),
     ("prometheus", &["prometheus-api", "promtool-text", "tsdb-dump", "openmetrics", "alerts"]),

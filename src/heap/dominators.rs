@@ -4,6 +4,7 @@
 //! of the heap near each other in memory (measured: a third faster than node ordinals).
 
 use crate::model::graph::{GraphColumns, LOOSE, NODE, NONE};
+use crate::model::spare;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -22,7 +23,7 @@ pub fn dominators(g: &GraphColumns) -> Tree {
     if n == 0 {
         return Tree { order: Vec::new(), idom: Vec::new() };
     }
-    let mut dfs = Dfs { number: vec![NONE; n], order: Vec::with_capacity(n), parent: Vec::with_capacity(n), stack: Vec::new() };
+    let mut dfs = Dfs { number: spare::filled(n, NONE), order: spare::room(n), parent: spare::room(n), stack: Vec::new() };
     dfs.visit(g, 0, 0);
     if dfs.order.len() < n {
         let held = held_by_unreached(g, &dfs.number);
@@ -122,7 +123,7 @@ fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> Predecessors
         to.filter_map(|t| number.get((t & NODE) as usize)).map(|&w| w as usize)
     };
     let count = |nodes: &[u32]| {
-        let mut counts = vec![0u32; order.len()];
+        let mut counts = spare::filled(order.len(), 0);
         for w in nodes.iter().flat_map(|&v| targets(v)) {
             if let Some(c) = counts.get_mut(w) {
                 *c += 1;
@@ -139,7 +140,7 @@ fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> Predecessors
         sum += n + m;
     }
     // Zeros from the system, paged in by the threads that write.
-    let preds: Vec<AtomicU32> = vec![0u32; sum as usize].into_iter().map(AtomicU32::new).collect();
+    let preds: Vec<AtomicU32> = spare::take(sum as usize).into_iter().map(AtomicU32::new).collect();
     // The starts serve as write positions; those of the second half are the ends afterwards.
     let write = |nodes: &[u32], from: usize, at: &mut [u32]| {
         for (v, &node) in nodes.iter().enumerate() {
@@ -154,6 +155,7 @@ fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> Predecessors
         }
     };
     rayon::join(|| write(low, 0, &mut first), || write(high, low.len(), &mut second));
+    spare::give(first);
     Predecessors { ends: second, of: preds }
 }
 
@@ -162,9 +164,11 @@ fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> Predecessors
 fn immediate(g: &GraphColumns, number: Vec<u32>, order: &[u32], mut parent: Vec<u32>) -> Vec<u32> {
     let r = order.len();
     let Predecessors { ends, of: preds } = predecessors(g, &number, order);
-    drop(number);
+    spare::give(number);
     // Ancestor and label stand together, for they are looked at together. A label is read only once its node is linked.
-    let mut links: Vec<Link> = parent.iter().map(|&p| Link { ancestor: p, label: 0 }).collect();
+    let mut pairs = spare::room(r * 2);
+    pairs.extend(parent.iter().flat_map(|&p| [p, 0]));
+    let links = pairs.as_chunks_mut::<2>().0;
     let mut semi = ends;
     let mut path: Vec<u32> = Vec::new();
     let mut to = semi.last().copied().unwrap_or(0) as usize;
@@ -173,17 +177,18 @@ fn immediate(g: &GraphColumns, number: Vec<u32>, order: &[u32], mut parent: Vec<
         let mut least = parent.get(w).copied().unwrap_or(0);
         for v in preds.get(from..to).unwrap_or(&[]) {
             let v = v.load(Relaxed);
-            let s = if v as usize <= w { v } else { eval(v, w as u32, &mut links, &mut path) };
+            let s = if v as usize <= w { v } else { eval(v, w as u32, links, &mut path) };
             least = least.min(s);
         }
         // The end of this one's predecessors is not needed again.
         if let (Some(s), Some(l)) = (semi.get_mut(w), links.get_mut(w)) {
             *s = least;
-            l.label = least;
+            l[LABEL] = least;
         }
         to = from;
     }
-    drop((links, preds));
+    spare::give(pairs);
+    spare::give(preds.into_iter().map(AtomicU32::into_inner).collect());
     for w in 1..r {
         let s = semi.get(w).copied().unwrap_or(0);
         let mut d = parent.get(w).copied().unwrap_or(0);
@@ -194,33 +199,32 @@ fn immediate(g: &GraphColumns, number: Vec<u32>, order: &[u32], mut parent: Vec<
             *p = d;
         }
     }
+    spare::give(semi);
     parent
 }
 
-#[derive(Clone, Copy)]
-struct Link {
-    ancestor: u32,
-    label: u32,
-}
+/// Ancestor and label of a node that is linked.
+type Link = [u32; 2];
+const LABEL: usize = 1;
 
 /// Least semidominator on the path from `v` up to, not including, the ancestors numbered `w` or less; compresses the path.
 #[inline]
 fn eval(v: u32, w: u32, links: &mut [Link], path: &mut Vec<u32>) -> u32 {
-    let link = |l: &[Link], x: u32| l.get(x as usize).copied().unwrap_or(Link { ancestor: 0, label: 0 });
+    let link = |l: &[Link], x: u32| l.get(x as usize).copied().unwrap_or([0, 0]);
     let mut x = v;
-    let top = loop {
+    let [top, label] = loop {
         let l = link(links, x);
-        if l.ancestor <= w {
+        if l[0] <= w {
             break l;
         }
         path.push(x);
-        x = l.ancestor;
+        x = l[0];
     };
-    let mut best = top.label;
+    let mut best = label;
     while let Some(y) = path.pop() {
         if let Some(l) = links.get_mut(y as usize) {
-            best = best.min(l.label);
-            *l = Link { ancestor: top.ancestor, label: best };
+            best = best.min(l[LABEL]);
+            *l = [top, best];
         }
     }
     best

@@ -2,6 +2,7 @@
 //! came and went by class.
 
 use crate::model::graph::{Class, Fold, GraphColumns, Interface, NodeKind, Shapes, WideColumn};
+use crate::model::spare;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ fn by_rank(g: &GraphColumns) -> Option<Vec<u32>> {
         })
         .collect();
     above.sort_unstable();
-    let mut order = vec![0u32; sum as usize];
+    let mut order = spare::take(sum as usize);
     for (&id, node) in ids.iter().zip(0u32..).filter(|(id, _)| **id < range) {
         let word = (id >> 6) as usize;
         let below = bits.get(word).map_or(0, |w| (w & ((1u64 << (id & 63)) - 1)).count_ones());
@@ -63,49 +64,52 @@ fn by_sort(g: &GraphColumns) -> Vec<u32> {
     keys.into_iter().map(|k| k.1).collect()
 }
 
-/// What a fold is made from beside the graph. `class` and `shapes` are as the format gave them, before interfaces were
-/// applied.
+/// What a fold is made from beside the graph.
 pub struct Sources<'a> {
-    pub class: &'a [u32],
+    /// As the format gave them: no interfaces are applied, and [`unshaped`] has been.
     pub shapes: Shapes,
     /// Nodes by id.
     pub order: &'a [u32],
+    /// As [`marks`] gives them.
+    pub marks: Vec<(u64, u32)>,
     pub retained: Option<&'a WideColumn>,
     pub elements: &'a [u32],
-    /// Columns that have done their work: their memory is there already, where fresh memory is paged in at the cost of
-    /// another pass.
-    pub spare: [Vec<u32>; 4],
+}
+
+/// Takes records back to the class they had before interfaces were applied: a comparison applies those of the newer file.
+pub fn unshaped(g: &mut GraphColumns, shapes: &Shapes) {
+    for &(node, _) in &shapes.records {
+        if let Some(class) = g.class.get_mut(node as usize) {
+            *class = shapes.fallback;
+        }
+    }
 }
 
 /// Folds a graph.
 pub fn fold(g: &GraphColumns, from: Sources<'_>) -> Fold {
-    let Sources { class, mut shapes, order, retained, elements, spare: [a, b, c, d] } = from;
-    let column = |mut into: Vec<u32>| {
-        into.clear();
-        into.reserve_exact(order.len());
-        into
-    };
-    let pick = |c: &WideColumn, into: Vec<u32>| {
-        let mut out = WideColumn { low: column(into), wide: Vec::new() };
+    let Sources { mut shapes, order, marks, retained, elements } = from;
+    let pick = |c: &WideColumn| {
+        let mut out = WideColumn { low: spare::room(order.len()), wide: Vec::new() };
         order.iter().for_each(|&n| out.push(c.get(n as usize)));
         out.low.shrink_to_fit();
         out
     };
-    let pick32 = |c: &[u32], into: Vec<u32>| {
-        let mut out = column(into);
+    let pick32 = |c: &[u32]| {
+        let mut out = spare::room(order.len());
         out.extend(order.iter().map(|&n| c.get(n as usize).copied().unwrap_or(0)));
         out.shrink_to_fit();
         out
     };
     let ((id, self_size), (retained, (class, elements))) = rayon::join(
-        || (pick(&g.id, a), pick(&g.self_size, b)),
+        || (pick(&g.id), pick(&g.self_size)),
         || {
-            let retained = retained.map(|r| pick(r, c)).unwrap_or_default();
-            (retained, (pick32(class, d), if elements.is_empty() { Vec::new() } else { pick32(elements, Vec::new()) }))
+            let retained = retained.map(pick).unwrap_or_default();
+            let element = |&n: &u32| elements.get(n as usize).copied();
+            (retained, (pick32(&g.class), order.iter().map_while(element).collect()))
         },
     );
     if !shapes.records.is_empty() {
-        let mut row = vec![0u32; order.len()];
+        let mut row = spare::filled(order.len(), 0);
         for (r, &n) in order.iter().enumerate() {
             if let Some(slot) = row.get_mut(n as usize) {
                 *slot = r as u32;
@@ -115,13 +119,13 @@ pub fn fold(g: &GraphColumns, from: Sources<'_>) -> Fold {
             r.0 = row.get(r.0 as usize).copied().unwrap_or(0);
         }
         shapes.records.sort_unstable();
+        spare::give(row);
     }
-    Fold { marks: marks(g, order), id, class, self_size, retained, elements, classes: g.classes.clone(), shapes, hidden: Vec::new() }
+    Fold { marks, id, class, self_size, retained, elements, classes: g.classes.clone(), shapes, hidden: Vec::new() }
 }
 
-/// How many objects each node refers to, counted through its own arrays and tables.
-pub fn elements(g: &GraphColumns, tree: &super::dominators::Tree) -> Vec<u32> {
-    let part: Vec<bool> = g.kinds.iter().map(|k| matches!(k, NodeKind::Hidden | NodeKind::Array)).collect();
+/// How many objects each node itself refers to.
+pub fn references(g: &GraphColumns) -> Vec<u32> {
     let own: Vec<bool> = g
         .kinds
         .iter()
@@ -130,17 +134,23 @@ pub fn elements(g: &GraphColumns, tree: &super::dominators::Tree) -> Vec<u32> {
             matches!(k, Object | Closure | String | Rope | RegExp | Number | Native)
         })
         .collect();
-    let is = |set: &[bool], n: u32| g.kind.get(n as usize).and_then(|&k| set.get(usize::from(k))) == Some(&true);
-    let mut count: Vec<u32> = (0..g.nodes() as u32)
-        .into_par_iter()
-        .map(|n| {
-            let edges = g.to.get(g.edges(n)).unwrap_or(&[]);
-            edges.iter().filter(|t| **t & crate::model::graph::FAR == 0 && is(&own, **t & crate::model::graph::NODE)).count() as u32
-        })
-        .collect();
+    // One look at a node instead of two at its kind: targets are all over the heap.
+    let own: [bool; 256] = std::array::from_fn(|k| own.get(k) == Some(&true));
+    let is_own = |n: u32| g.kind.get(n as usize).and_then(|&k| own.get(usize::from(k))) == Some(&true);
+    let mut count = spare::take(g.nodes());
+    count.par_iter_mut().enumerate().for_each(|(n, count)| {
+        let edges = g.to.get(g.edges(n as u32)).unwrap_or(&[]);
+        *count = edges.iter().filter(|t| **t & crate::model::graph::FAR == 0 && is_own(**t & crate::model::graph::NODE)).count() as u32;
+    });
+    count
+}
+
+/// How many objects each node refers to, counted through its own arrays and tables; `count` as [`references`] gives it.
+pub fn elements(g: &GraphColumns, tree: &super::dominators::Tree, mut count: Vec<u32>) -> Vec<u32> {
+    let part: [bool; 256] = std::array::from_fn(|k| matches!(g.kinds.get(k), Some(NodeKind::Hidden | NodeKind::Array)));
     for i in (1..tree.order.len()).rev() {
         let Some((&n, &up)) = tree.order.get(i).zip(tree.idom.get(i).and_then(|&d| tree.order.get(d as usize))) else { continue };
-        if is(&part, n) {
+        if g.kind.get(n as usize).and_then(|&k| part.get(usize::from(k))) == Some(&true) {
             let own = count.get(n as usize).copied().unwrap_or(0);
             if let Some(c) = count.get_mut(up as usize) {
                 *c = c.saturating_add(own);

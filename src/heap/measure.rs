@@ -2,29 +2,44 @@
 
 use super::dominators::Tree;
 use crate::model::graph::{ClassTotals, FAR, GraphColumns, NO_DISTANCE, NODE, NONE, SYSTEM_DISTANCE, WideColumn};
+use crate::model::spare;
 use std::collections::{BTreeMap, HashSet};
 
 /// Retained size of each number of the tree, in bytes.
-pub fn retained(g: &GraphColumns, tree: &Tree) -> Vec<u64> {
-    let mut size: Vec<u64> = tree.order.iter().map(|&v| g.self_size.get(v as usize)).collect();
-    for i in (1..size.len()).rev() {
-        let own = size.get(i).copied().unwrap_or(0);
-        if let Some(up) = tree.idom.get(i).and_then(|&d| size.get_mut(d as usize)) {
-            *up = up.saturating_add(own);
+pub fn retained(g: &GraphColumns, tree: &Tree) -> WideColumn {
+    let total: u64 = g.self_size.low.iter().map(|&s| u64::from(s)).sum();
+    let mut out = WideColumn { low: spare::room(tree.order.len()), wide: Vec::new() };
+    if g.self_size.wide.is_empty() && total < u64::from(u32::MAX) {
+        // Nothing retains more than there is: the sums need no more room than the sizes.
+        let sizes = &g.self_size.low;
+        out.low.extend(tree.order.iter().map(|&v| sizes.get(v as usize).copied().unwrap_or(0)));
+        sum_up(tree, &mut out.low, u32::saturating_add);
+    } else {
+        let mut size: Vec<u64> = tree.order.iter().map(|&v| g.self_size.get(v as usize)).collect();
+        sum_up(tree, &mut size, u64::saturating_add);
+        size.into_iter().for_each(|s| out.push(s));
+    }
+    out
+}
+
+/// Adds each number's value to its dominator's, the last first.
+fn sum_up<T: Copy>(tree: &Tree, values: &mut [T], add: impl Fn(T, T) -> T) {
+    for i in (1..values.len()).rev() {
+        let Some(&own) = values.get(i) else { continue };
+        if let Some(up) = tree.idom.get(i).and_then(|&d| values.get_mut(d as usize)) {
+            *up = add(*up, own);
         }
     }
-    size
 }
 
 /// Numbers' values as a column by node.
-pub fn by_node(tree: &Tree, values: &[u64]) -> WideColumn {
-    let mut column = WideColumn { low: vec![0; values.len()], wide: Vec::new() };
-    for (&node, &v) in tree.order.iter().zip(values) {
-        if v >= u64::from(u32::MAX) {
-            column.wide.push((node, v));
-        }
+pub fn by_node(tree: &Tree, values: &WideColumn) -> WideColumn {
+    let node = |i: u32| tree.order.get(i as usize).copied().unwrap_or(0);
+    let wide = values.wide.iter().map(|&(i, v)| (node(i), v)).collect();
+    let mut column = WideColumn { low: spare::take(values.len()), wide };
+    for (&node, &v) in tree.order.iter().zip(&values.low) {
         if let Some(slot) = column.low.get_mut(node as usize) {
-            *slot = v.min(u64::from(u32::MAX)) as u32;
+            *slot = v;
         }
     }
     column.wide.sort_unstable();
@@ -35,7 +50,7 @@ pub fn by_node(tree: &Tree, values: &[u64]) -> WideColumn {
 pub fn distances(g: &GraphColumns) -> Vec<i32> {
     let n = g.nodes();
     let mut d = vec![NO_DISTANCE; n];
-    let mut queue = Vec::with_capacity(n);
+    let mut queue = spare::room(n);
     for &s in &g.starts {
         if let Some(slot) = d.get_mut(s as usize) {
             *slot = 1;
@@ -50,6 +65,7 @@ pub fn distances(g: &GraphColumns) -> Vec<i32> {
         queue.push(0);
         spread(g, &mut d, &mut queue, &mut pending);
     }
+    spare::give(queue);
     d
 }
 
@@ -80,8 +96,9 @@ fn spread(g: &GraphColumns, d: &mut [i32], queue: &mut Vec<u32>, pending: &mut H
     }
 }
 
+/// What a class's objects sum up to.
 #[derive(Clone, Copy)]
-struct Sum {
+pub struct Sum {
     first: u32,
     count: u64,
     bytes: u64,
@@ -90,7 +107,7 @@ struct Sum {
 }
 
 /// What a class's objects sum up to, retained sizes aside.
-fn own_sums(g: &GraphColumns, distance: Option<&[i32]>) -> Vec<Sum> {
+pub fn own_sums(g: &GraphColumns, distance: Option<&[i32]>) -> Vec<Sum> {
     let mut sums = vec![Sum { first: NONE, count: 0, bytes: 0, retained: 0, distance: i32::MAX }; g.classes.len()];
     for (i, &c) in g.class.iter().enumerate() {
         let size = g.self_size.get(i);
@@ -108,9 +125,10 @@ fn own_sums(g: &GraphColumns, distance: Option<&[i32]>) -> Vec<Sum> {
 }
 
 /// Totals by class, and the classes left out. Objects of size 0 do not count. Of two classes with one key the one met last
-/// counts, as in DevTools; the others are hidden.
-pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Option<&[i32]>) -> (Vec<ClassTotals>, Vec<u32>) {
-    let (mut sums, retained) = rayon::join(|| own_sums(g, distance), || tree.map(|(t, r)| class_retained(g, t, r)));
+/// counts, as in DevTools; the others are hidden. `sums` as [`own_sums`] gives them, `retained` as [`class_retained`] does;
+/// `distances` tells whether the sums know them.
+pub fn by_class(g: &GraphColumns, mut sums: Vec<Sum>, retained: Option<Vec<u64>>, distances: bool) -> (Vec<ClassTotals>, Vec<u32>) {
+    let retains = retained.is_some();
     for (s, r) in sums.iter_mut().zip(retained.into_iter().flatten()) {
         s.retained = r;
     }
@@ -134,8 +152,8 @@ pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Optio
                 class: g.classes.get(c)?.clone(),
                 count: s.count,
                 bytes: s.bytes,
-                retained_bytes: tree.is_some().then_some(s.retained),
-                distance: distance.is_some().then_some(s.distance),
+                retained_bytes: retains.then_some(s.retained),
+                distance: distances.then_some(s.distance),
             })
         })
         .collect();
@@ -146,18 +164,18 @@ pub fn by_class(g: &GraphColumns, tree: Option<(&Tree, &[u64])>, distance: Optio
 }
 
 /// Retained size by class without counting what an object of the same class already retains: in preorder of the dominator
-/// tree, an object counts where the last counted one of its class does not enclose it.
-fn class_retained(g: &GraphColumns, tree: &Tree, retained: &[u64]) -> Vec<u64> {
+/// tree, an object counts where the last counted one of its class does not enclose it. `retained` by node.
+pub fn class_retained(g: &GraphColumns, tree: &Tree, retained: &WideColumn) -> Vec<u64> {
     let n = tree.order.len();
-    let mut subtree = vec![1u32; n];
+    let mut subtree = spare::filled(n, 1);
     for i in (1..n).rev() {
         let own = subtree.get(i).copied().unwrap_or(0);
         if let Some(up) = tree.idom.get(i).and_then(|&d| subtree.get_mut(d as usize)) {
             *up += own;
         }
     }
-    let mut cursor = vec![0u32; n];
-    let mut number_at = vec![0u32; n];
+    let mut cursor = spare::filled(n, 0);
+    let mut number_at = spare::filled(n, 0);
     if let Some(c) = cursor.first_mut() {
         *c = 1;
     }
@@ -173,7 +191,7 @@ fn class_retained(g: &GraphColumns, tree: &Tree, retained: &[u64]) -> Vec<u64> {
             *slot = i as u32;
         }
     }
-    drop(cursor);
+    spare::give(cursor);
     let mut sums = vec![0u64; g.classes.len()];
     let mut enclosed_until = vec![0u32; g.classes.len()];
     for (pre, &i) in number_at.iter().enumerate() {
@@ -185,9 +203,11 @@ fn class_retained(g: &GraphColumns, tree: &Tree, retained: &[u64]) -> Vec<u64> {
         if let (Some(until), Some(sum)) = (enclosed_until.get_mut(c), sums.get_mut(c))
             && pre as u32 >= *until
         {
-            *sum = sum.saturating_add(retained.get(i as usize).copied().unwrap_or(0));
+            *sum = sum.saturating_add(retained.get(node as usize));
             *until = pre as u32 + subtree.get(i as usize).copied().unwrap_or(1);
         }
     }
+    spare::give(subtree);
+    spare::give(number_at);
     sums
 }

@@ -2,7 +2,8 @@
 //! dropped, so that never more than one graph is held.
 
 use super::{allocated, births, borrow, dominators, fold, growth, measure, shapes, strings, ways};
-use crate::model::graph::{Fold, GraphColumns, HeapGraph, NodeAnswer, NodeKind};
+use crate::model::graph::{Fold, GraphColumns, HeapGraph, NodeAnswer, NodeKind, StringTable, WideColumn};
+use crate::model::spare;
 
 /// What is wanted of a graph beside its totals.
 #[derive(Clone, Copy, Default)]
@@ -31,12 +32,11 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
     graph.births = births::births(&g);
     graph.allocated = allocated::all(&g, ALLOCATORS);
     graph.scripts = g.scripts.clone();
-    let plain = ask.compare.then(|| g.class.clone());
     let mut class = std::mem::take(&mut g.class);
     shapes::assign(&shapes, &shapes.interfaces, &mut class, &mut g.classes);
     g.class = class;
     if graph.edges_lost {
-        let (mut rows, hidden) = measure::by_class(&g, None, None);
+        let (mut rows, hidden) = measure::by_class(&g, measure::own_sums(&g, None), None, false);
         // What a class's own objects take is the least it retains, and no larger bound is sound where references are missing,
         // not even for those that were read: an object whose references were not read may refer to any other, and one such
         // reference from outside takes a whole subtree away from its holder. Dominators of the part that was read are upper
@@ -45,9 +45,11 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
         rows.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.class.key().cmp(&b.class.key())));
         graph.rows = rows;
         answer(graph, &g, ask, None);
-        if let Some(plain) = plain {
+        if ask.compare {
+            fold::unshaped(&mut g, &shapes);
             let order = &fold::by_id(&g);
-            let from = fold::Sources { class: &plain, shapes, order, retained: None, elements: &[], spare: Default::default() };
+            let marks = fold::marks(&g, order);
+            let from = fold::Sources { shapes, order, marks, retained: None, elements: &[] };
             let mut fold = fold::fold(&g, from);
             fold.hidden = hidden;
             graph.fold = Some(Box::new(fold));
@@ -57,43 +59,59 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
     // What edges are called is only needed for ways to what was gained.
     let passing = ask.compare && ask.skip_growth && ask.ids.is_empty();
     if !ask.compare || ask.skip_growth {
-        g.label = Vec::new();
+        spare::give(std::mem::take(&mut g.label));
+    }
+    let mut by_id = None;
+    if passing {
+        // Names have done their work once objects are marked; what is read meanwhile needs their room.
+        let order = fold::by_id(&g);
+        by_id = Some((fold::marks(&g, &order), order));
+        spare::give(std::mem::take(&mut g.name));
+        (g.strings, g.places) = (StringTable::default(), Vec::new());
     }
     let comparable = ask.compare && !ask.skip_growth && earlier.iter().any(|e| e.fold.as_ref().is_some_and(|f| !f.retained.is_empty()));
     // Dominators are one long chain of steps: everything that can be done without them stands beside them.
-    let ((tree, retained), (order, (distance, from, repeated))) = rayon::join(
-        || {
-            let tree = dominators::dominators(&g);
-            let retained = measure::retained(&g, &tree);
-            (tree, retained)
-        },
-        || {
-            let order = if plain.is_some() { fold::by_id(&g) } else { Vec::new() };
-            if passing {
-                return (order, (None, Vec::new(), None));
-            }
-            let distance = measure::distances(&g);
-            let from = if comparable { ways::ways(&g) } else { Vec::new() };
-            let repeated = (!graph.names_lost).then(|| strings::repeated(&g, &from, ask.show_strings));
-            (order, (Some(distance), from, repeated))
-        },
-    );
+    let beside = || {
+        let ids = by_id.or_else(|| {
+            let order = ask.compare.then(|| fold::by_id(&g))?;
+            Some((fold::marks(&g, &order), order))
+        });
+        let references = if ask.compare { fold::references(&g) } else { Vec::new() };
+        if passing {
+            return (ids, references, measure::own_sums(&g, None), (None, Vec::new(), None));
+        }
+        let distance = measure::distances(&g);
+        let sums = measure::own_sums(&g, Some(&distance));
+        let from = if comparable { ways::ways(&g) } else { Vec::new() };
+        let repeated = (!graph.names_lost).then(|| strings::repeated(&g, &from, ask.show_strings));
+        (ids, references, sums, (Some(distance), from, repeated))
+    };
+    // While a next one is read there is no thread to spare, and side by side both need their memory at once.
+    let (tree, (ids, references, sums, (distance, from, repeated))) = match passing {
+        true => (dominators::dominators(&g), beside()),
+        false => rayon::join(|| dominators::dominators(&g), beside),
+    };
     graph.repeated = repeated;
+    if passing {
+        spare::give(std::mem::take(&mut g.to));
+    }
+    let numbered = measure::retained(&g, &tree);
+    let column = measure::by_node(&tree, &numbered);
+    spare::give(numbered.low);
     // What classes retain is compared between the first and the last.
-    let by_class = (!passing || earlier.is_empty()).then_some((&tree, &retained[..]));
-    let (rows, hidden) = measure::by_class(&g, by_class, distance.as_deref());
+    let (by_class, elements) = rayon::join(
+        || (!passing || earlier.is_empty()).then(|| measure::class_retained(&g, &tree, &column)),
+        || ask.compare.then(|| fold::elements(&g, &tree, references)),
+    );
+    let (rows, hidden) = measure::by_class(&g, sums, by_class, distance.is_some());
     graph.rows = rows;
     let distance = distance.unwrap_or_default();
     if !ask.ids.is_empty() {
-        answer(graph, &g, ask, Some((&tree, &retained, &distance)));
+        answer(graph, &g, ask, Some((&tree, &column, &distance)));
     }
-    let Some(plain) = plain else { return };
-    let column = measure::by_node(&tree, &retained);
-    drop(retained);
-    let elements = fold::elements(&g, &tree);
+    let Some((elements, (marks, order))) = elements.zip(ids) else { return };
     let interfaces = std::mem::take(&mut shapes.interfaces);
     let same: Vec<&Fold> = if comparable {
-        let marks = fold::marks(&g, &order);
         let folds = earlier.iter().filter_map(|e| e.fold.as_deref()).filter(|f| !f.retained.is_empty());
         folds.filter(|f| fold::same_marks(&f.marks, &marks) == Some(true)).collect()
     } else {
@@ -114,17 +132,23 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
     }
     // The fold is as big as half a graph: what it does not need goes first.
     drop(distance);
-    g.label = Vec::new();
-    let spare = [std::mem::take(&mut g.to), tree.order, tree.idom, from];
-    let mut own =
-        fold::fold(&g, fold::Sources { class: &plain, shapes, order: &order, retained: Some(&column), elements: &elements, spare });
+    for column in [std::mem::take(&mut g.label), std::mem::take(&mut g.to), tree.order, tree.idom, from] {
+        spare::give(column);
+    }
+    fold::unshaped(&mut g, &shapes);
+    let sources = fold::Sources { shapes, order: &order, marks, retained: Some(&column), elements: &elements };
+    let mut own = fold::fold(&g, sources);
     own.hidden = hidden;
     own.shapes.interfaces = interfaces;
     graph.fold = Some(Box::new(own));
+    let GraphColumns { name, id, self_size, class, first_edge, .. } = *g;
+    for column in [order, column.low, elements, name, id.low, self_size.low, class, first_edge] {
+        spare::give(column);
+    }
 }
 
 /// Answers for single objects by id.
-fn answer(graph: &mut HeapGraph, g: &GraphColumns, ask: Ask<'_>, figures: Option<(&dominators::Tree, &[u64], &[i32])>) {
+fn answer(graph: &mut HeapGraph, g: &GraphColumns, ask: Ask<'_>, figures: Option<(&dominators::Tree, &WideColumn, &[i32])>) {
     let ids = ask.ids;
     let mut wanted: Vec<(u64, usize)> = ids.iter().copied().zip(0..).collect();
     wanted.sort_unstable();
@@ -163,7 +187,7 @@ fn answer(graph: &mut HeapGraph, g: &GraphColumns, ask: Ask<'_>, figures: Option
             },
             class: g.class_name(node).to_owned(),
             self_bytes: g.self_size.get(n),
-            retained_bytes: figures.zip(num).and_then(|((_, r, _), i)| r.get(i as usize).copied()),
+            retained_bytes: figures.map(|(_, r, _)| r.get(n)),
             distance: figures.and_then(|(_, _, d)| d.get(n).copied()),
             dominator_id: figures.zip(num).and_then(|((t, _, _), i)| {
                 let up = t.idom.get(i as usize).and_then(|&d| t.order.get(d as usize))?;

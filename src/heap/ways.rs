@@ -3,6 +3,7 @@
 //! other. Distances are something else: they follow a peer's rules to the letter.
 
 use crate::model::graph::{EdgeKind, EdgeLabel, FAR, GraphColumns, LOOSE, NODE, NONE, NodeKind};
+use crate::model::spare;
 
 /// What is kept for later while there are better ways.
 enum Later {
@@ -22,13 +23,14 @@ struct Search<'a> {
 /// By node the one from which it is held; `NONE` for starts and what nothing leads to.
 pub fn ways(g: &GraphColumns) -> Vec<u32> {
     let n = g.nodes();
-    let mut s = Search { g, seen: vec![0; n.div_ceil(64)], from: vec![NONE; n], queue: Vec::with_capacity(n), at: 0, later: Vec::new() };
+    let mut s = Search { g, seen: vec![0; n.div_ceil(64)], from: spare::filled(n, NONE), queue: spare::room(n), at: 0, later: Vec::new() };
     for &v in &g.starts {
         s.reach(v, NONE);
     }
     s.run();
     s.reach(0, NONE);
     s.run();
+    spare::give(s.queue);
     s.from
 }
 

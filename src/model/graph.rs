@@ -163,6 +163,37 @@ impl WideColumn {
     }
 }
 
+/// Counts that are mostly small, one byte each; larger ones are kept beside.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SmallColumn {
+    low: Vec<u8>,
+    /// (row, value) of what is 255 or more, sorted by row.
+    wide: Vec<(u32, u32)>,
+}
+
+impl SmallColumn {
+    pub fn get(&self, i: usize) -> Option<u32> {
+        match *self.low.get(i)? {
+            u8::MAX => self.wide.binary_search_by_key(&(i as u32), |w| w.0).ok().and_then(|at| self.wide.get(at)).map(|w| w.1),
+            v => Some(u32::from(v)),
+        }
+    }
+}
+
+impl FromIterator<u32> for SmallColumn {
+    fn from_iter<I: IntoIterator<Item = u32>>(values: I) -> Self {
+        let mut wide = Vec::new();
+        let narrow = |(v, i): (u32, u32)| {
+            if v >= u32::from(u8::MAX) {
+                wide.push((i, v));
+            }
+            v.min(u32::from(u8::MAX)) as u8
+        };
+        let low = values.into_iter().zip(0..).map(narrow).collect();
+        SmallColumn { low, wide }
+    }
+}
+
 /// Strings in one arena, by handle.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StringTable {
@@ -438,7 +469,7 @@ pub struct Fold {
     /// Retained size in bytes; empty where the edges are lost.
     pub retained: WideColumn,
     /// Objects an object refers to, counted through its own arrays and tables; saturating; empty where the edges are lost.
-    pub elements: Vec<u32>,
+    pub elements: SmallColumn,
     pub classes: Vec<Class>,
     pub shapes: Shapes,
     /// Classes that another class of the same key hides, as in DevTools.

@@ -29,6 +29,7 @@ pub mod runtime;
 pub mod series;
 pub mod source;
 pub mod source_map;
+pub mod spare;
 pub mod time;
 pub mod times;
 pub mod trend;

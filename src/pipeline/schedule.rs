@@ -14,7 +14,7 @@ use crate::model::facts::SubArtifact;
 use crate::model::graph::HeapGraph;
 use crate::model::incident::ArtifactInfo;
 use crate::model::source::natural;
-use crate::model::{ArtifactId, Facts};
+use crate::model::{ArtifactId, Facts, spare};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -189,6 +189,7 @@ fn round(entries: &[Entry], wants: &Wants<'_>, parsed: &mut Parsed) {
             let _ = slot.set(one);
         }
     }
+    spare::clear();
     for slot in slots {
         let mut one = slot.into_inner().unwrap_or_default();
         if wants.settle {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a diagnostic report, a sampling heap profile, an allocation timeline and a source map of one small program: app.ts,
+# Makes a diagnostic report, a sampling heap profile and a source map of one small program: app.ts,
 # bundled by esbuild and run by Node 20. Needs node, esbuild on PATH, root (for a host name of its own); run it in this
 # folder. Random in it: times, ids, sizes.
 set -euo pipefail
@@ -21,13 +21,7 @@ const post = (method, params) => new Promise((done, failed) => s.post(method, pa
   app.serve(2000);
   const { profile } = await post('HeapProfiler.stopSampling');
   fs.writeFileSync('app.heapprofile', JSON.stringify(profile));
-  let text = '';
-  s.on('HeapProfiler.addHeapSnapshotChunk', (m) => { text += m.params.chunk; });
-  await post('HeapProfiler.startTrackingHeapObjects', { trackAllocations: true });
-  app.serve(100);
   await new Promise((done) => setTimeout(done, 300));
-  await post('HeapProfiler.stopTrackingHeapObjects', { reportProgress: false });
-  fs.writeFileSync('app.heaptimeline', text);
   process.report.excludeNetwork = true;
   process.report.writeReport('report.json');
 })();
@@ -38,6 +32,5 @@ env -i PATH=/usr/bin:/bin unshare --uts bash -c 'hostname worker-3; exec ./node 
 sed -i 's/\("osRelease": "[0-9.]*\)[^"]*/\1/' report.json
 cp report.json app.heapprofile "$here/"
 cp app.js.map "$here/app.js.map"
-gzip -9 -n -c app.heaptimeline >"$here/app.heaptimeline.gz"
 cd "$here"
 rm -rf /srv/app

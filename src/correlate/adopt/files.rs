@@ -12,7 +12,7 @@ use crate::model::{ArtifactId, Incident, Owner, Placed, When};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Formats whose artifacts are one container's, whoever it is.
-const LOGS: [&str; 2] = ["app-log", "jvm-gc-log"];
+const LOGS: [&str; 3] = ["app-log", "jvm-gc-log", "node-report"];
 
 /// A container that something could belong to.
 struct Seat<'a> {
@@ -47,6 +47,12 @@ pub fn files(incident: &mut Incident) {
         if let Some(o) = home(&c.owner, c.cite.span.artifact) {
             c.owner = o;
             c.who.inferred = true;
+        }
+    }
+    for p in incident.processes.iter_mut().filter(|p| p.who.cgroup.is_none()) {
+        if let Some(o) = home(&p.owner, p.cite.span.artifact) {
+            p.owner = o;
+            p.who.inferred = true;
         }
     }
     for s in &mut incident.series {

@@ -27,7 +27,7 @@ pub fn of(p: &GrowthPoint) -> Held {
             words.push(owner(s));
             break;
         }
-        if i == 0 && s.class == "global" && !words.is_empty() {
+        if is_global(&s.class) && !words.is_empty() {
             words.push("globalThis".into());
             break;
         }
@@ -56,6 +56,7 @@ pub fn of(p: &GrowthPoint) -> Held {
     let name = if words.is_empty() { holder.class.clone() } else { words.join(".") };
     let kind = match &*holder.class {
         k @ ("Map" | "Set" | "WeakMap" | "WeakSet" | "Array") => Some(k),
+        k @ "FinalizationRegistry" if p.holders == 1 => Some(k),
         _ => None,
     };
     let mut sentence = match (kind, p.holders) {
@@ -66,6 +67,8 @@ pub fn of(p: &GrowthPoint) -> Held {
     };
     if let Some(m) = module(path).filter(|m| !name.starts_with(m)) {
         sentence = format!("{sentence} in module {m}");
+    } else if let Some(v) = global_variable(upto).filter(|v| !name.split('.').any(|word| word == v)) {
+        sentence = format!("{sentence} in globalThis.{v}");
     }
     Held { name, sentence }
 }
@@ -89,6 +92,17 @@ pub fn from_module(p: &GrowthPoint) -> (&[PathStep], usize) {
 /// A module of either kind, where it tells its file.
 pub fn is_module(s: &PathStep) -> bool {
     s.class == "Module" || s.class == "ModuleWrap" && s.title.is_some()
+}
+
+/// The global object, of Node.js (`global`) or of a page (`Window / https://…`).
+fn is_global(class: &str) -> bool {
+    class == "global" || class == "Window" || class.starts_with("Window ")
+}
+
+/// The global variable by which a way leaves the global object.
+fn global_variable(path: &[PathStep]) -> Option<String> {
+    let at = path.iter().rposition(|s| is_global(&s.class))?;
+    word(&path.get(at + 1)?.edge).filter(|e| e != "[]")
 }
 
 /// The file of the module that a way begins with.
@@ -129,7 +143,8 @@ fn is_owner(class: &str) -> bool {
     !class.is_empty()
         && class.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$')
         && !class.starts_with("system ")
-        && !matches!(class, "Object" | "Array" | "Map" | "Set" | "Function" | "WeakMap" | "global" | "Window" | "RegExp" | "Promise")
+        && !is_global(class)
+        && !matches!(class, "Object" | "Array" | "Map" | "Set" | "Function" | "WeakMap" | "RegExp" | "Promise")
         // Parts of the library's own things, which are named by what has them.
         && !matches!(class, "ReadableState" | "WritableState" | "BufferList" | "TimersList" | "Timeout" | "Listener" | "AsyncResource")
 }

@@ -13,7 +13,8 @@ pub fn apply(delta: &mut Delta, maps: &[&SourceMap]) {
     for row in &mut delta.rows {
         let Some(found) = row.location.as_deref().and_then(|l| original(l, maps)) else { continue };
         if let Some(name) = found.name.filter(|n| *n != row.name) {
-            renamed.push((row.name.clone(), name));
+            let both = format!("{name} ({})", row.name);
+            renamed.push((std::mem::replace(&mut row.name, both), name));
         }
         row.location = row.location.take().map(|l| format!("{} ({l})", found.place));
     }

@@ -10,6 +10,8 @@ use crate::model::quantity::{grouped, human_bytes};
 const SUSPECTS: usize = 10;
 /// A suspect grew by at least this share of the largest one,
 const LEAST_SHARE: f64 = 0.03;
+/// Share of a holder's growth from which on repeated text is the first thing to say of it.
+const MOSTLY_COPIES: f64 = 0.75;
 /// and by this many bytes.
 const LEAST_BYTES: i64 = 16 << 10;
 /// or, where nothing countable was gained, by this share of the heap.
@@ -30,8 +32,15 @@ pub fn suspects(last: &HeapGraph, snapshots: usize, rows: &[DeltaRow], total: i6
     for p in points {
         let whole = suspect(p, snapshots);
         let copies = copies(p, &whole);
+        // Records and bare strings that are nearly all repeated text: holding each text once is most of the cure. Objects of
+        // a class of its own are what the program meant to keep, whatever text they carry.
+        let mostly = p.copied_bytes as f64 >= p.growth_bytes as f64 * MOSTLY_COPIES
+            && p.gains.first().is_some_and(|g| matches!(g.class.kind, ClassKind::Runtime | ClassKind::Shape));
+        let at = out.len();
         out.push(whole);
-        out.extend(copies);
+        if let Some(copies) = copies {
+            out.insert(if mostly { at } else { at + 1 }, copies);
+        }
     }
     out.truncate(SUSPECTS);
     out
@@ -66,14 +75,16 @@ fn suspect(p: &GrowthPoint, snapshots: usize) -> Suspect {
     let pattern = leak_patterns::of(p);
     let held = holder_words::of(p);
     let main = p.gains.first();
-    let added = entries(p, snapshots).or(main.map(|g| g.count)).unwrap_or(0);
+    // A string that is appended to is a tree of joints over the strings that were appended, which are what its program made.
+    let appended = || p.gains.iter().find(|g| &*g.class.name == "(string)").map(|g| g.count).filter(|_| pattern == "growing-string");
+    let added = appended().or_else(|| entries(p, snapshots)).or(main.map(|g| g.count)).unwrap_or(0);
     let steps = snapshots.saturating_sub(1).max(1) as i64;
     let each = if added > 0 { p.growth_bytes / added } else { 0 };
     let size = |b: i64| human_bytes(u64::try_from(b).unwrap_or(0));
     let what = match main {
         Some(_) if pattern == "growing-string" => {
             let field = p.path.get(p.holder_at + 1).map_or(String::new(), |s| format!(".{}", s.edge));
-            format!("{}{field} grew by {} pieces a step", held.sentence, grouped(added / steps))
+            format!("{}{field}, a string, took up {} strings a step", held.sentence, grouped(added / steps))
         }
         Some(g) if added > 1 => {
             let verb = if p.holders > 1 { "together gained" } else { "gained" };

@@ -8,7 +8,7 @@ pub(super) mod untold;
 use super::{endings, limits, node_events, rhythm};
 use crate::model::incident::Kill;
 use crate::model::log::LogPattern;
-use crate::model::oom::{KillKind, LimitLevel};
+use crate::model::oom::{KillKind, LimitLevel, Victim};
 use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState};
 use crate::model::quantity::{human_bytes, times};
 use crate::model::time::{Basis, MINUTE, SECOND, WrittenTime};
@@ -398,15 +398,31 @@ fn only_container(incident: &Incident, owner: &Owner) -> Option<String> {
     }
 }
 
+/// The witness that a report is which Node.js wrote of its own end.
+const REPORT: &str = "Node.js report";
+
+/// Who tells a runtime's last words.
+fn teller(incident: &Incident, cite: &Cite) -> &'static str {
+    match incident.artifacts.get(cite.span.artifact.0 as usize) {
+        Some(a) if a.format == "node-report" => REPORT,
+        _ => "application log",
+    }
+}
+
 /// A runtime that ended itself: its last words, with the end of the run where the status shows it.
 fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
     for l in incident.logs.iter().filter(|l| l.what.refused_memory() && l.owner.node.as_deref().is_none_or(|_| l.owner.pod.is_some())) {
         let container = l.owner.container.clone().or_else(|| only_container(incident, &l.owner));
         let owner = Owner { container, ..l.owner.clone() };
+        let teller = teller(incident, &l.cite);
         let mine = |k: &Kill| match owner.pod {
             Some(_) => k.owner.same_pod(&owner) && (k.owner.container == owner.container || owner.container.is_none()),
-            // Words that nobody owns are one process's if they stand in one file.
-            None => k.owner == owner && k.evidence.iter().any(|(c, _)| c.span.artifact == l.cite.span.artifact),
+            // Words that nobody owns are one process's if they stand in one file, or are its log and the report it wrote.
+            None => {
+                let told =
+                    |c: &Cite| c.span.artifact == l.cite.span.artifact || (teller == REPORT) != (self::teller(incident, c) == REPORT);
+                k.owner == owner && k.evidence.iter().any(|(c, _)| told(c))
+            }
         };
         let near = |k: &&mut Kill| {
             mine(k)
@@ -416,7 +432,8 @@ fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
                 }
         };
         if let Some(k) = kills.iter_mut().rev().find(near) {
-            witness(k, "application log", l.cite.clone(), l.what.text.clone());
+            k.at = k.at.or_else(|| Some(l.at).filter(When::is_known));
+            witness(k, teller, l.cite.clone(), l.what.text.clone());
             continue;
         }
         // Where the status is at hand it has told already which of its endings was one of these; what went on living after
@@ -432,7 +449,14 @@ fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
             kind: KillKind::RuntimeAbort,
             owner,
             count: 1,
-            witnesses: vec!["application log"],
+            victims: l
+                .who
+                .pid
+                .filter(|_| teller == REPORT)
+                .map(|pid| Victim { pid: Some(pid), comm: Some("node".into()), ..Victim::default() })
+                .into_iter()
+                .collect(),
+            witnesses: vec![teller],
             evidence: vec![(l.cite.clone(), l.what.text.clone())],
             against: open.into_iter().collect(),
             ..Kill::default()

@@ -3,6 +3,7 @@
 use super::header::{EdgeLayout, LocationLayout, MAX_FIELDS, NodeLayout};
 use super::integers::{Odd, Rows, Section};
 use crate::model::graph::{EdgeKind, EdgeLabel, FAR, LOOSE, NODE, Place, WideColumn};
+use crate::model::spare;
 
 /// Rows of `bytes` each to begin with: what the header promises, as far as the file can hold them and the system gives room.
 /// All columns are asked for at once, for allocators draw conclusions from single blocks that come and go.
@@ -13,12 +14,6 @@ fn rows_ahead(promised: u64, limit: u64, bytes: usize) -> usize {
         Ok(()) => n,
         Err(_) => 0,
     }
-}
-
-/// A column of zeros. Fresh from the system they cost nothing until written, and then they are paged in by the thread that
-/// parses the row (measured: a tenth of the time of reading, which else one thread spends alone).
-fn zeros<T: Copy + Default>(n: usize) -> Vec<T> {
-    vec![T::default(); n]
 }
 
 /// Lends `rows` rows from `at` on, and makes them where the header promised fewer.
@@ -54,15 +49,17 @@ impl Nodes {
     pub fn new(layout: NodeLayout, promised: u64, limit: u64) -> Self {
         // One kind and four or five numbers; one row more, for edges are counted to behind the last.
         let n = rows_ahead(promised.saturating_add(1), limit, 21);
+        // Zeros fresh from the system cost nothing until written, and then they are paged in by the thread that parses the
+        // row (measured: a tenth of the time of reading, which else one thread spends alone).
         Nodes {
             layout,
             rows: 0,
-            kind: zeros(n),
-            name: zeros(n),
-            id: WideColumn { low: zeros(n), wide: Vec::new() },
-            self_size: WideColumn { low: zeros(n), wide: Vec::new() },
-            edge_count: zeros(n),
-            trace: if layout.trace < MAX_FIELDS { zeros(n) } else { Vec::new() },
+            kind: vec![0; n],
+            name: spare::take(n),
+            id: WideColumn { low: spare::take(n), wide: Vec::new() },
+            self_size: WideColumn { low: spare::take(n), wide: Vec::new() },
+            edge_count: spare::take(n),
+            trace: if layout.trace < MAX_FIELDS { spare::take(n) } else { Vec::new() },
             detachedness: Vec::new(),
         }
     }
@@ -194,7 +191,15 @@ pub struct Edges {
 impl Edges {
     pub fn new(layout: EdgeLayout, node_stride: usize, nodes: usize, promised: u64, limit: u64) -> Self {
         let n = rows_ahead(promised, limit, 8);
-        Edges { layout, nodes: nodes as u32, divide: Divide::by(node_stride as u32), rows: 0, to: zeros(n), label: zeros(n), bad: 0 }
+        Edges {
+            layout,
+            nodes: nodes as u32,
+            divide: Divide::by(node_stride as u32),
+            rows: 0,
+            to: spare::take(n),
+            label: spare::take(n),
+            bad: 0,
+        }
     }
 
     /// Drops what the header promised and the file does not have.

@@ -104,12 +104,16 @@ struct Out {
     bad: Option<usize>,
 }
 
-fn parse<R: Rows>(bytes: &[u8], rows: usize, stride: usize, mut part: R) -> Out {
+fn parse<R: Rows>(bytes: &[u8], rows: usize, stride: usize, part: R) -> Out {
     if bytes.len() > PART && rows > 1 {
         let (cut, left) = whole_rows(bytes.get(..bytes.len() / 2).unwrap_or(bytes), stride);
         if let Some((a, b)) = bytes.split_at_checked(cut).filter(|_| left > 0 && left < rows) {
             let (l, r) = part.split(left);
             let (mut l, r) = rayon::join(|| parse(a, left, stride, l), || parse(b, rows - left, stride, r));
+            // Fewer numbers than commas: what is to the right would stand in other rows than it says.
+            if l.bad.is_none() && l.rows < left {
+                l.bad = Some(cut);
+            }
             if l.bad.is_none() {
                 let at = l.rows as u32;
                 l.odd.extend(r.odd.into_iter().map(|(row, f, v)| (at + row, f, v)));
@@ -119,16 +123,29 @@ fn parse<R: Rows>(bytes: &[u8], rows: usize, stride: usize, mut part: R) -> Out 
             return l;
         }
     }
+    // The strides that V8 has had are known when compiled: every field has its own code, and its own guesses at branches.
+    match stride {
+        3 => rows_of::<R, 3>(bytes, rows, part),
+        4 => rows_of::<R, 4>(bytes, rows, part),
+        6 => rows_of::<R, 6>(bytes, rows, part),
+        7 => rows_of::<R, 7>(bytes, rows, part),
+        _ => any_rows(bytes, rows, stride, part),
+    }
+}
+
+/// As [`any_rows`], with each row first tried as V8 itself writes it.
+fn rows_of<R: Rows, const STRIDE: usize>(bytes: &[u8], rows: usize, mut part: R) -> Out {
     let mut out = Out::default();
     let mut fields = [0u64; MAX_FIELDS];
     let mut at = 0;
     while out.rows < rows {
-        for (k, slot) in fields.iter_mut().take(stride).enumerate() {
-            match integer(bytes, &mut at) {
-                Some(v) => *slot = v,
-                // Nothing but separators left: the end; anything else is damage.
-                None => {
-                    out.bad = (at < bytes.len() || k > 0).then_some(at);
+        // Room for a row of numbers of eight digits: one look at the bounds for all its fields.
+        let window = bytes.get(at..).and_then(|rest| rest.get(..STRIDE * 10));
+        match window.and_then(|w| usual::<STRIDE>(w, &mut fields)) {
+            Some(len) => at += len,
+            None => {
+                if let Err(bad) = unusual(bytes, &mut at, STRIDE, &mut fields) {
+                    out.bad = bad;
                     return out;
                 }
             }
@@ -139,48 +156,80 @@ fn parse<R: Rows>(bytes: &[u8], rows: usize, stride: usize, mut part: R) -> Out 
     out
 }
 
-/// The next integer at or after `at`, past separators. Values wrap past 20 digits: no counter in a heap is that long.
-/// Eight bytes are looked at together: lengths vary at random, and a branch per digit is guessed wrong once a number
-/// (measured: twice as fast as digit by digit).
+fn any_rows<R: Rows>(bytes: &[u8], rows: usize, stride: usize, mut part: R) -> Out {
+    let mut out = Out::default();
+    let mut fields = [0u64; MAX_FIELDS];
+    let mut at = 0;
+    while out.rows < rows {
+        if let Err(bad) = unusual(bytes, &mut at, stride, &mut fields) {
+            out.bad = bad;
+            return out;
+        }
+        part.put(out.rows, &fields, &mut out.odd);
+        out.rows += 1;
+    }
+    out
+}
+
+/// A row however it is written. The error tells where damage is: nothing but separators left is the end, no damage.
+fn unusual(bytes: &[u8], at: &mut usize, stride: usize, fields: &mut [u64; MAX_FIELDS]) -> Result<(), Option<usize>> {
+    for (k, slot) in fields.iter_mut().take(stride).enumerate() {
+        *slot = integer(bytes, at).ok_or_else(|| (*at < bytes.len() || k > 0).then_some(*at))?;
+    }
+    // The next row begins with a digit.
+    let gap = bytes.get(*at..).unwrap_or(&[]).iter().position(|b| !separates(*b));
+    *at = gap.map_or(bytes.len(), |n| *at + n);
+    Ok(())
+}
+
+/// A row as V8 writes it: numbers of up to eight digits, one comma between them, behind the last a line end and a comma or
+/// just a comma. Gives its length. Most numbers have one digit (a kind, a count), which a look at the byte behind it tells;
+/// for the others eight bytes are looked at together, for lengths vary at random and a branch per digit is guessed wrong once
+/// a number (measured: 1.7 times as fast as without this, and that twice as fast as digit by digit).
 #[inline(always)]
+fn usual<const STRIDE: usize>(window: &[u8], fields: &mut [u64; MAX_FIELDS]) -> Option<usize> {
+    let mut i = 0;
+    for (k, slot) in fields.iter_mut().take(STRIDE).enumerate() {
+        let word = u64::from_le_bytes(*window.get(i..)?.first_chunk::<8>()?);
+        let digits = word ^ 0x3030_3030_3030_3030;
+        let behind = word >> 8 & 0xff;
+        let (value, len) = if behind == u64::from(b',') || behind == u64::from(b'\n') && k + 1 == STRIDE {
+            (Some(digits & 0xff).filter(|d| *d < 10)?, 1)
+        } else {
+            // Digits have the bit 0x10, separators do not. No digit at all would shift by 64.
+            let n = (!word & 0x1010_1010_1010_1010).trailing_zeros() / 8;
+            let digits = digits.checked_shl(64 - 8 * n)?;
+            // The high bit of each byte that is no digit; zeros came in front.
+            if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
+                return None;
+            }
+            (eight_digits(digits), n as usize)
+        };
+        *slot = value;
+        i += len;
+        i += match (window.get(i)?, k + 1 == STRIDE) {
+            (b',', _) => 1,
+            (b'\n', true) if window.get(i + 1) == Some(&b',') => 2,
+            _ => return None,
+        };
+    }
+    Some(i)
+}
+
+fn separates(b: u8) -> bool {
+    matches!(b, b',' | b'\n' | b' ' | b'\r' | b'\t')
+}
+
+/// The next integer at or after `at`, past separators. Values wrap past 20 digits: no counter in a heap is that long.
 fn integer(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let mut i = *at;
-    loop {
-        let b = *bytes.get(i)?;
-        if b.is_ascii_digit() {
-            break;
-        }
-        if !matches!(b, b',' | b'\n' | b' ' | b'\r' | b'\t') {
-            *at = i;
-            return None;
-        }
-        i += 1;
-        *at = i;
+    while separates(*bytes.get(*at)?) {
+        *at += 1;
     }
-    let mut v = 0u64;
-    if let Some(eight) = bytes.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
-        let digits = u64::from_le_bytes(*eight) ^ 0x3030_3030_3030_3030;
-        // The high bit of each byte that is no digit.
-        let others = (((digits & 0x7f7f_7f7f_7f7f_7f7f) + 0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
-        if others != 0 {
-            let n = others.trailing_zeros() / 8;
-            *at = i + n as usize;
-            // The first byte is a digit, so the shift is less than 64; zeros come in front.
-            return Some(eight_digits(digits << (64 - 8 * n)));
-        }
-        v = eight_digits(digits);
-        i += 8;
-    }
-    while let Some(&b) = bytes.get(i) {
-        let d = b.wrapping_sub(b'0');
-        if d >= 10 {
-            break;
-        }
-        v = v.wrapping_mul(10).wrapping_add(u64::from(d));
-        i += 1;
-    }
-    *at = i;
-    Some(v)
+    let rest = bytes.get(*at..)?;
+    let len = rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
+    *at += len;
+    let digits = rest.get(..len).filter(|d| !d.is_empty())?;
+    Some(digits.iter().fold(0u64, |v, b| v.wrapping_mul(10).wrapping_add(u64::from(b - b'0'))))
 }
 
 /// The number that eight digits are, the first in the lowest byte: neighbours are joined to pairs, fours, eights.

@@ -3,6 +3,7 @@
 
 use super::ownership::Bits;
 use crate::model::graph::{Class, ClassKind, EdgeKind, FAR, GraphColumns, NONE, NodeKind, Place, StringTable};
+use crate::model::spare;
 use std::collections::{BTreeMap, HashMap};
 
 /// A WeakMap entry is written as two edges with one name: from the table and from the key.
@@ -200,7 +201,7 @@ pub fn classes(g: &GraphColumns, types: &[Box<str>]) -> Classes {
     let mut by_type = vec![NONE; types.len()];
     let mut by_string = vec![NONE; g.strings.len()];
     let mut cut_names: HashMap<String, u32> = HashMap::new();
-    let mut class = vec![NONE; g.kind.len()];
+    let mut class = spare::filled(g.kind.len(), NONE);
     for ((&ty, &name), slot) in g.kind.iter().zip(&g.name).zip(class.iter_mut()) {
         let t = usize::from(ty);
         if named.get(t) != Some(&true) {
@@ -295,7 +296,8 @@ fn scripts(g: &GraphColumns) -> Vec<(u32, Box<str>)> {
         }
         let script = follow(n, ["shared", "shared"]).and_then(|s| follow(s, ["script", "script_or_debug_info"]));
         if let Some(path) = script.map(|s| g.node_name(s)).filter(|p| !p.is_empty()) {
-            found.insert(place.script, path.into());
+            // Newer V8 puts the object's class before its path.
+            found.insert(place.script, path.strip_prefix("system / Script / ").unwrap_or(path).into());
         }
     }
     found.into_iter().collect()

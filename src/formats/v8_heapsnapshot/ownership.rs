@@ -5,6 +5,7 @@
 
 use super::names::Known;
 use crate::model::graph::{EdgeKind, EdgeLabel, FAR, GraphColumns, LOOSE, NODE, NodeKind};
+use crate::model::spare;
 use std::ops::Range;
 
 /// One bit per node.
@@ -62,6 +63,7 @@ impl Plan {
     pub fn finish(self, g: &mut GraphColumns, known: &Known) {
         g.starts = self.starts;
         give_sizes_to_owners(g, &self.owners);
+        spare::give(self.owners);
         mark_far(g, known);
     }
 }
@@ -114,12 +116,13 @@ fn owners(g: &GraphColumns, known: &Known) -> Vec<u32> {
             && g.name.get(n).copied() == known.external_string_data
     };
     let part_kind: Vec<bool> = g.kinds.iter().map(|k| matches!(k, NodeKind::Hidden | NodeKind::Array)).collect();
-    let mut owner: Vec<u32> = g
-        .kind
-        .iter()
-        .enumerate()
-        .map(|(i, &k)| if part_kind.get(usize::from(k)) == Some(&true) || outside(i) { UNVISITED } else { i as u32 })
-        .collect();
+    let mut owner = spare::room(g.kind.len());
+    owner.extend(
+        g.kind
+            .iter()
+            .enumerate()
+            .map(|(i, &k)| if part_kind.get(usize::from(k)) == Some(&true) || outside(i) { UNVISITED } else { i as u32 }),
+    );
     let mut todo: Vec<u32> = Vec::new();
     for i in 0..owner.len() as u32 {
         if owner.get(i as usize) != Some(&i) {

@@ -7,8 +7,8 @@ use super::integers::{self, End, Section};
 use super::reader::Stream;
 use super::{exports, names, ownership, shapes, text, traces};
 use crate::model::Facts;
-use crate::model::graph::{GraphColumns, HEAPS_TO_WRITE, NONE, NodeKind, StringTable, TracedFunction};
-use rayon::prelude::*;
+use crate::model::graph::{GraphColumns, HEAPS_TO_WRITE, NONE, NodeKind, Place, StringTable, TracedFunction};
+use crate::model::spare;
 use std::io::Read;
 
 /// What goes beside the columns.
@@ -25,7 +25,7 @@ const HEADER_MAX: usize = 1 << 20;
 struct Parts {
     nodes: Nodes,
     edges: Option<Edges>,
-    locations: Vec<(u64, Option<crate::model::graph::Place>)>,
+    locations: Vec<(u64, Option<Place>)>,
     samples: Vec<(u64, u64)>,
     strings: StringTable,
     whole: Whole,
@@ -262,22 +262,15 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
     }
     let (to, label) = edges.map_or((Vec::new(), Vec::new()), |e| (e.to, e.label));
     let stride = head.node.stride as u64;
-    let mut places: Vec<_> = locations
+    let places: Vec<_> = locations
         .into_iter()
         .filter_map(|(offset, place)| {
             let node = offset / stride.max(1);
             (node < n as u64).then_some((node as u32, place?))
         })
         .collect();
-    let ((), known) = rayon::join(
-        || {
-            // Stable: of two places of one object the later one in the file holds.
-            if !places.is_sorted_by_key(|p| p.0) {
-                places.par_sort_by_key(|p| p.0);
-            }
-        },
-        || names::Known::find(&strings),
-    );
+    let (places, known) =
+        rayon::join(move || if places.is_sorted_by_key(|p| p.0) { places } else { by_node(places, n) }, || names::Known::find(&strings));
     let mut graph = GraphColumns {
         kind: nodes.kind,
         kinds: head.kinds,
@@ -307,6 +300,21 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
     exports::name(&mut graph, &known);
     graph.detours = known.weak_entries;
     graph
+}
+
+/// Places in the order of their nodes, by counting (measured: half the time of sorting). Of two places of one object the
+/// later one in the file holds.
+fn by_node(places: Vec<(u32, Place)>, nodes: usize) -> Vec<(u32, Place)> {
+    let mut last = spare::filled(nodes, NONE);
+    for (p, i) in places.iter().zip(0u32..) {
+        if let Some(slot) = last.get_mut(p.0 as usize) {
+            *slot = i;
+        }
+    }
+    let held = last.iter().filter(|&&i| i != NONE);
+    let sorted = held.filter_map(|&i| places.get(i as usize).copied()).collect();
+    spare::give(last);
+    sorted
 }
 
 /// The next key of the outer object, its colon consumed.

@@ -170,7 +170,7 @@ fn history(f: &Found<'_>, members: &[u32]) -> (Vec<Option<u64>>, Vec<Option<u64>
     let row = |fold: &Fold, m: u32| find_row(fold, f.now.g.id.get(m as usize));
     let mut sizes: Vec<Option<u64>> = f.earlier.iter().map(|e| sum(&|m| row(e, m).map(|r| e.retained.get(r)))).collect();
     let mut elements: Vec<Option<u64>> =
-        f.earlier.iter().map(|e| sum(&|m| row(e, m).and_then(|r| e.elements.get(r)).map(|&n| u64::from(n)))).collect();
+        f.earlier.iter().map(|e| sum(&|m| row(e, m).and_then(|r| e.elements.get(r)).map(u64::from))).collect();
     sizes.push(sum(&|m| Some(f.now.retained.get(m as usize))));
     elements.push(sum(&|m| f.now.elements.get(m as usize).map(|&n| u64::from(n))));
     (sizes, elements)

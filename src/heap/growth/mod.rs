@@ -13,6 +13,7 @@ pub mod way;
 use super::dominators::Tree;
 use super::fold;
 use crate::model::graph::{Fold, GraphColumns, GrowthPoint, NONE, NodeKind, WideColumn};
+use crate::model::spare;
 
 /// What is known of the present graph.
 pub struct Now<'a> {
@@ -113,7 +114,7 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
 
 /// By node its number in the dominator tree.
 fn numbers(now: &Now<'_>) -> Vec<u32> {
-    let mut number = vec![0u32; now.g.nodes()];
+    let mut number = spare::filled(now.g.nodes(), 0);
     for (i, &v) in now.tree.order.iter().enumerate() {
         if let Some(slot) = number.get_mut(v as usize) {
             *slot = i as u32;
@@ -133,7 +134,7 @@ pub struct Past<'a> {
 impl<'a> Past<'a> {
     fn find(now: &Now<'a>, first: &'a Fold) -> Self {
         let g = now.g;
-        let mut row = vec![NONE; g.nodes()];
+        let mut row = spare::filled(g.nodes(), NONE);
         let mut at = 0;
         for &v in now.order {
             let id = g.id.get(v as usize);
@@ -160,7 +161,7 @@ impl<'a> Past<'a> {
 
 fn more_elements(now: &Now<'_>, v: u32, first: &Fold) -> bool {
     let id = now.g.id.get(v as usize);
-    let was = find_row(first, id).and_then(|r| first.elements.get(r).copied()).unwrap_or(0);
+    let was = find_row(first, id).and_then(|r| first.elements.get(r)).unwrap_or(0);
     now.elements.get(v as usize).is_some_and(|&e| e > was.saturating_add(was / 50))
 }
 
@@ -225,7 +226,7 @@ fn weight_of(weight: &[f64], g: &GraphColumns, v: usize) -> f64 {
 fn nearest_survivors(now: &Now<'_>, past: &Past<'_>) -> Vec<u32> {
     let order = &now.tree.order;
     let survived = |i: u32| order.get(i as usize).is_some_and(|&v| !past.is_new(v));
-    let mut near = vec![0u32; order.len()];
+    let mut near = spare::filled(order.len(), 0);
     for i in 1..order.len() {
         let up = now.tree.idom.get(i).copied().unwrap_or(0);
         let found = if up == 0 || survived(up) { up } else { near.get(up as usize).copied().unwrap_or(0) };
@@ -252,7 +253,7 @@ fn own_growth(now: &Now<'_>, past: &Past<'_>, near: &[u32]) -> Vec<i64> {
 /// nodes plus the class of the first new one on the way; `NONE` for survivors.
 fn holders(now: &Now<'_>, past: &Past<'_>) -> Vec<u32> {
     let n = past.row.len() as u32;
-    let mut holder = vec![NONE; past.row.len()];
+    let mut holder = spare::filled(past.row.len(), NONE);
     let mut way = Vec::new();
     for v in 0..n {
         let mut at = v;

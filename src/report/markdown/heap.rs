@@ -10,6 +10,8 @@ use std::fmt::Write;
 const DELTAS: usize = 4;
 const ROWS: usize = 12;
 const SUSPECTS: usize = 5;
+/// Source places given for each.
+const SITES: usize = 3;
 
 pub fn section(doc: &ReportDoc) -> String {
     let mut out = String::new();
@@ -136,6 +138,10 @@ pub fn suspects(delta: &Delta) -> String {
     let mut out = String::new();
     for s in delta.suspects.iter().take(SUSPECTS) {
         let _ = writeln!(out, "- {} {}: {}", code(&s.name).replace("\\|", "|"), escape::code_span(&s.pattern, false), prose(&s.why, false));
+        if !s.sites.is_empty() {
+            let sites: Vec<String> = s.sites.iter().take(SITES).map(|site| code(site).replace("\\|", "|")).collect();
+            let _ = writeln!(out, "  at {}", sites.join(", "));
+        }
         if let Some(a) = &s.advice {
             let _ = writeln!(out, "  **Fix:** {}", prose(a, false));
         }
