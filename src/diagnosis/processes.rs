@@ -23,9 +23,12 @@ pub struct Growing<'a> {
     pub cites: Vec<Cite>,
 }
 
+/// What the tables say of one process, by their time.
+type Life<'a> = BTreeMap<Timestamp, (Bytes, &'a Placed<ProcessReading>)>;
+
 /// Services of nodes that grew, in the order of node, service and process.
 pub fn growing(incident: &Incident) -> Vec<Growing<'_>> {
-    let mut lives: BTreeMap<(&str, &str, u32), BTreeMap<Timestamp, (Bytes, &Placed<ProcessReading>)>> = BTreeMap::new();
+    let mut lives: BTreeMap<(&str, &str, u32), Life<'_>> = BTreeMap::new();
     for p in &incident.processes {
         let (Some(node), Some(at)) = (p.owner.node.as_deref(), p.at.mid()) else { continue };
         let (Some(comm), Some(pid), Some(rss)) = (p.what.comm.as_deref(), p.what.pid, p.what.rss_bytes) else { continue };

@@ -140,11 +140,7 @@ impl Found {
         while let Some(value) = todo.pop() {
             match value {
                 Value::Array(items) => todo.extend(items.iter().rev()),
-                Value::Object(map) => {
-                    if !self.take(value, map) {
-                        todo.extend(map.values().rev());
-                    }
-                }
+                Value::Object(map) if !self.take(value, map) => todo.extend(map.values().rev()),
                 _ => {}
             }
         }

@@ -42,8 +42,8 @@ impl HeapProfile {
     /// Lets go of the stacks. What tells the program's language stays.
     pub fn set_aside(&mut self) {
         let ProfileBody::Stacks(table) = &self.body else { return };
-        let tells = |s: &&Box<str>| matches!(&***s, "runtime.main" | "runtime.goexit" | "main.main") || s.ends_with(".go");
-        let strings = table.strings.iter().find(tells).cloned().into_iter().collect();
+        let tells = |s: &str| matches!(s, "runtime.main" | "runtime.goexit" | "main.main") || s.ends_with(".go");
+        let strings = table.strings.iter().find(|s| tells(s)).cloned().into_iter().collect();
         self.body = ProfileBody::Stacks(Box::new(StackTable { strings, ..StackTable::default() }));
         self.aside = true;
     }

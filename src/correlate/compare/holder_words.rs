@@ -99,10 +99,16 @@ fn is_global(class: &str) -> bool {
     class == "global" || class == "Window" || class.starts_with("Window ")
 }
 
-/// The global variable by which a way leaves the global object.
+/// The global variable by which a way leaves the global object. What a function's context keeps is no part of the variable
+/// that the function happens to be.
 fn global_variable(path: &[PathStep]) -> Option<String> {
     let at = path.iter().rposition(|s| is_global(&s.class))?;
-    word(&path.get(at + 1)?.edge).filter(|e| e != "[]")
+    let rest = path.get(at + 1..)?;
+    let code = |s: &PathStep| s.class.starts_with("system") || matches!(&*s.class, "Function" | "AsyncFunction" | "(closure)");
+    if rest.iter().any(code) {
+        return None;
+    }
+    word(&rest.first()?.edge).filter(|e| e != "[]")
 }
 
 /// The file of the module that a way begins with.

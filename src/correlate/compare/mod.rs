@@ -9,6 +9,7 @@ mod keepers;
 mod leak_patterns;
 pub mod originals;
 mod owners;
+mod places;
 mod rematch;
 mod retainers;
 mod shapes;
