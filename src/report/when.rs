@@ -39,6 +39,12 @@ fn known(t: Option<Timestamp>) -> Option<Timestamp> {
     t.filter(|t| *t > Timestamp::MIN && *t < Timestamp::MAX)
 }
 
+/// `2026-11-21 04:50 to 05:02`, with the day again where it is another.
+pub fn from_to(a: Timestamp, b: Timestamp) -> String {
+    let end = if day(a) == day(b) { minute(b) } else { format!("{} {}", day(b), minute(b)) };
+    format!("{} {} to {end}", day(a), minute(a))
+}
+
 /// `14:02:11`, `14:02–14:07`, `after 14:02`, with the day when it is not `shown`; empty when nothing is known.
 pub fn span(s: &Span, shown: Option<&str>) -> String {
     let date = |t: Timestamp| {

@@ -117,6 +117,11 @@ fn scope(f: &FindingDoc, window: Option<Span>) -> String {
     parts.join(" · ")
 }
 
+/// Both ends of an interval; nothing where they read the same.
+fn interval(low: &str, high: &str, per: &str) -> String {
+    if low == high { String::new() } else { format!("80 % interval {low} to {high}{per}") }
+}
+
 /// Kills, growth, time to kill, limit or peak.
 fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure> {
     let from = |sources: &[&str]| {
@@ -149,19 +154,14 @@ fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure
     out.push(figure(label, mine.len().to_string(), spread));
     let q = |name: &str| f.quantities.get(name).copied();
     if let Some(g) = q("growth_bytes_per_hour") {
-        let range = f
-            .intervals
-            .get("growth_bytes_per_hour")
-            .map_or(String::new(), |[a, b]| format!("80 % interval {} to {}/h", human(*a), human(*b)));
+        let range = f.intervals.get("growth_bytes_per_hour").map_or(String::new(), |[a, b]| interval(&human(*a), &human(*b), "/h"));
         out.push(figure("Growth", format!("{}/h", human(g)), range));
     }
     let lives: Vec<f64> =
         mine.iter().filter_map(|k| Some(k.moment()?.seconds_f64() - k.started?.seconds_f64())).filter(|l| *l > 0.0).collect();
     if let Some(t) = q("time_to_oom_seconds") {
-        let range = f
-            .intervals
-            .get("time_to_oom_seconds")
-            .map_or(String::new(), |[a, b]| format!("80 % interval {} to {}", human_seconds(*a), human_seconds(*b)));
+        let range =
+            f.intervals.get("time_to_oom_seconds").map_or(String::new(), |[a, b]| interval(&human_seconds(*a), &human_seconds(*b), ""));
         out.push(figure("Time to the limit", human_seconds(t), range));
     } else if let Some(l) = lives.last() {
         out.push(figure("Last life", human_seconds(*l), "from start to end".into()));

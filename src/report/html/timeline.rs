@@ -43,7 +43,7 @@ fn figure(v: &View<'_>, c: &Chart, i: usize) -> Markup {
     html! {
         figure class="chart" {
             p class="ct" { (v.text(&name(c)))
-                @if let Some([a, b]) = window(c) { span class="dim" { " · " (when::day(a)) " " (when::minute(a)) " to " (when::short(b)) " UTC" } } }
+                @if let Some([a, b]) = window(c) { span class="dim" { " · " (when::from_to(a, b)) " UTC" } } }
             (scroll(&format!("Memory chart {}", i + 1), &PreEscaped(wide.svg.clone())))
             @if let Some(p) = compact { div class="tls" hidden { (PreEscaped(p.svg)) } }
             figcaption {
