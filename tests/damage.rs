@@ -56,7 +56,7 @@ fn hammer(samples: &[Vec<u8>], rounds: usize, seed: u64, f: impl Fn(&[u8])) {
     let mut next = numbers(seed);
     for s in samples {
         f(s);
-        for _ in 0..rounds {
+        for _ in 0..crate::rounds(rounds) {
             f(&mutate(s, &mut next));
         }
     }

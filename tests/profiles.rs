@@ -296,7 +296,7 @@ fn mutated_profiles_never_panic() {
         b"heap_v2/4096\n  t*: 3: 300 [9: 900]\n@ 0x1 0x2\n  t*: 3: 300 [9: 900]\n\nMAPPED_LIBRARIES:\n0-3 r-xp 0 0 0 /x\n".to_vec(),
     ];
     let mut r = Random(0x9e37_79b9_7f4a_7c15);
-    for round in 0..600 {
+    for round in 0..crate::rounds(600) {
         let mut data = seeds[round % seeds.len()].clone();
         for _ in 0..1 + r.below(8) {
             let at = r.below(data.len());

@@ -144,7 +144,7 @@ fn cut_flipped_and_lengthened_samples_are_survived_by_every_format() {
         let whole = &s.bytes[..s.bytes.len().min(256 << 10)];
         let own = FORMATS.iter().copied().find(|f| f.name() == s.format);
         let of_whole = claimed(&s.name, whole).map(|f| (f.name(), tally(&parse(f, &s.name, whole))));
-        let rounds = if whole.len() > 64 << 10 { 12 } else { 40 };
+        let rounds = crate::rounds(if whole.len() > 64 << 10 { 12 } else { 40 });
         for round in 0..rounds {
             let mut bytes = whole.to_vec();
             match round % 4 {

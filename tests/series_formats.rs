@@ -336,11 +336,6 @@ fn generated_blocks_come_back_whole() {
     assert_eq!(facts.series.len(), rows.len());
 }
 
-/// Rounds of the mutation loop: `POSTMEM_FUZZ` times the usual number.
-fn rounds(usual: usize) -> usize {
-    usual * std::env::var("POSTMEM_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
-}
-
 #[test]
 fn changed_bytes_never_panic() {
     let mut seeds: Vec<Vec<u8>> = Vec::new();
@@ -369,7 +364,7 @@ fn changed_bytes_never_panic() {
         random as usize
     };
     for seed in &seeds {
-        for round in 0..rounds(150) {
+        for round in 0..crate::rounds(150) {
             let mut bytes = seed.clone();
             if round % 3 == 0 {
                 bytes.truncate(1 + next() % bytes.len());
@@ -385,7 +380,7 @@ fn changed_bytes_never_panic() {
     }
     // Files of a real block and head, changed in place so that the rest of them still makes sense.
     for (name, prefix, first) in [("block", "b/", "b/index"), ("head", "d/", "d/wal/00000000")] {
-        for _ in 0..rounds(60) {
+        for _ in 0..crate::rounds(60) {
             let mut f = folder(name, prefix);
             for b in f.values_mut() {
                 for _ in 0..next() % 4 {

@@ -343,7 +343,10 @@ fn node_overcommit(case: &Case<'_>, f: &Finding, who: &str, kills: &str) -> Stri
 fn no_problem(case: &Case<'_>, who: &str) -> String {
     let near = case.headline().and_then(|t| {
         let limit = t.limit_bytes.or(case.limit()).filter(|l| *l > 0.0)?;
-        Some(format!("{:.0} % of its limit of {}", t.percentiles.max_bytes / limit * 100.0, human(limit)))
+        // Where nothing measures the process, a collector's log tells of the heap and its capacity.
+        let (what, bound) =
+            if t.metric.ends_with("_after_gc_bytes") { ("a heap after collections of ", "capacity") } else { ("", "limit") };
+        Some(format!("{what}{:.0} % of its {bound} of {}", t.percentiles.max_bytes / limit * 100.0, human(limit)))
     });
     let stops = case.kills.len() + case.others.iter().filter(|o| o.stop).count();
     let ended = if stops == 0 {
