@@ -238,6 +238,26 @@ fn numeric_labels_keep_their_units_and_group() {
     );
 }
 
+#[test]
+fn a_sample_without_values_takes_no_place_among_the_others() {
+    let words = ["", "space", "bytes", "f", "f.go"];
+    let sample = |location: u64, value: Vec<i64>| proto::Sample { location_id: vec![location], value, label: Vec::new() };
+    let location =
+        |id: u64| proto::Location { id, line: vec![proto::Line { function_id: 1, line: id as i64, column: 0 }], ..Default::default() };
+    let p = proto::Profile {
+        string_table: words.map(String::from).to_vec(),
+        sample_type: vec![proto::ValueType { r#type: 1, unit: 2 }],
+        sample: vec![sample(1, Vec::new()), sample(2, vec![7]), sample(1, vec![5, 6])],
+        location: vec![location(1), location(2)],
+        function: vec![proto::Function { id: 1, name: 3, filename: 4, ..Default::default() }],
+        ..Default::default()
+    };
+    let profile = only(&p.encode_to_vec());
+    let ProfileBody::Stacks(t) = &profile.body else { panic!("no stacks") };
+    assert_eq!((t.samples(), t.values.as_slice(), profile.totals.as_slice()), (1, &[7][..], &[7][..]));
+    assert_eq!(t.frames(t.stack(0)[0])[0].line, 2, "the value stays with its own stack");
+}
+
 /// Deterministic random numbers (xorshift), so that a failure can be run again.
 struct Random(u64);
 

@@ -125,7 +125,8 @@ impl Tables {
         if self.columns.is_empty() && ok {
             self.columns = vec![Vec::new(); self.row.len()];
         }
-        if !ok || self.row.len() != self.columns.len() {
+        // A sample without values fits no number of columns, not even before the first.
+        if !ok || self.row.is_empty() || self.row.len() != self.columns.len() {
             if ok {
                 self.trouble.wrong_arity += 1;
             } else {
@@ -293,7 +294,12 @@ impl Tables {
             t.loc_mapping.push(0);
             self.trouble.missing_locations += lost;
         }
-        if t.stacks() < samples {
+        // A sample that was not taken may have left its stack behind: only where each has its own, in order, none is numbered.
+        let own = t.stacks() == samples && self.stack_of.iter().enumerate().all(|(i, s)| i == *s as usize);
+        if samples == 0 {
+            t.stack_start = vec![0];
+            t.stack_locs.clear();
+        } else if !own {
             t.stack_of = std::mem::take(&mut self.stack_of);
         }
         for (s, key, value) in std::mem::take(&mut self.labels) {
