@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-struct Bytes<'b>(&'b [u8]);
+/// An artifact in memory.
+pub struct Bytes<'b>(pub &'b [u8]);
 
 impl Open for Bytes<'_> {
     fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>> {

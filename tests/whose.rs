@@ -1,9 +1,10 @@
 //! Whose an ending, a finding or a line is: replicas and nodes under a focus, sidecars, kills that name no node, pods of one
 //! name, machines that share a log. Each of these once went to the wrong one.
 
+use crate::kernel::Bytes;
 use crate::rules::{MIB, Story, WS, hour, owner};
 use crate::small_bundles::bundle;
-use postmem::formats::{FORMATS, Input, Open};
+use postmem::formats::{FORMATS, Input};
 use postmem::model::finding::{Cause, Focus};
 use postmem::model::incident::Kill;
 use postmem::model::oom::{KillKind, LimitLevel};
@@ -13,8 +14,6 @@ use postmem::model::{ArtifactId, Claim, Facts, Owner, When};
 use postmem::pipeline::{self, Options};
 use postmem::report::document::ReportDoc;
 use serde_json::{Value, json};
-use std::borrow::Cow;
-use std::io::{self, Read};
 
 fn analyze(files: &[(&str, String)], options: &Options) -> ReportDoc {
     let dir = tempfile::tempdir().unwrap();
@@ -215,18 +214,6 @@ fn one_kill_is_what_every_rule_about_its_parts_speaks_of() {
     story.kill(KillKind::MemcgContainer, 9, |o| o.memcg_stats = stats([("anon", 500), ("file", 4), ("shmem", 0), ("slab", 2)]));
     let f = story.first();
     assert!(f.evidence.iter().all(|e| !e.says.contains("at the kill file cache was 450")), "{:?}", f.evidence);
-}
-
-struct Bytes<'b>(&'b [u8]);
-
-impl Open for Bytes<'_> {
-    fn reader(&self) -> io::Result<Box<dyn Read + Send + '_>> {
-        Ok(Box::new(self.0))
-    }
-
-    fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
-        Ok(Cow::Borrowed(self.0))
-    }
 }
 
 fn kernel_log(text: &str) -> Facts {

@@ -81,3 +81,13 @@ fn line_from(input: &Input<'_>, from: u64) -> Option<u64> {
         at += got as u64;
     }
 }
+
+/// What a parser finds in a text in memory; for the tests of formats that are read in parts.
+#[cfg(test)]
+pub fn read_with(text: &[u8], parse: impl Fn(&Input<'_>, &mut Facts)) -> Facts {
+    let id = crate::model::ArtifactId(0);
+    let input = Input { artifact: id, path: "x", len: Some(text.len() as u64), who: crate::model::Claim::default(), source: &text };
+    let mut out = Facts::new(id);
+    parse(&input, &mut out);
+    out
+}

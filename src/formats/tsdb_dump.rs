@@ -100,13 +100,10 @@ fn other(set: &mut SeriesSet, line: Line<'_>, out: &mut Facts) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ArtifactId, Claim};
+    use crate::formats::line_parts::read_with;
 
     fn read(text: &[u8], least: u64) -> Facts {
-        let input = Input { artifact: ArtifactId(0), path: "x", len: Some(text.len() as u64), who: Claim::default(), source: &text };
-        let mut out = Facts::new(ArtifactId(0));
-        parse_in_parts(&input, &mut out, least);
-        out
+        read_with(text, |input, out| parse_in_parts(input, out, least))
     }
 
     #[test]
