@@ -2,6 +2,7 @@
 //! lines, events of nodes, counters without a path. Every bundle here is a few lines in a temporary folder.
 
 use postmem::model::Incident;
+use postmem::model::kill::Witness;
 use postmem::pipeline::{self, Options};
 use std::path::Path;
 
@@ -40,7 +41,18 @@ fn analyze(dir: &Path) -> Incident {
 /// `kind pod/container witness+witness` of every kill.
 fn kills(i: &Incident) -> Vec<String> {
     let s = |o: &Option<String>| o.clone().unwrap_or("-".into());
-    i.kills.iter().map(|k| format!("{} {}/{} {}", k.kind.word(), s(&k.owner.pod), s(&k.owner.container), k.witnesses.join("+"))).collect()
+    i.kills
+        .iter()
+        .map(|k| {
+            format!(
+                "{} {}/{} {}",
+                k.kind.word(),
+                s(&k.owner.pod),
+                s(&k.owner.container),
+                k.witnesses().map(Witness::word).collect::<Vec<_>>().join("+")
+            )
+        })
+        .collect()
 }
 
 #[test]
@@ -190,7 +202,7 @@ fn two_signals_of_one_daemon_are_one_kill() {
     .concat();
     let i = read(&[("journal.log", &log)]);
     assert_eq!(kills(&i), ["userspace-oomd -/- node log"]);
-    assert_eq!(i.kills[0].evidence.len(), 2);
+    assert_eq!(i.kills[0].told.len(), 2);
 }
 
 /// A Prometheus answer with one line of samples per series, one a minute from 09:00.

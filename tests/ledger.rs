@@ -1,5 +1,6 @@
 //! The kill ledger and the limit in force, end to end: bundles in which the witnesses differ in known ways.
 
+use postmem::model::kill::Witness;
 use postmem::model::{Incident, Verdict};
 use postmem::pipeline::{self, Options};
 use postmem::{diagnosis, report};
@@ -193,7 +194,7 @@ fn a_kubelet_that_dies_of_its_own_growth_is_told_stage_by_stage() {
         r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"worker-3"},"status":{"nodeInfo":{"kubeletVersion":"v1.36.1","kernelVersion":"6.8.0","containerRuntimeVersion":"containerd://2.1.3","osImage":"x"},"conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2026-05-06T11:59:00Z"}]}}"#,
     );
     let (incident, verdict) = analyze(dir.path());
-    assert!(incident.kills.iter().all(|k| k.kind.word() == "memcg-service" && k.witnesses.contains(&"service manager")));
+    assert!(incident.kills.iter().all(|k| k.kind.word() == "memcg-service" && k.is_told_by(Witness::ServiceManager)));
     let outcomes: Vec<&str> = incident.agent_cycles.iter().map(|c| c.outcome).collect();
     assert_eq!(outcomes, ["re-oom", "recovery"]);
     let kinds: Vec<&str> = incident.agent_cycles[0].stages.iter().map(|s| s.kind).collect();

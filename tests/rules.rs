@@ -3,7 +3,8 @@
 use postmem::diagnosis;
 use postmem::model::delta::{Delta, DeltaRow, SnapshotInfo, Suspect};
 use postmem::model::finding::{Cause, Evidence, Finding, Stance, Verdict};
-use postmem::model::incident::{Kill, PlacedDelta};
+use postmem::model::incident::PlacedDelta;
+use postmem::model::kill::{Kill, Told, Witness};
 use postmem::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Task, Victim};
 use postmem::model::pod::{ContainerKind, ContainerState, PodState, Volume};
 use postmem::model::time::HOUR;
@@ -90,8 +91,7 @@ impl Story {
             count: 1,
             started: Some(hour(at - 6)),
             report: kernel.then_some(self.0.oom_reports.len() - 1),
-            witnesses: vec![if kernel { "kernel" } else { "container status" }],
-            evidence: vec![(cite(), "something ended".into())],
+            told: vec![Told::by(if kernel { Witness::Kernel } else { Witness::ContainerStatus }, cite(), "something ended")],
             ..Kill::default()
         });
         self

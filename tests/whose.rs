@@ -6,7 +6,7 @@ use crate::rules::{MIB, Story, WS, hour, owner};
 use crate::small_bundles::bundle;
 use postmem::formats::{FORMATS, Input};
 use postmem::model::finding::{Cause, Focus};
-use postmem::model::incident::Kill;
+use postmem::model::kill::Kill;
 use postmem::model::oom::{KillKind, LimitLevel};
 use postmem::model::time::HOUR;
 use postmem::model::trend::TrendVerdict;

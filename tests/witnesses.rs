@@ -2,6 +2,7 @@
 //! kill, at the time that is known best. Small bundles, written on the spot.
 
 use postmem::model::Incident;
+use postmem::model::kill::Witness;
 use postmem::pipeline::{self, Analysis, Options};
 use serde_json::{Value, json};
 
@@ -141,7 +142,7 @@ fn an_event_that_quotes_the_kernel_confirms_the_status_of_the_same_second() {
     for e in [quoted("api", 100, "2026-06-10T09:00:01Z"), quoted("java", 500_000, "2026-06-10T09:00:01Z")] {
         let i = read(&[e, status()]);
         assert_eq!(kills(&i), ONE);
-        assert!(i.kills[0].witnesses.contains(&"event") && i.kills[0].victims[0].pid == Some(881));
+        assert!(i.kills[0].is_told_by(Witness::Event) && i.kills[0].victims[0].pid == Some(881));
     }
     // Another name and another size, or another minute: another kill.
     for e in [quoted("java", 100, "2026-06-10T09:00:01Z"), quoted("api", 100, "2026-06-10T09:01:01Z")] {

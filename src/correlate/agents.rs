@@ -4,7 +4,8 @@
 //! in a service's own cgroup begin one.
 
 use crate::model::cgroup_path;
-use crate::model::incident::{AgentCycle, AgentStage, Kill};
+use crate::model::incident::{AgentCycle, AgentStage};
+use crate::model::kill::Kill;
 use crate::model::log::LogPattern;
 use crate::model::oom::{KillKind, NODE_AGENTS};
 use crate::model::quantity::{human, human_seconds};
@@ -46,11 +47,11 @@ pub fn cycles(incident: &mut Incident) {
 
 /// The service's name: its unit, or the cgroup it was given, or the process that died.
 pub fn service(incident: &Incident, k: &Kill) -> String {
-    let report = k.report.and_then(|r| incident.oom_reports.get(r));
+    let report = k.report(incident);
     let path = report.and_then(|r| r.what.task_memcg.as_deref().or(r.what.oom_memcg.as_deref()));
     let unit = path.and_then(|p| p.split('/').filter_map(|s| s.strip_suffix(".service")).next_back());
     let hint =
-        || k.evidence.iter().find_map(|(c, _)| c.excerpt.split_whitespace().find_map(|w| w.strip_suffix(".service:")).map(str::to_owned));
+        || k.told.iter().find_map(|t| t.cite.excerpt.split_whitespace().find_map(|w| w.strip_suffix(".service:")).map(str::to_owned));
     unit.map(str::to_owned)
         .or_else(|| k.victims.first().and_then(|v| v.comm.clone()))
         .or_else(hint)
@@ -105,12 +106,12 @@ fn cycle(
         from = from.min(first.at.earliest);
     }
     stage("pre-oom", When { earliest: from, latest: at.earliest, basis: at.basis }, says, cites);
-    let killed = k.evidence.first();
+    let killed = k.told.first();
     stage(
         "active",
         at,
-        vec![killed.map_or_else(|| format!("{service} was killed"), |(_, s)| s.clone())],
-        killed.map(|(c, _)| c.clone()).into_iter().collect(),
+        vec![killed.map_or_else(|| format!("{service} was killed"), |t| t.says.clone())],
+        killed.map(|t| t.cite.clone()).into_iter().collect(),
     );
     let until = next.map_or(at.latest.saturating_add(RESTART), |n| n.earliest.min(at.latest.saturating_add(RESTART)));
     let started = started(incident, owner, service, at, until);
@@ -229,6 +230,7 @@ fn last_word(incident: &Incident, owner: &Owner) -> Option<(When, Cite)> {
 mod tests {
     use super::*;
     use crate::model::Claim;
+    use crate::model::kill::{Told, Witness};
     use crate::model::log::LogWord;
     use crate::model::oom::{OomKill, Victim};
     use crate::model::time::Basis;
@@ -258,7 +260,7 @@ mod tests {
                 owner: Owner::node("n1"),
                 victims: vec![Victim { comm: Some("kubelet".into()), ..Victim::default() }],
                 report: Some(i),
-                evidence: vec![(Cite::default(), "the kernel killed process 7 (kubelet)".into())],
+                told: vec![Told::by(Witness::Kernel, Cite::default(), "the kernel killed process 7 (kubelet)")],
                 ..Kill::default()
             });
         }

@@ -3,6 +3,7 @@
 //! reports near in time, and says what speaks for and against it. Where nothing decides, the kind stays open.
 
 use super::limits;
+use crate::model::kill::Told;
 use crate::model::oom::{Constraint, KillKind, LimitLevel, OomKill};
 use crate::model::pod::{ContainerKind, ContainerRun, ContainerState, KubeEvent, PodState};
 use crate::model::time::{Basis, MINUTE, SECOND};
@@ -20,8 +21,8 @@ pub struct Ending {
     pub kind: Option<KillKind>,
     /// The reading in one sentence.
     pub says: String,
-    pub evidence: Vec<(Cite, String)>,
-    pub against: Vec<(Cite, String)>,
+    pub told: Vec<Told>,
+    pub against: Vec<Told>,
 }
 
 impl Ending {
@@ -30,12 +31,12 @@ impl Ending {
     }
 
     fn with(mut self, evidence: Option<(Cite, String)>) -> Self {
-        self.evidence.extend(evidence);
+        self.told.extend(evidence.map(|(cite, says)| Told::aside(cite, says)));
         self
     }
 
     fn but(mut self, against: Option<(Cite, String)>) -> Self {
-        self.against.extend(against);
+        self.against.extend(against.map(|(cite, says)| Told::aside(cite, says)));
         self
     }
 }

@@ -5,7 +5,8 @@
 //! termination and sees nothing while the container's first process lives. Refuses to call a difference a loss where a
 //! counter began anew with the container.
 
-use crate::model::incident::{Difference, Kill, LedgerRow};
+use crate::model::incident::{Difference, LedgerRow};
+use crate::model::kill::{Kill, Witness};
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
 use crate::model::{Cite, Incident, Owner};
@@ -74,7 +75,7 @@ fn count_kill(incident: &Incident, k: &Kill, rows: &mut BTreeMap<Owner, Tally>) 
         return;
     }
     let t = rows.entry(subject(&k.owner)).or_default();
-    if let Some(r) = k.report.and_then(|i| incident.oom_reports.get(i)) {
+    if let Some(r) = k.report(incident) {
         t.kernel += k.count.max(1);
         let named = k.victims.len().max(1) as u64;
         let group = r.what.group_kill && k.victims.len() > 1;
@@ -84,9 +85,9 @@ fn count_kill(incident: &Incident, k: &Kill, rows: &mut BTreeMap<Owner, Tally>) 
         t.lost_reports += u64::from(r.what.report_lost);
         t.folded += k.count.saturating_sub(1);
     }
-    t.status += u64::from(k.witnesses.contains(&"container status"));
-    t.events += u64::from(k.witnesses.contains(&"event"));
-    if let Some((cite, _)) = k.evidence.first() {
+    t.status += u64::from(k.is_told_by(Witness::ContainerStatus));
+    t.events += u64::from(k.is_told_by(Witness::Event));
+    if let Some(cite) = k.cite() {
         t.cite(cite);
     }
 }
@@ -329,6 +330,7 @@ mod tests {
     use super::*;
     use crate::model::Placed;
     use crate::model::cgroup::CgroupReading;
+    use crate::model::kill::Told;
     use crate::model::oom::{CgroupIdentity, OomKill, Victim};
     use crate::model::{Claim, When};
 
@@ -352,7 +354,11 @@ mod tests {
                 victims: vec![victim],
                 count: 1,
                 report: Some(i as usize),
-                witnesses: if i < 6 { vec!["kernel"] } else { vec!["kernel", "container status"] },
+                told: [Witness::Kernel, Witness::ContainerStatus]
+                    .into_iter()
+                    .take(if i < 6 { 1 } else { 2 })
+                    .map(|w| Told::by(w, Cite::default(), ""))
+                    .collect(),
                 ..Kill::default()
             });
         }

@@ -5,7 +5,8 @@
 //! which a LimitRange wrote its default); then the template of the ReplicaSet that a pod belonged to. What describe or the
 //! Deployment say today is never taken for the limit of a kill: it is shown beside it where it differs.
 
-use crate::model::incident::{Kill, LimitNow, PlacedSeries};
+use crate::model::incident::PlacedSeries;
+use crate::model::kill::{Kill, LimitNow};
 use crate::model::oom::{KillKind, LimitLevel};
 use crate::model::pod::{ContainerState, PodState, WorkloadState};
 use crate::model::quantity::{Bytes, human_bytes, parse_bytes};
@@ -109,7 +110,7 @@ pub fn settle(incident: &mut Incident) {
 }
 
 fn settle_one(incident: &Incident, k: &mut Kill) {
-    let report = k.report.and_then(|r| incident.oom_reports.get(r));
+    let report = k.report(incident);
     let uid = report.and_then(|r| r.what.identity.pod_uid.as_deref());
     let pod = incident.pods.iter().filter(|p| p.owner.same_pod(&k.owner)).max_by_key(|p| p.what.containers.len());
     // A StatefulSet's pod comes back under its old name: the one that died was another.

@@ -3,7 +3,8 @@
 //! say otherwise. Nothing is decided here; the report shows both sides.
 
 use crate::correlate::kills::SAME_ENDING;
-use crate::model::incident::{Kill, PlacedSeries};
+use crate::model::incident::PlacedSeries;
+use crate::model::kill::{Kill, Told};
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
 use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState};
@@ -24,8 +25,8 @@ pub fn hear(incident: &mut Incident) {
     for k in &mut kills {
         let found = objections(incident, &covered, k);
         for (cite, says) in found {
-            if !k.against.iter().any(|(_, have)| *have == says) {
-                k.against.push((cite, says));
+            if !k.against.iter().any(|have| have.says == says) {
+                k.against.push(Told::aside(cite, says));
             }
         }
     }
@@ -56,7 +57,7 @@ fn objections(incident: &Incident, covered: &Covered, k: &Kill) -> Vec<(Cite, St
             _ => {}
         }
         let reason = run.reason.as_deref().unwrap_or("none");
-        if k.witnesses.contains(&"kernel") && k.kind != KillKind::ChildProcess && reason != "OOMKilled" && run.exit_code == Some(137) {
+        if k.is_told_by_kernel() && k.kind != KillKind::ChildProcess && reason != "OOMKilled" && run.exit_code == Some(137) {
             out.push((cite(), format!("the container status gives the reason {reason}, not OOMKilled")));
         }
         if matches!(k.kind, KillKind::ProbeKill | KillKind::Sigterm) && reason == "OOMKilled" {
@@ -69,7 +70,7 @@ fn objections(incident: &Incident, covered: &Covered, k: &Kill) -> Vec<(Cite, St
     if matches!(k.kind, KillKind::ProbeKill | KillKind::Sigterm) && k.exit_code == Some(137) {
         out.extend(too_soon(incident, k));
     }
-    if !k.witnesses.contains(&"kernel") && by_kernel(k.kind) {
+    if !k.is_told_by_kernel() && by_kernel(k.kind) {
         out.extend(covered.silence(incident, k));
     }
     out.extend(far_from_limit(incident, k));
@@ -225,6 +226,7 @@ fn spec_limit(incident: &Incident, owner: &Owner) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::model::incident::ArtifactInfo;
+    use crate::model::kill::Witness;
     use crate::model::log::LogWord;
     use crate::model::series::Series;
     use crate::model::{Claim, RawTime};
@@ -253,7 +255,7 @@ mod tests {
             kind,
             owner: owner(),
             limit_bytes: Some(100 << 20),
-            witnesses: vec!["container status"],
+            told: vec![Told::by(Witness::ContainerStatus, Cite::default(), "ended")],
             ..Kill::default()
         }
     }
@@ -261,7 +263,7 @@ mod tests {
     fn heard(mut incident: Incident, k: Kill) -> Vec<String> {
         incident.kills.push(k);
         hear(&mut incident);
-        incident.kills.remove(0).against.into_iter().map(|(_, s)| s).collect()
+        incident.kills.remove(0).against.into_iter().map(|t| t.says).collect()
     }
 
     #[test]

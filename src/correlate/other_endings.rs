@@ -4,7 +4,8 @@
 
 use super::endings;
 use crate::correlate::kills::SAME_ENDING;
-use crate::model::incident::{Kill, OtherEnding};
+use crate::model::incident::OtherEnding;
+use crate::model::kill::Kill;
 use crate::model::oom::KillKind;
 use crate::model::pod::{ContainerRun, ContainerState, PodState};
 use crate::model::time::{Basis, SECOND};

@@ -40,7 +40,7 @@ const HEARTBEATS: &[&str] = &["Watchdog", "DeadMansSwitch", "InfoInhibitor"];
 pub fn assemble(incident: &mut Incident) {
     let mut out = Vec::new();
     for k in &incident.kills {
-        let (Some(at), Some((cite, _))) = (k.at, k.evidence.first()) else { continue };
+        let (Some(at), Some(cite)) = (k.at, k.cite()) else { continue };
         out.push(TimelineEntry {
             at,
             kind: if k.kind == KillKind::Sigterm { "stop" } else { "kill" },
@@ -139,7 +139,7 @@ fn birth_words(p: &HeapProfile) -> String {
     )
 }
 
-fn kill_text(k: &crate::model::incident::Kill) -> String {
+fn kill_text(k: &crate::model::kill::Kill) -> String {
     let who = k.victims.first().map_or(String::new(), |v| {
         format!(" of {} (pid {})", v.comm.as_deref().unwrap_or("?"), v.pid.map_or("?".into(), |p| p.to_string()))
     });

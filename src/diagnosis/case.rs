@@ -4,7 +4,8 @@ use super::cgroup_state::CgroupState;
 use super::flags::{self, RuntimeCap};
 use super::rule::Need;
 use crate::model::cgroup::CgroupReading;
-use crate::model::incident::{Kill, OtherEnding, PlacedDelta};
+use crate::model::incident::{OtherEnding, PlacedDelta};
+use crate::model::kill::Kill;
 use crate::model::log::LogWord;
 use crate::model::oom::{Budget, KillKind, OomKill};
 use crate::model::pod::{ContainerKind, ContainerState, PodState, WorkloadState};
@@ -90,7 +91,7 @@ impl<'a> Case<'a> {
 
     /// Kernel reports of this case's kills.
     pub fn reports(&self) -> impl Iterator<Item = &'a Placed<OomKill>> + '_ {
-        self.kills.iter().filter_map(|k| self.incident.oom_reports.get(k.report?))
+        self.kills.iter().filter_map(|k| k.report(self.incident))
     }
 
     /// Kills by which memory ran out at a limit of this container or pod.
@@ -132,7 +133,7 @@ impl<'a> Case<'a> {
 
     /// First cites of the kills, at most `n`.
     pub fn kill_cites(&self, n: usize) -> Vec<Cite> {
-        self.kills.iter().filter_map(|k| k.evidence.first().map(|(c, _)| c.clone())).take(n).collect()
+        self.kills.iter().filter_map(|k| k.cite().cloned()).take(n).collect()
     }
 
     pub fn spec_cite(&self) -> Vec<Cite> {

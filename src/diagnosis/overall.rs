@@ -106,7 +106,7 @@ fn seen(incident: &Incident) -> Vec<Seen> {
         }
     };
     let kills = incident.kills.iter().filter(|k| k.kind != KillKind::Sigterm);
-    let told = kills.filter_map(|k| k.evidence.first().map(|(c, says)| (format!("{}: {says}", place(&k.owner)), Some(c.clone()))));
+    let told = kills.filter_map(|k| k.told.first().map(|t| (format!("{}: {}", place(&k.owner), t.says), Some(t.cite.clone()))));
     listed(&mut out, told.collect(), "endings");
     let others = incident.other_endings.iter().map(|o| (format!("{}: {}", place(&o.owner), o.says), Some(o.cite.clone())));
     listed(&mut out, others.collect(), "other endings");

@@ -64,7 +64,7 @@ const POOLS: &[Pool] = &[
 /// The pool whose end the last words of this container tell of, where its runtime ended itself.
 pub fn of(case: &Case<'_>) -> Option<Pool> {
     let aborts = case.kills.iter().rev().filter(|k| k.kind == KillKind::RuntimeAbort);
-    let words = aborts.flat_map(|k| k.evidence.iter().map(|(_, says)| says.as_str()));
+    let words = aborts.flat_map(|k| k.told.iter().map(|t| t.says.as_str()));
     words.into_iter().find_map(named).or_else(|| {
         let any = case.kills.iter().any(|k| k.kind == KillKind::RuntimeAbort);
         case.logs.iter().rev().filter(|_| any).find_map(|l| named(&l.what.text))

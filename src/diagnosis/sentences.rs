@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::{overall, pools};
 use crate::model::finding::{Cause, Finding, Stance};
-use crate::model::incident::Kill;
+use crate::model::kill::{Kill, Witness};
 use crate::model::oom::{Constraint, KillKind, LimitLevel};
 use crate::model::quantity::{MIB, human, human_seconds, times};
 use crate::model::time::SECOND;
@@ -100,7 +100,7 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     if let Some(l) = limit.filter(|l| hit && need <= l * ABOVE_LIMIT) {
         need = l * CENSORED_STEP;
     }
-    let rss = |k: &&crate::model::incident::Kill| k.victims.iter().filter_map(|v| v.anon_rss_bytes).fold(0, u64::saturating_add);
+    let rss = |k: &&Kill| k.victims.iter().filter_map(|v| v.anon_rss_bytes).fold(0, u64::saturating_add);
     let seen = case.limit_kills().map(rss).max().unwrap_or(0) as f64;
     need = need.max(seen * ABOVE_LIMIT);
     if cause == Cause::RuntimeCapAboveLimit
@@ -135,7 +135,7 @@ pub fn subject(case: &Case<'_>) -> String {
 
 /// What nothing names is known by the file that tells of it.
 fn nameless(case: &Case<'_>) -> String {
-    let cite = case.kills.first().and_then(|k| k.evidence.first()).map(|(c, _)| c);
+    let cite = case.kills.first().and_then(|k| k.cite());
     let path = cite.map_or("", |c| case.incident.path(c.span.artifact));
     match path.rsplit('/').next() {
         Some(file) if !file.is_empty() => format!("the process that {file} is about"),
@@ -243,7 +243,7 @@ fn unexplained(case: &Case<'_>, who: &str, limit: &str) -> String {
     // A kill at a container's limit whose container nobody names: the node is only the place.
     if let Some(k) = case.kills.iter().rev().find(at).filter(|_| case.is_node()) {
         let comm = k.victims.first().and_then(|v| v.comm.as_deref()).unwrap_or("a process");
-        let uid = k.report.and_then(|r| case.incident.oom_reports.get(r)).and_then(|r| r.what.identity.pod_uid.as_deref());
+        let uid = k.report(case.incident).and_then(|r| r.what.identity.pod_uid.as_deref());
         let whose = uid.map_or(String::new(), |u| format!(" (pod UID {u})"));
         let level = k.limit_bytes.map_or(String::new(), |b| format!(" of {}", human(b as f64)));
         let n = times(case.kills.iter().filter(|k| at(k)).count() as u64);
@@ -252,7 +252,7 @@ fn unexplained(case: &Case<'_>, who: &str, limit: &str) -> String {
     }
     // The runtime's own last words say more than that it ended.
     let words = case.kills.iter().rev().filter(|k| k.kind == KillKind::RuntimeAbort);
-    let words = words.flat_map(|k| &k.evidence).map(|(_, says)| says.as_str()).find(|s| s.contains("alloc") || s.contains("emory"));
+    let words = words.flat_map(|k| &k.told).map(|t| t.says.as_str()).find(|s| s.contains("alloc") || s.contains("emory"));
     match words {
         Some(w) => format!(
             "{who}: its runtime ended itself with \u{201c}{}\u{201d}; what it needed the memory for is not in the bundle.",
@@ -320,7 +320,7 @@ fn node_overcommit(case: &Case<'_>, f: &Finding, who: &str, kills: &str) -> Stri
     let who = if case.owner.node.is_some() { who } else { "a node that the input does not name" };
     if let Some(k) = case.kills.last().filter(|_| case.kills.iter().all(|k| k.kind == KillKind::UserspaceOomd)) {
         let victim = k.owner.pod.as_deref().unwrap_or("a process");
-        let says = k.evidence.first().map_or("", |(_, s)| s.as_str());
+        let says = k.says().unwrap_or_default();
         let why = says.split_once("due to ").map_or(says, |(_, why)| why);
         return format!("a userspace OOM daemon on {who} killed {victim}: {}.", overall::brief(why).trim_end_matches('.'));
     }
@@ -386,7 +386,7 @@ fn killed(case: &Case<'_>, at: &str) -> String {
         // An event or a counter stands for as many; the reports of one storm are one ending.
         let counted = matches!(k.kind, KillKind::ProbeKill | KillKind::ChildProcess) && k.report.is_none();
         c.0 += if counted { k.count.max(1) } else { 1 };
-        c.1 |= k.exit_code.is_some() && k.witnesses.contains(&"container status");
+        c.1 |= k.exit_code.is_some() && k.is_told_by(Witness::ContainerStatus);
     }
     let mut parts: Vec<String> = counts
         .iter()

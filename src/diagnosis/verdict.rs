@@ -148,7 +148,7 @@ fn impact(incident: &Incident, case: &Case<'_>) -> f64 {
     let times: Vec<Timestamp> = memory.iter().filter_map(|k| k.moment()).collect();
     if !memory.is_empty() {
         let recent = times.is_empty() || times.iter().any(|t| fresh(*t));
-        let by_kernel = memory.iter().any(|k| k.witnesses.contains(&"kernel"));
+        let by_kernel = memory.iter().any(|k| k.is_told_by_kernel());
         let more = rank::EACH_KILL * memory.len().min(rank::KILLS_MAX) as f64 + if by_kernel { rank::BY_KERNEL } else { 0.0 };
         return if recent { rank::MEMORY_KILL + more } else { rank::OLD_KILL };
     }
@@ -296,26 +296,19 @@ fn owner_of(case: &Case<'_>, cause: Cause) -> Owner {
 fn kills_as_evidence(case: &Case<'_>, cause: Cause) -> Vec<Evidence> {
     let Some(last) = case.kills.iter().rev().find(|k| k.kind.is_memory()) else { return Vec::new() };
     let strength = if cause == Cause::Inconclusive { Strength::Strong } else { Strength::Weak };
-    let named = |w: &str| match w {
-        "kernel" => "Kernel",
-        "container status" | "pod status" | "event" => "Kubernetes",
-        "application log" => "Logs",
-        "metrics" | "restart counter" => "Prometheus",
-        _ => "Node",
-    };
-    last.witnesses
+    last.told
         .iter()
-        .zip(&last.evidence)
+        .filter_map(|t| Some((t.by?, t)))
         .take(3)
-        .map(|(w, (cite, says))| Evidence {
+        .map(|(witness, t)| Evidence {
             rule: "kill-scope",
             owner: case.owner.clone(),
             cause,
             stance: Stance::For,
             strength,
-            source: named(w),
-            says: says.clone(),
-            cites: Cites::one(cite.clone()),
+            source: witness.source(),
+            says: t.says.clone(),
+            cites: Cites::one(t.cite.clone()),
             on_record: cause != Cause::Inconclusive,
         })
         .collect()

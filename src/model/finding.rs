@@ -1,7 +1,7 @@
 //! The words of a verdict: causes, evidence for and against, findings.
 
 use super::identity::Owner;
-use super::incident::Kill;
+use super::kill::Kill;
 use super::source::Cite;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -7,13 +7,13 @@ use super::calltree::CallTree;
 use super::cgroup::CgroupReading;
 use super::delta::Delta;
 use super::diagnostic::Diagnostics;
+use super::kill::Kill;
 use super::log::LogWord;
 use super::node::{BootAnchor, MemInfo, MissingEvidence, NodeState, ProcessReading};
 use super::observation::Placed;
-use super::oom::{KillKind, LimitLevel, OomKill, Victim};
+use super::oom::OomKill;
 use super::pod::{ConfigState, KubeEvent, PodState, SizingPolicy, UsageReading, WorkloadState};
 use super::profile::HeapProfile;
-use super::quantity::Bytes;
 use super::series::Series;
 use super::source::{ArtifactId, Cite};
 use super::source_map::SourceMap;
@@ -56,64 +56,6 @@ pub struct InputInfo {
     pub sha256: String,
 }
 
-/// One ending of a process or container, joined from all witnesses: an entry of `kills[]`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Kill {
-    pub at: Option<When>,
-    pub kind: KillKind,
-    pub owner: Owner,
-    pub victims: Vec<Victim>,
-    pub limit_level: Option<LimitLevel>,
-    /// The limit in force at the kill.
-    pub limit_bytes: Option<Bytes>,
-    /// How that limit is known, in words; empty without one.
-    pub limit_basis: &'static str,
-    /// The limit that the specification sets today, where it is another one, and why the two differ.
-    pub limit_now: Option<LimitNow>,
-    pub usage_bytes: Option<Bytes>,
-    /// Reports folded into this entry.
-    pub count: u64,
-    /// Time of the last folded report, where there are several.
-    pub last: Option<When>,
-    /// The time as the kernel's log writes it, where nothing dates that log.
-    pub written: Option<super::time::WrittenTime>,
-    pub exit_code: Option<i32>,
-    /// Start of the run that ended here, where known.
-    pub started: Option<super::Timestamp>,
-    /// Index into [`Incident::oom_reports`] of the kernel's report, if there is one.
-    pub report: Option<usize>,
-    /// Which witnesses agree, in the words of docs/json.md.
-    pub witnesses: Vec<&'static str>,
-    /// What each witness says, in their order; behind it what else bears on it.
-    pub evidence: Vec<(Cite, String)>,
-    /// What speaks against this reading, or does not fit it.
-    pub against: Vec<(Cite, String)>,
-}
-
-/// Moments that are known less well than this are spans: nothing is reckoned from their middle.
-const MOMENT: i64 = 2 * super::time::HOUR;
-
-impl Kill {
-    /// Whether it is told of when this container, pod or node is spoken of: a container's own endings and those of its whole
-    /// pod; of a node, what ended outside pods and what the node's want of memory took.
-    pub fn concerns(&self, whom: &Owner) -> bool {
-        if whom.pod.is_some() {
-            let of_pod = self.owner.container.is_none() || self.kind == KillKind::MemcgPod;
-            return self.owner.same_container(whom) || self.owner.same_pod(whom) && of_pod;
-        }
-        let of_node = || self.owner.pod.is_none() || matches!(self.kind, KillKind::NodeOom | KillKind::Eviction | KillKind::UserspaceOomd);
-        match &whom.node {
-            Some(node) => self.owner.node.as_ref() == Some(node) && of_node(),
-            None => self.owner == *whom,
-        }
-    }
-
-    /// When it was, where that is known well enough to reckon with.
-    pub fn moment(&self) -> Option<super::Timestamp> {
-        self.at.filter(|w| w.width() <= MOMENT)?.mid()
-    }
-}
-
 /// An ending that memory is not known to have caused.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OtherEnding {
@@ -127,15 +69,6 @@ pub struct OtherEnding {
     pub stop: bool,
     /// Who or what ended it is known.
     pub known: bool,
-    pub cite: Cite,
-}
-
-/// A limit that was changed after a kill.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LimitNow {
-    pub bytes: Bytes,
-    /// What was changed, in words: a resize, a rollout, a patched template.
-    pub why: String,
     pub cite: Cite,
 }
 

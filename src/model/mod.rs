@@ -6,6 +6,7 @@
 pub mod account;
 pub mod alert;
 pub mod bridge;
+pub mod by_pod;
 pub mod calltree;
 pub mod cgroup;
 pub mod cgroup_path;
@@ -16,6 +17,7 @@ pub mod finding;
 pub mod graph;
 pub mod identity;
 pub mod incident;
+pub mod kill;
 pub mod kubectl;
 pub mod log;
 pub mod node;

@@ -78,7 +78,7 @@ fn whole(t: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::incident::Kill;
+    use crate::model::kill::Kill;
     use crate::model::time::{Basis, When};
     use crate::model::workload::{Controller, From};
 

@@ -1,23 +1,24 @@
 //! Runtimes that ended themselves for want of memory: their last words in a log or in the report that Node.js wrote.
 
-use super::{SAME_ENDING, only_container, witness};
-use crate::model::incident::Kill;
+use super::gather::Kills;
+use super::{SAME_ENDING, only_container};
+use crate::model::kill::{Kill, Told, Witness};
 use crate::model::oom::{KillKind, Victim};
 use crate::model::{Cite, Incident, Owner, When};
 
 /// The witness that a report is which Node.js wrote of its own end.
-const REPORT: &str = "Node.js report";
+const REPORT: Witness = Witness::NodeReport;
 
 /// Who tells a runtime's last words.
-pub(super) fn teller(incident: &Incident, cite: &Cite) -> &'static str {
+pub(super) fn teller(incident: &Incident, cite: &Cite) -> Witness {
     match incident.artifacts.get(cite.span.artifact.0 as usize) {
         Some(a) if a.format == "node-report" => REPORT,
-        _ => "application log",
+        _ => Witness::ApplicationLog,
     }
 }
 
 /// A runtime that ended itself: its last words, with the end of the run where the status shows it.
-pub(super) fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
+pub(super) fn runtime_aborts(incident: &Incident, kills: &mut Kills) {
     for l in incident.logs.iter().filter(|l| l.what.refused_memory() && l.owner.node.as_deref().is_none_or(|_| l.owner.pod.is_some())) {
         let container = l.owner.container.clone().or_else(|| only_container(incident, &l.owner));
         let owner = Owner { container, ..l.owner.clone() };
@@ -28,19 +29,19 @@ pub(super) fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
             None => {
                 let told =
                     |c: &Cite| c.span.artifact == l.cite.span.artifact || (teller == REPORT) != (self::teller(incident, c) == REPORT);
-                k.owner == owner && k.evidence.iter().any(|(c, _)| told(c))
+                k.owner == owner && k.told.iter().any(|t| told(&t.cite))
             }
         };
-        let near = |k: &&mut Kill| {
+        let near = |k: &Kill| {
             mine(k)
                 && match k.at {
                     Some(w) if l.at.is_known() => w.near(&l.at, SAME_ENDING),
                     _ => k.kind == KillKind::RuntimeAbort,
                 }
         };
-        if let Some(k) = kills.iter_mut().rev().find(near) {
+        if let Some(k) = kills.find_last(&owner, near) {
             k.at = k.at.or_else(|| Some(l.at).filter(When::is_known));
-            witness(k, teller, l.cite.clone(), l.what.text.clone());
+            k.hear(teller, l.cite.clone(), l.what.text.clone());
             continue;
         }
         // Where the status is at hand it has told already which of its endings was one of these; what went on living after
@@ -50,8 +51,8 @@ pub(super) fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
             continue;
         }
         let open = (!l.what.ends_process())
-            .then(|| (l.cite.clone(), "the error may have been caught: nothing else here shows that the process ended".to_owned()));
-        kills.push(Kill {
+            .then(|| Told::aside(l.cite.clone(), "the error may have been caught: nothing else here shows that the process ended"));
+        kills.add(Kill {
             at: l.at.is_known().then_some(l.at),
             kind: KillKind::RuntimeAbort,
             owner,
@@ -63,8 +64,7 @@ pub(super) fn runtime_aborts(incident: &Incident, kills: &mut Vec<Kill>) {
                 .map(|pid| Victim { pid: Some(pid), comm: Some("node".into()), ..Victim::default() })
                 .into_iter()
                 .collect(),
-            witnesses: vec![teller],
-            evidence: vec![(l.cite.clone(), l.what.text.clone())],
+            told: vec![Told::by(teller, l.cite.clone(), l.what.text.clone())],
             against: open.into_iter().collect(),
             ..Kill::default()
         });

@@ -4,7 +4,7 @@
 use super::super::agents;
 use super::SAME_ENDING;
 use crate::model::cgroup_path;
-use crate::model::incident::Kill;
+use crate::model::kill::{Kill, Told, Witness};
 use crate::model::log::{LogPattern, LogWord};
 use crate::model::oom::{Constraint, KillKind, LimitLevel, OomKill};
 use crate::model::pod::ContainerState;
@@ -24,7 +24,7 @@ pub(super) fn kills(incident: &Incident) -> Vec<Kill> {
         }
         let at = r.at.is_known().then_some(r.at);
         let same_report = |k: &&mut Kill| {
-            k.report.and_then(|j| incident.oom_reports.get(j)).is_some_and(|other| {
+            k.report(incident).is_some_and(|other| {
                 other.cite.span.artifact != r.cite.span.artifact
                     && other.what.victims.first() == o.victims.first()
                     && k.owner.node == r.owner.node
@@ -39,7 +39,10 @@ pub(super) fn kills(incident: &Incident) -> Vec<Kill> {
             let sharper = at.filter(|b| k.at.is_none_or(|a| (b.width(), b.basis) < (a.width(), a.basis)));
             if let Some((a, b)) = k.at.zip(at).filter(|(a, b)| !a.near(b, SAME_ENDING)) {
                 let apart = human_seconds(a.earliest.0.abs_diff(b.earliest.0) as f64 / SECOND as f64);
-                k.against.push((r.cite.clone(), format!("another log dates the same report {apart} apart: one of the two clocks is off")));
+                k.against.push(Told::aside(
+                    r.cite.clone(),
+                    format!("another log dates the same report {apart} apart: one of the two clocks is off"),
+                ));
             }
             k.at = sharper.or(k.at);
             continue;
@@ -56,8 +59,7 @@ pub(super) fn kills(incident: &Incident) -> Vec<Kill> {
             last: o.last_at,
             written: o.written.clone(),
             report: Some(i),
-            witnesses: vec!["kernel"],
-            evidence: vec![(r.cite.clone(), sentence(o))],
+            told: vec![Told::by(Witness::Kernel, r.cite.clone(), sentence(o))],
             ..Kill::default()
         });
     }
@@ -128,15 +130,15 @@ fn sentence(o: &OomKill) -> String {
 pub(super) fn anchor_by_status(incident: &mut Incident, kills: &mut [Kill]) {
     let mut offsets: BTreeMap<(ArtifactId, Option<String>), i64> = BTreeMap::new();
     for k in kills.iter().rev().filter(|k| k.at.is_none()) {
-        let Some((report, up)) = k.report.and_then(|r| incident.oom_reports.get(r)).and_then(|r| Some((r, r.what.uptime_seconds?))) else {
+        let Some((report, up)) = k.report(incident).and_then(|r| Some((r, r.what.uptime_seconds?))) else {
             continue;
         };
         let slot = (report.cite.span.artifact, report.what.boot.clone());
         let unit = service_of(report);
         let newest = kills
             .iter()
-            .filter(|o| o.owner.same_container(&k.owner) && o.report.and_then(|r| incident.oom_reports.get(r)).and_then(service_of) == unit)
-            .filter_map(|o| incident.oom_reports.get(o.report?)?.what.uptime_seconds)
+            .filter(|o| o.owner.same_container(&k.owner) && o.report(incident).and_then(service_of) == unit)
+            .filter_map(|o| o.report(incident)?.what.uptime_seconds)
             .fold(f64::MIN, f64::max);
         if offsets.contains_key(&slot) || up < newest {
             continue;

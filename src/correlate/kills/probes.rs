@@ -1,7 +1,8 @@
 //! Kills by the kubelet after a failed probe: its own words, how often it counted them, and the deaths it noticed.
 
-use super::{SAME_ENDING, only_container, witness};
-use crate::model::incident::Kill;
+use super::gather::Kills;
+use super::{SAME_ENDING, only_container};
+use crate::model::kill::{Kill, Told, Witness};
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
 use crate::model::pod::KubeEvent;
@@ -31,9 +32,9 @@ pub(super) fn probe_counts(incident: &Incident, kills: &mut [Kill]) {
         let Some(k) = mine.pop().filter(|_| missing > 0) else { continue };
         k.count = k.count.max(1).saturating_add(missing);
         for (cite, says) in evidence {
-            match k.evidence.iter_mut().find(|(c, _)| c.span == cite.span) {
-                Some(have) => have.1 = says,
-                None => k.evidence.push((cite, says)),
+            match k.told.iter_mut().find(|t| t.cite.span == cite.span) {
+                Some(have) => have.says = says,
+                None => k.told.push(Told::aside(cite, says)),
             }
         }
     }
@@ -60,20 +61,16 @@ pub(super) fn probe_event<'a>(incident: &'a Incident, owner: &Owner, at: Option<
 
 /// `ContainerDied` and `TaskOOM` notices confirm an entry; for a container that a probe keeps killing they are the only
 /// trace of the earlier kills.
-pub(super) fn container_deaths(incident: &Incident, kills: &mut Vec<Kill>) {
+pub(super) fn container_deaths(incident: &Incident, kills: &mut Kills) {
     for l in incident
         .logs
         .iter()
         .filter(|l| matches!(l.what.pattern, LogPattern::ContainerDied | LogPattern::TaskOom) && l.owner.pod.is_some() && l.at.is_known())
     {
-        let near = |k: &&mut Kill| k.owner.same_pod(&l.owner) && k.at.is_some_and(|w| w.near(&l.at, SAME_ENDING));
-        if let Some(k) = kills.iter_mut().find(near) {
-            witness(
-                k,
-                if l.what.pattern == LogPattern::TaskOom { "runtime log" } else { "kubelet log" },
-                l.cite.clone(),
-                l.what.text.clone(),
-            );
+        let near = |k: &Kill| k.at.is_some_and(|w| w.near(&l.at, SAME_ENDING));
+        if let Some(k) = kills.find(&l.owner, near) {
+            let who = if l.what.pattern == LogPattern::TaskOom { Witness::RuntimeLog } else { Witness::KubeletLog };
+            k.hear(who, l.cite.clone(), l.what.text.clone());
             continue;
         }
         let owner = match &l.owner.container {
@@ -85,13 +82,15 @@ pub(super) fn container_deaths(incident: &Incident, kills: &mut Vec<Kill>) {
             continue;
         }
         let says = format!("{} ({} times in all)", event.what.message, event.what.count.unwrap_or(1));
-        kills.push(Kill {
+        kills.add(Kill {
             at: Some(l.at),
             kind: KillKind::ProbeKill,
             owner,
             count: 1,
-            witnesses: vec!["kubelet log", "event"],
-            evidence: vec![(l.cite.clone(), l.what.text.clone()), (event.cite.clone(), says)],
+            told: vec![
+                Told::by(Witness::KubeletLog, l.cite.clone(), l.what.text.clone()),
+                Told::by(Witness::Event, event.cite.clone(), says),
+            ],
             ..Kill::default()
         });
     }
@@ -99,24 +98,23 @@ pub(super) fn container_deaths(incident: &Incident, kills: &mut Vec<Kill>) {
 
 /// The kubelet's word that a probe failed and it is killing the container: of a container of which nothing else tells an
 /// ending, that is the ending, as often as the event was counted (or once, where a counter of restarts tells the rest).
-pub(super) fn probe_events(incident: &Incident, kills: &mut Vec<Kill>) {
+pub(super) fn probe_events(incident: &Incident, kills: &mut Kills) {
     for e in incident.events.iter().filter(|e| e.owner.pod.is_some() && is_probe_kill(&e.what)) {
         let m = &e.what.message;
         let owner = Owner { container: e.what.container.clone().or_else(|| named_in(m)), ..e.owner.clone() };
-        if kills.iter().any(|k| k.owner.same_pod(&owner) && (k.owner.container.is_none() || k.owner.container == owner.container)) {
+        if kills.of_pod(&owner).any(|(_, k)| k.owner.container.is_none() || k.owner.container == owner.container) {
             continue;
         }
         let counter = |s: &&crate::model::incident::PlacedSeries| {
             s.what.metric == "kube_pod_container_status_restarts_total" && s.owner.same_container(&owner)
         };
         let folded = e.what.count.unwrap_or(1).max(1);
-        kills.push(Kill {
+        kills.add(Kill {
             at: e.at.is_known().then_some(e.at),
             kind: KillKind::ProbeKill,
             count: if incident.series.iter().any(|s| counter(&s)) { 1 } else { folded },
             owner,
-            witnesses: vec!["event"],
-            evidence: vec![(e.cite.clone(), format!("{m} (event counted {})", times(folded)))],
+            told: vec![Told::by(Witness::Event, e.cite.clone(), format!("{m} (event counted {})", times(folded)))],
             ..Kill::default()
         });
     }

@@ -2,25 +2,26 @@
 //! killed themselves.
 
 use super::super::agents;
-use super::{SAME_ENDING, witness};
-use crate::model::incident::Kill;
+use super::SAME_ENDING;
+use super::gather::Kills;
+use crate::model::kill::{Kill, Told, Witness};
 use crate::model::log::{LogPattern, LogWord};
 use crate::model::oom::{KillKind, LimitLevel, OomKill, Victim};
 use crate::model::{Incident, Owner, Placed};
 
 /// systemd's word that a unit lost a process to the OOM killer: it confirms the kernel's report, or stands alone where the
 /// kernel's log is not there. It counts kills of every kind in the unit's cgroup, so alone it cannot tell whose limit it was.
-pub(super) fn unit_kills(incident: &Incident, kills: &mut Vec<Kill>) {
+pub(super) fn unit_kills(incident: &Incident, kills: &mut Kills) {
     for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::UnitOomKilled && l.owner.pod.is_none()) {
         let Some(unit) = l.who.workload_hint.as_deref().and_then(agents::unit_of) else { continue };
-        let near = |k: &&mut Kill| {
+        let near = |k: &Kill| {
             k.owner.node == l.owner.node
                 && matches!(k.kind, KillKind::MemcgService | KillKind::NodeOom)
                 && k.at.is_none_or(|w| w.near(&l.at, SAME_ENDING))
                 && (agents::service(incident, k) == unit || k.victims.iter().any(|v| v.comm.as_deref().is_some_and(|c| unit.contains(c))))
         };
-        if let Some(k) = kills.iter_mut().find(near) {
-            witness(k, "service manager", l.cite.clone(), l.what.text.clone());
+        if let Some(k) = kills.find(&l.owner, near) {
+            k.hear(Witness::ServiceManager, l.cite.clone(), l.what.text.clone());
             continue;
         }
         // Where the node's kernel log is there, it is the witness of record.
@@ -29,16 +30,15 @@ pub(super) fn unit_kills(incident: &Incident, kills: &mut Vec<Kill>) {
         if incident.oom_reports.iter().any(recorded) {
             continue;
         }
-        kills.push(Kill {
+        kills.add(Kill {
             at: l.at.is_known().then_some(l.at),
             kind: KillKind::MemcgService,
             owner: Owner { node: l.owner.node.clone(), ..Owner::default() },
             victims: vec![Victim { comm: Some(unit.to_owned()), ..Victim::default() }],
             limit_level: Some(LimitLevel::Service),
             count: 1,
-            witnesses: vec!["service manager"],
-            evidence: vec![(l.cite.clone(), l.what.text.clone())],
-            against: vec![(l.cite.clone(), "systemd does not tell the unit's own limit from the whole node's memory".into())],
+            told: vec![Told::by(Witness::ServiceManager, l.cite.clone(), l.what.text.clone())],
+            against: vec![Told::aside(l.cite.clone(), "systemd does not tell the unit's own limit from the whole node's memory")],
             ..Kill::default()
         });
     }
@@ -46,7 +46,7 @@ pub(super) fn unit_kills(incident: &Incident, kills: &mut Vec<Kill>) {
 
 /// systemd-oomd and the like: SIGKILL without a kernel report. A daemon tells of one kill in several lines: a first signal
 /// and a second one to the same process, its own line about a unit and the service manager's.
-pub(super) fn userspace_kills(incident: &Incident, kills: &mut Vec<Kill>) {
+pub(super) fn userspace_kills(incident: &Incident, kills: &mut Kills) {
     let mut told: Vec<(usize, &Placed<LogWord>)> = Vec::new();
     for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::UserspaceOomd) {
         let same = |have: &Placed<LogWord>| {
@@ -59,25 +59,24 @@ pub(super) fn userspace_kills(incident: &Incident, kills: &mut Vec<Kill>) {
                 && (have.at.near(&l.at, SAME_ENDING) || !have.at.is_known() && !l.at.is_known())
         };
         if let Some((k, _)) = told.iter().rev().find(|(_, have)| same(have)).and_then(|(i, have)| Some((kills.get_mut(*i)?, have))) {
-            k.evidence.push((l.cite.clone(), l.what.text.clone()));
+            k.told.push(Told::aside(l.cite.clone(), l.what.text.clone()));
             k.against.clear();
             continue;
         }
-        told.push((kills.len(), l));
         let asked = l.what.text.contains("SIGTERM");
-        kills.push(Kill {
+        let at = kills.add(Kill {
             at: l.at.is_known().then_some(l.at),
             kind: KillKind::UserspaceOomd,
             owner: l.owner.clone(),
             victims: vec![Victim { pid: l.who.pid, comm: l.who.comm.as_deref().map(str::to_owned), ..Victim::default() }],
             count: 1,
-            witnesses: vec!["node log"],
-            evidence: vec![(l.cite.clone(), l.what.text.clone())],
+            told: vec![Told::by(Witness::NodeLog, l.cite.clone(), l.what.text.clone())],
             against: asked
-                .then(|| (l.cite.clone(), "it was only asked to end; nothing shows whether it did".to_owned()))
+                .then(|| Told::aside(l.cite.clone(), "it was only asked to end; nothing shows whether it did"))
                 .into_iter()
                 .collect(),
             ..Kill::default()
         });
+        told.push((at, l));
     }
 }

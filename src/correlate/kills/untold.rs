@@ -1,7 +1,7 @@
 //! Ends of runs that a series shows and no other witness tells of: each known kill stands for one of them, the nearest.
 
 use crate::model::Timestamp;
-use crate::model::incident::Kill;
+use crate::model::kill::Kill;
 
 /// The times of `ends`, earliest first, that none of `known` stands for. Two witnesses of one ending lie within `slack` ns of
 /// each other; in a crash loop the next ending may lie no further off, so half the way to it is the most, and a kill is

@@ -3,7 +3,7 @@
 use super::roles::{Group, Role};
 use super::stamp;
 use crate::correlate::histories::{Boundary, Joined, increases};
-use crate::model::incident::Kill;
+use crate::model::kill::Kill;
 use crate::model::oom::KillKind;
 use crate::model::series::{NO_TIME, Series, SeriesKind};
 use crate::model::{Incident, Owner, Timestamp};

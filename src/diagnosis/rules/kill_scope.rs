@@ -21,11 +21,11 @@ impl Rule for KillScope {
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let at_limit: Vec<_> = case.limit_kills().collect();
-        let by_kernel = at_limit.iter().filter(|k| k.witnesses.contains(&"kernel")).count();
+        let by_kernel = at_limit.iter().filter(|k| k.is_told_by_kernel()).count();
         if !at_limit.is_empty() {
-            let cites = at_limit.iter().filter_map(|k| k.evidence.first().map(|(c, _)| c.clone())).take(3).collect::<Vec<_>>();
+            let cites = at_limit.iter().filter_map(|k| k.cite().cloned()).take(3).collect::<Vec<_>>();
             let strength = if by_kernel > 0 { Strength::Conclusive } else { Strength::Strong };
-            let says = at_limit.last().and_then(|k| k.evidence.first()).map_or(String::new(), |(_, s)| s.clone());
+            let says = at_limit.last().and_then(|k| k.says()).unwrap_or_default().to_owned();
             out.contradicts(Cause::NotMemoryKill, strength, if by_kernel > 0 { "Kernel" } else { "Kubernetes" }, cites.clone(), says);
             if by_kernel > 0 {
                 out.contradicts(
@@ -41,7 +41,7 @@ impl Rule for KillScope {
         let others: Vec<_> = case.kills.iter().filter(|k| matches!(k.kind, KillKind::ProbeKill | KillKind::Sigterm)).collect();
         if !others.is_empty() && others.len() == case.kills.len() {
             let probe = others.iter().any(|k| k.kind == KillKind::ProbeKill);
-            let cites = others.iter().flat_map(|k| k.evidence.iter().map(|(c, _)| c.clone())).take(4).collect();
+            let cites = others.iter().flat_map(|k| k.told.iter().map(|t| t.cite.clone())).take(4).collect();
             let what = if probe { "the kubelet restarted it after failed liveness probes" } else { "it was asked to stop (SIGTERM)" };
             // One stop on request is how every rollout and every node drain ends; only repetition is worth a word.
             if !probe && others.len() < 3 {

@@ -245,7 +245,7 @@ fn found(incident: &Incident, node: &str, d: &Defect) -> bool {
     evidence && gate
 }
 
-fn plain_error(incident: &Incident, k: &crate::model::incident::Kill) -> bool {
+fn plain_error(incident: &Incident, k: &crate::model::kill::Kill) -> bool {
     incident.pods.iter().filter(|p| p.owner.same_pod(&k.owner)).flat_map(|p| &p.what.containers).any(|c| {
         Some(&c.name) == k.owner.container.as_ref()
             && [Some(&c.now), c.last.as_ref()]
@@ -324,7 +324,7 @@ impl Rule for KnownDefects {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::incident::Kill;
+    use crate::model::kill::Kill;
     use crate::model::node::SystemInfo;
     use crate::model::{Cite, Claim, Owner, When};
 

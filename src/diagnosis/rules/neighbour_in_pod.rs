@@ -5,7 +5,7 @@
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
-use crate::model::incident::Kill;
+use crate::model::kill::Kill;
 use crate::model::oom::KillKind;
 use crate::model::pod::ContainerKind;
 use crate::model::quantity::human;
@@ -53,7 +53,7 @@ impl Rule for NeighbourInPod {
 
 /// Who held most of the pod's memory when the limit was hit, by the processes that the kernel listed.
 fn by_task_table(case: &Case<'_>, kill: &Kill, out: &mut Witness<'_>) {
-    let Some(report) = kill.report.and_then(|i| case.incident.oom_reports.get(i)) else { return };
+    let Some(report) = kill.report(case.incident) else { return };
     let (Some(victim), Some(pod)) = (kill.owner.container.as_deref(), case.pod) else { return };
     let names: Vec<&str> = pod
         .what

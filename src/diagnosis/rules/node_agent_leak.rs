@@ -7,7 +7,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::processes;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
-use crate::model::incident::Kill;
+use crate::model::kill::Kill;
 use crate::model::oom::{KillKind, LimitLevel, NODE_AGENTS, Task};
 use crate::model::quantity::{human, human_bytes, times};
 use crate::model::trend::TrendVerdict;
@@ -28,7 +28,7 @@ impl Rule for NodeAgentLeak {
         if let Some(last) = kills.last() {
             let comm = unit(case, last).or_else(|| last.victims.first()?.comm.as_deref()).unwrap_or("a service");
             let limit = last.limit_bytes.map_or(String::new(), |b| format!(" at {}", human_bytes(b)));
-            let cites = kills.iter().filter_map(|k| k.evidence.first().map(|(c, _)| c.clone())).collect();
+            let cites = kills.iter().filter_map(|k| k.cite().cloned()).collect();
             out.supports(
                 Cause::NodeAgentLeak,
                 Strength::Strong,
@@ -93,7 +93,7 @@ impl Rule for NodeAgentLeak {
 
 /// The service unit whose cgroup it was, `fluentd` of `/system.slice/fluentd.service`: the process may be an interpreter.
 fn unit<'c>(case: &'c Case<'_>, kill: &Kill) -> Option<&'c str> {
-    let report = &case.incident.oom_reports.get(kill.report?)?.what;
+    let report = &kill.report(case.incident)?.what;
     let path = report.oom_memcg.as_deref().or(report.task_memcg.as_deref())?;
     path.rsplit('/').find_map(|part| part.strip_suffix(".service"))
 }

@@ -5,7 +5,7 @@
 use crate::diagnosis::case::{Case, WORKING_SET};
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
-use crate::model::incident::Kill;
+use crate::model::kill::Kill;
 use crate::model::oom::KillKind;
 use crate::model::quantity::{human, parse_bytes};
 use crate::model::time::{HOUR, MINUTE};
@@ -28,13 +28,13 @@ impl Rule for NodeOvercommit {
         let kills: Vec<&&Kill> =
             case.kills.iter().filter(|k| matches!(k.kind, KillKind::NodeOom | KillKind::Eviction | KillKind::UserspaceOomd)).collect();
         let Some(first) = kills.first() else { return };
-        let cites: Vec<Cite> = kills.iter().filter_map(|k| k.evidence.first().map(|(c, _)| c.clone())).take(3).collect();
+        let cites: Vec<Cite> = kills.iter().filter_map(|k| k.cite().cloned()).take(3).collect();
         // Who says so counts, not what was made of it: a container without a limit that was OOM-killed tells of no node yet.
         let (best, (strength, source)) = kills
             .iter()
             .map(|k| (*k, told_by(case, k)))
             .fold((*first, (Strength::Weak, "Kubernetes")), |have, next| if next.1.0 > have.1.0 { next } else { have });
-        let says = best.evidence.first().map_or(String::new(), |(_, s)| s.clone());
+        let says = best.says().unwrap_or_default().to_owned();
         out.supports(Cause::NodeOvercommit, strength, source, cites.clone(), says);
         if let Some(at) = first.at.map(|w| w.earliest) {
             above_request(case, at, out);
@@ -48,7 +48,7 @@ impl Rule for NodeOvercommit {
 fn told_by(case: &Case<'_>, k: &Kill) -> (Strength, &'static str) {
     let node_event = |reason: &str| case.incident.events.iter().any(|e| e.what.reason == reason && e.what.object_name == case.owner.node);
     match k.kind {
-        KillKind::NodeOom if k.report.is_some() || k.witnesses.contains(&"kernel") => (Strength::Conclusive, "Kernel"),
+        KillKind::NodeOom if k.report.is_some() || k.is_told_by_kernel() => (Strength::Conclusive, "Kernel"),
         KillKind::NodeOom if node_event("SystemOOM") => (Strength::Strong, "Kubernetes"),
         KillKind::NodeOom => (Strength::Weak, "Kubernetes"),
         // Such a daemon acts on stalls of one cgroup, with memory to spare elsewhere.
@@ -117,7 +117,7 @@ fn largest_group(case: &Case<'_>, out: &mut Witness<'_>) {
 fn named_by_evictions(case: &Case<'_>, out: &mut Witness<'_>) {
     let told = case.kills.iter().filter(|k| k.kind == KillKind::Eviction).flat_map(|k| {
         let pod = k.owner.pod.as_deref();
-        k.evidence.iter().filter_map(move |(cite, says)| Some((above_in(says)?, pod?, cite)))
+        k.told.iter().filter_map(move |t| Some((above_in(&t.says)?, pod?, &t.cite)))
     });
     let Some(((used, request), pod, cite)) = told.max_by(|a, b| (a.0.0 - a.0.1).total_cmp(&(b.0.0 - b.0.1)).then(b.1.cmp(a.1))) else {
         return;

@@ -55,7 +55,7 @@ impl Rule for RuntimeCapAboveLimit {
             out.contradicts(Cause::RuntimeCapAboveLimit, Strength::Strong, "Kubernetes", cites, says.clone());
             let aborts: Vec<_> = case.kills.iter().filter(|k| k.kind == KillKind::RuntimeAbort).collect();
             if !aborts.is_empty() {
-                let cites: Vec<_> = aborts.iter().flat_map(|k| k.evidence.iter().map(|(c, _)| c.clone())).take(3).collect();
+                let cites: Vec<_> = aborts.iter().flat_map(|k| k.told.iter().map(|t| t.cite.clone())).take(3).collect();
                 // The container's limit had no part in it.
                 out.contradicts(
                     Cause::LimitBelowNeed,

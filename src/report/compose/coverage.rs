@@ -130,9 +130,7 @@ fn partial_kernel(incident: &Incident, out: &mut [CoverageDoc]) {
     let mut nodes: Vec<&str> = incident
         .kills
         .iter()
-        .filter(|k| {
-            k.kind.is_memory() && k.kind != KillKind::RuntimeAbort && !k.witnesses.contains(&"kernel") && k.kind != KillKind::Eviction
-        })
+        .filter(|k| k.kind.is_memory() && k.kind != KillKind::RuntimeAbort && !k.is_told_by_kernel() && k.kind != KillKind::Eviction)
         .filter_map(|k| k.owner.node.as_deref())
         .collect();
     nodes.sort_unstable();

@@ -11,7 +11,8 @@ use super::document::*;
 use super::{flamegraph, inspect};
 use crate::model::bridge::{Bridge, Rung};
 use crate::model::finding::{Evidence, Finding, NotEvaluated, Stance, Verdict};
-use crate::model::incident::{AgentCycle, AgentStage, Kill, PlacedTree};
+use crate::model::incident::{AgentCycle, AgentStage, PlacedTree};
+use crate::model::kill::Kill;
 use crate::model::profile::{HeapProfile, ProfileBody};
 use crate::model::{Incident, Placed, Timestamp, When};
 use evidence::Numbering;
@@ -201,10 +202,10 @@ fn kill(incident: &Incident, k: &Kill, numbering: &mut Numbering<'_>) -> KillDoc
         last_time: k.last.map(span),
         time_written: k.written.as_ref().filter(|_| k.at.is_none()).map(|w| w.text.clone()),
         exit_code: k.exit_code,
-        witnesses: k.witnesses.iter().map(|w| (*w).to_owned()).collect(),
-        evidence: k.evidence.iter().map(|(c, says)| numbering.unnumbered(c, says)).collect(),
-        against: k.against.iter().map(|(c, says)| numbering.unnumbered(c, says)).collect(),
-        budget: k.report.and_then(|r| incident.oom_reports.get(r)).map(|r| budget(&r.what)).unwrap_or_default(),
+        witnesses: k.witnesses().map(|w| w.word().to_owned()).collect(),
+        evidence: k.told.iter().map(|t| numbering.unnumbered(&t.cite, &t.says)).collect(),
+        against: k.against.iter().map(|t| numbering.unnumbered(&t.cite, &t.says)).collect(),
+        budget: k.report(incident).map(|r| budget(&r.what)).unwrap_or_default(),
     }
 }
 

@@ -38,7 +38,7 @@ impl<'a> Names<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::incident::Kill;
+    use crate::model::kill::Kill;
     use crate::model::oom::Victim;
 
     #[test]

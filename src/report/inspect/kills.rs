@@ -1,13 +1,12 @@
 //! `kills[]` of `postmem.inspect/1`: every ending, the kernel's report in full where there is one, in the order they happened.
 
-use crate::model::incident::Kill;
+use crate::model::kill::{Kill, Told, Witness};
 use crate::model::oom::{OomKill, Victim};
-use crate::model::{Cite, Incident, Placed};
+use crate::model::{Incident, Placed};
 use serde_json::{Map, Value, json};
 
 pub fn section(incident: &Incident) -> Vec<Value> {
-    let mut kills: Vec<(&Kill, Option<&Placed<OomKill>>)> =
-        incident.kills.iter().map(|k| (k, k.report.and_then(|i| incident.oom_reports.get(i)))).collect();
+    let mut kills: Vec<(&Kill, Option<&Placed<OomKill>>)> = incident.kills.iter().map(|k| (k, k.report(incident))).collect();
     // Reports of one artifact stay in its order, also where their clocks are not known.
     let place = |r: Option<&Placed<OomKill>>| r.map_or((u32::MAX, u64::MAX), |r| (r.cite.span.artifact.0, r.cite.span.offset));
     if kills.iter().all(|(k, _)| k.at.is_some_and(|w| w.is_known())) {
@@ -34,8 +33,8 @@ fn kill(incident: &Incident, k: &Kill, report: Option<&Placed<OomKill>>) -> Valu
         "victims": k.victims.iter().map(victim).collect::<Vec<_>>(),
         "count": k.count,
         "exit_code": k.exit_code,
-        "witnesses": k.witnesses,
-        "evidence": refs(incident, &k.evidence),
+        "witnesses": k.witnesses().map(Witness::word).collect::<Vec<_>>(),
+        "evidence": refs(incident, &k.told),
         "against": refs(incident, &k.against),
     });
     if let (Some(w), None, Some(map)) = (&k.written, k.at, out.as_object_mut()) {
@@ -47,9 +46,9 @@ fn kill(incident: &Incident, k: &Kill, report: Option<&Placed<OomKill>>) -> Valu
     out
 }
 
-fn refs(incident: &Incident, list: &[(Cite, String)]) -> Vec<Value> {
+fn refs(incident: &Incident, list: &[Told]) -> Vec<Value> {
     list.iter()
-        .map(|(cite, says)| {
+        .map(|Told { cite, says, .. }| {
             json!({
                 "artifact": incident.path(cite.span.artifact),
                 "line": cite.span.line,

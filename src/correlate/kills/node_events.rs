@@ -5,8 +5,9 @@
 //! An event confirms the kernel's own report of the same process; alone it makes an entry, which names the process but not
 //! its container. Refuses to take one event for several kills: a folded event repeats one message.
 
-use super::kills::{SAME_ENDING, witness};
-use crate::model::incident::Kill;
+use super::SAME_ENDING;
+use super::gather::Kills;
+use crate::model::kill::{Kill, Told, Witness};
 use crate::model::log::{LogPattern, LogWord};
 use crate::model::oom::{KillKind, LimitLevel, Victim};
 use crate::model::pod::KubeEvent;
@@ -19,7 +20,7 @@ use std::collections::BTreeSet;
 const NOTICED: i64 = 2 * SECOND;
 
 /// A kill as one event tells it.
-struct Told {
+struct Word {
     victim: Victim,
     /// A memory cgroup ran out, not the node.
     memcg: bool,
@@ -27,7 +28,7 @@ struct Told {
 
 /// `Memory cgroup out of memory: Killed process 20313 (celery) total-vm:5023344kB, anon-rss:2090000kB, …` and
 /// `System OOM encountered, victim process: python3, pid: 31122`.
-fn told(e: &KubeEvent) -> Option<Told> {
+fn told(e: &KubeEvent) -> Option<Word> {
     let m = e.message.as_str();
     let number = |after: &str| {
         let rest = m.get(m.find(after)? + after.len()..)?;
@@ -50,20 +51,20 @@ fn told(e: &KubeEvent) -> Option<Told> {
                 shmem_rss_bytes: kib("shmem-rss:"),
                 ..Victim::default()
             };
-            Some(Told { victim, memcg: m.starts_with("Memory cgroup out of memory") })
+            Some(Word { victim, memcg: m.starts_with("Memory cgroup out of memory") })
         }
         "SystemOOM" => {
             let comm = m.split_once("victim process: ").map(|(_, r)| r.split(", pid").next().unwrap_or(r).to_owned());
-            Some(Told { victim: Victim { pid: pid("pid: "), comm, ..Victim::default() }, memcg: false })
+            Some(Word { victim: Victim { pid: pid("pid: "), comm, ..Victim::default() }, memcg: false })
         }
         _ => None,
     }
 }
 
 /// Kills that events tell of: they confirm an entry or make one.
-pub fn kills(incident: &Incident, kills: &mut Vec<Kill>) {
+pub(super) fn kills(incident: &Incident, kills: &mut Kills) {
     for e in &incident.events {
-        let Some(Told { victim, memcg }) = told(&e.what) else { continue };
+        let Some(Word { victim, memcg }) = told(&e.what) else { continue };
         let Some(node) = e.owner.node.clone().or_else(|| e.what.object_name.clone()) else { continue };
         let at = e.at.is_known().then_some(e.at);
         let fits = |k: &Kill| {
@@ -76,9 +77,9 @@ pub fn kills(incident: &Incident, kills: &mut Vec<Kill>) {
             place && time && process
         };
         let says = format!("event {}: {}", e.what.reason, e.what.message);
-        if let Some(k) = kills.iter_mut().find(|k| fits(k)) {
+        if let Some(k) = kills.find(&Owner::node(&node), fits) {
             k.owner.node.get_or_insert(node);
-            witness(k, "event", e.cite.clone(), says);
+            k.hear(Witness::Event, e.cite.clone(), says);
             continue;
         }
         // A container's own status in the same seconds already tells of a kill for want of node memory.
@@ -89,14 +90,14 @@ pub fn kills(incident: &Incident, kills: &mut Vec<Kill>) {
                 && k.owner.node.as_deref() == Some(node.as_str())
                 && k.at.zip(at).is_some_and(|(a, b)| a.near(&b, SAME_ENDING))
         };
-        if let Some(k) = kills.iter_mut().find(|k| by_status(k)) {
-            witness(k, "event", e.cite.clone(), says);
+        if let Some(k) = kills.find(&Owner::node(&node), by_status) {
+            k.hear(Witness::Event, e.cite.clone(), says);
             continue;
         }
         // The status of a container that ended in the same second, and was of that name or of that size, is of the same kill.
         if memcg && let Some(k) = by_container_status(kills, &node, at, &victim) {
             k.owner.node.get_or_insert(node);
-            witness(k, "event", e.cite.clone(), says);
+            k.hear(Witness::Event, e.cite.clone(), says);
             k.victims.push(victim);
             continue;
         }
@@ -109,14 +110,17 @@ pub fn kills(incident: &Incident, kills: &mut Vec<Kill>) {
         let who = victim.comm.as_deref().unwrap_or("a process");
         let rss = victim.anon_rss_bytes.map_or(String::new(), |b| format!(" with {} of anonymous memory", human_bytes(b)));
         let place = if memcg { "in a memory cgroup that the event does not name" } else { "because the node ran out" };
-        kills.push(Kill {
+        kills.add(Kill {
             at,
             kind: if memcg { KillKind::MemcgContainer } else { KillKind::NodeOom },
             owner: Owner::node(&node),
             limit_level: (!memcg).then_some(LimitLevel::Node),
             count: 1,
-            witnesses: vec!["event"],
-            evidence: vec![(e.cite.clone(), format!("the kernel killed {who}{rss} {place}, as the event {} tells", e.what.reason))],
+            told: vec![Told::by(
+                Witness::Event,
+                e.cite.clone(),
+                format!("the kernel killed {who}{rss} {place}, as the event {} tells", e.what.reason),
+            )],
             victims: vec![victim],
             ..Kill::default()
         });
@@ -127,7 +131,7 @@ pub fn kills(incident: &Incident, kills: &mut Vec<Kill>) {
 
 /// The one entry that rests on a container's status alone and fits what an event tells of a kill at a cgroup's limit: the same
 /// node, the same seconds, and the process is called as the container is, or held what its limit allows.
-fn by_container_status<'k>(kills: &'k mut [Kill], node: &str, at: Option<When>, victim: &Victim) -> Option<&'k mut Kill> {
+fn by_container_status<'k>(kills: &'k mut Kills, node: &str, at: Option<When>, victim: &Victim) -> Option<&'k mut Kill> {
     let at = at?;
     let fits = |k: &Kill| {
         let bare = matches!(k.kind, KillKind::MemcgContainer | KillKind::ChildProcess) && k.victims.is_empty();
@@ -138,60 +142,61 @@ fn by_container_status<'k>(kills: &'k mut [Kill], node: &str, at: Option<When>, 
         let held = k.limit_bytes.zip(victim.anon_rss_bytes).is_some_and(|(l, a)| a <= l && a >= l / 10 * 8);
         bare && place && (called || held)
     };
-    let mut found = kills.iter_mut().filter(|k| fits(k));
-    match (found.next(), found.next()) {
-        (one, None) => one,
-        _ => None,
-    }
+    let mut found = kills.iter().enumerate().filter(|(_, k)| fits(k)).map(|(at, _)| at);
+    let only = found.next().filter(|_| found.next().is_none());
+    drop(found);
+    kills.get_mut(only?)
 }
 
 /// A supervisor's word that a child died of SIGKILL names the container that a kernel line without one belongs to; its
 /// other such words are then of the same kind.
-fn children(incident: &Incident, kills: &mut Vec<Kill>) {
+fn children(incident: &Incident, kills: &mut Kills) {
     let words: Vec<&Placed<LogWord>> =
         incident.logs.iter().filter(|l| l.what.pattern == LogPattern::ChildKilled && l.owner.pod.is_some()).collect();
     let mut homes: BTreeSet<Owner> = BTreeSet::new();
-    for k in kills.iter_mut().filter(|k| k.owner.pod.is_none() && k.kind == KillKind::MemcgContainer && k.report.is_none()) {
+    kills.each(|k| {
+        if k.owner.pod.is_some() || k.kind != KillKind::MemcgContainer || k.report.is_some() {
+            return;
+        }
         let heard = |l: &&&Placed<LogWord>| {
             let place = l.owner.node.is_none() || l.owner.node == k.owner.node;
             place && k.at.is_none_or(|a| !l.at.is_known() || a.near(&l.at, SAME_ENDING))
         };
         let owners: BTreeSet<&Owner> = words.iter().filter(heard).map(|l| &l.owner).collect();
-        let (Some(owner), 1) = (owners.first().copied(), owners.len()) else { continue };
-        let Some(word) = words.iter().filter(|l| l.owner == *owner && heard(l)).max_by_key(|l| l.at.mid()) else { continue };
+        let (Some(owner), 1) = (owners.first().copied(), owners.len()) else { return };
+        let Some(word) = words.iter().filter(|l| l.owner == *owner && heard(l)).max_by_key(|l| l.at.mid()) else { return };
         k.owner = owner.clone();
         k.kind = KillKind::ChildProcess;
         // An event of an unknown age is the last of its kind, and so is the word.
         k.at = k.at.or(word.at.is_known().then_some(word.at));
-        witness(k, "application log", word.cite.clone(), word.what.text.clone());
+        k.hear(Witness::ApplicationLog, word.cite.clone(), word.what.text.clone());
         homes.insert(owner.clone());
-    }
+    });
     for l in words.iter().filter(|l| homes.contains(&l.owner)) {
         let same = |k: &Kill| {
-            k.owner.same_container(&l.owner)
+            k.owner.container == l.owner.container
                 && match k.at {
                     Some(a) => !l.at.is_known() || a.near(&l.at, SAME_ENDING),
-                    None => k.evidence.iter().any(|(c, _)| *c == l.cite),
+                    None => k.told.iter().any(|t| t.cite == l.cite),
                 }
         };
-        if kills.iter().any(same) {
+        if kills.of_pod(&l.owner).any(|(_, k)| same(k)) {
             continue;
         }
-        kills.push(Kill {
+        kills.add(Kill {
             at: l.at.is_known().then_some(l.at),
             kind: KillKind::ChildProcess,
             owner: l.owner.clone(),
             count: 1,
-            witnesses: vec!["application log"],
-            evidence: vec![(l.cite.clone(), l.what.text.clone())],
-            against: vec![(l.cite.clone(), "SIGKILL has many senders; the kernel's word is there for another one of them".into())],
+            told: vec![Told::by(Witness::ApplicationLog, l.cite.clone(), l.what.text.clone())],
+            against: vec![Told::aside(l.cite.clone(), "SIGKILL has many senders; the kernel's word is there for another one of them")],
             ..Kill::default()
         });
     }
 }
 
 /// An eviction whose node nothing names happened on the one node that was short of memory.
-fn pressed(incident: &Incident, kills: &mut [Kill]) {
+fn pressed(incident: &Incident, kills: &mut Kills) {
     let mut nodes: Vec<(String, Cite, String)> = Vec::new();
     let mut add = |node: &str, cite: &Cite, says: String| {
         if !nodes.iter().any(|(n, ..)| n == node) {
@@ -211,10 +216,12 @@ fn pressed(incident: &Incident, kills: &mut [Kill]) {
         }
     }
     let [(node, cite, says)] = &nodes[..] else { return };
-    for k in kills.iter_mut().filter(|k| k.kind == KillKind::Eviction && k.owner.node.is_none()) {
-        k.owner.node = Some(node.clone());
-        witness(k, "node condition", cite.clone(), says.clone());
-    }
+    kills.each(|k| {
+        if k.kind == KillKind::Eviction && k.owner.node.is_none() {
+            k.owner.node = Some(node.clone());
+            k.hear(Witness::NodeCondition, cite.clone(), says.clone());
+        }
+    });
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //!
 //! Refuses to choose: where two offsets fit equally well, the kills stay without a time.
 
-use crate::model::incident::Kill;
+use crate::model::kill::Kill;
 use crate::model::log::LogPattern;
 use crate::model::series::NO_TIME;
 use crate::model::time::{Basis, SECOND};
@@ -49,7 +49,7 @@ pub fn anchor(incident: &mut Incident, kills: &mut [Kill]) {
 
 /// Boot and nanoseconds of uptime of a kill.
 fn uptime(incident: &Incident, k: &Kill) -> Option<(Slot, i64)> {
-    let r = incident.oom_reports.get(k.report?)?;
+    let r = k.report(incident)?;
     Some(((r.cite.span.artifact, r.what.boot.clone()), (r.what.uptime_seconds? * SECOND as f64) as i64))
 }
 

@@ -4,13 +4,14 @@
 use crate::correlate::histories::increases;
 use crate::correlate::kills::SAME_ENDING;
 use crate::correlate::kills::untold::untold;
-use crate::model::incident::{Kill, PlacedSeries};
+use crate::model::incident::PlacedSeries;
+use crate::model::kill::{Kill, Told, Witness};
 use crate::model::oom::{KillKind, LimitLevel};
 use crate::model::time::Basis;
 use crate::model::{Incident, Timestamp, When};
 
 /// Adds them to [`Incident::kills`], once trends are known.
-pub fn add(incident: &mut Incident) {
+pub(super) fn add(incident: &mut Incident) {
     let mut added: Vec<Kill> = Vec::new();
     for t in incident.trends.iter().filter(|t| t.owner.container.is_some()) {
         let Some(metric) = t.oom_from else { continue };
@@ -28,8 +29,11 @@ pub fn add(incident: &mut Incident) {
                 limit_bytes: t.limit_bytes.map(|b| b as u64),
                 count: 1,
                 exit_code: Some(137),
-                witnesses: vec!["metrics"],
-                evidence: vec![(t.cite.clone(), format!("{metric} tells of an out-of-memory kill about {} UTC", at.human()))],
+                told: vec![Told::by(
+                    Witness::Metrics,
+                    t.cite.clone(),
+                    format!("{metric} tells of an out-of-memory kill about {} UTC", at.human()),
+                )],
                 ..Kill::default()
             });
         }
@@ -76,8 +80,7 @@ fn child(s: &PlacedSeries, at: Option<When>, n: f64, says: String) -> Kill {
         owner: s.owner.clone(),
         limit_level: Some(LimitLevel::Container),
         count: n as u64,
-        witnesses: vec!["metrics"],
-        evidence: vec![(s.cite.clone(), says)],
+        told: vec![Told::by(Witness::Metrics, s.cite.clone(), says)],
         ..Kill::default()
     }
 }
