@@ -363,3 +363,79 @@ fn a_level_far_below_the_limit_is_healthy_and_says_how_far() {
     assert_eq!(f.cause, "no-problem");
     assert!(f.sentence.contains("40 % of its limit"), "{}", f.sentence);
 }
+
+#[test]
+fn what_a_burst_of_the_last_minutes_filled_is_no_cache() {
+    // Two thirds are cache for hours; then RSS takes the limit within six minutes and the cache gives way.
+    let rss = |i: u64| if i < 594 { 200 + i % 3 } else { 200 + 50 * (i - 593) };
+    let cache = |i: u64| if i < 594 { 100 + i * 200 / 594 } else { 300 - 45 * (i - 593) };
+    let b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z");
+    let b = b.series("container_memory_rss", (0..600).map(|i| rss(i) * MIB)).series("container_memory_cache", (0..600).map(|i| cache(i) * MIB));
+    let f = b.working_set((0..600).map(|i| (rss(i) + cache(i)).min(510))).first();
+    assert!(f.cause != "tmpfs-charge" && f.cause != "page-cache", "{} {}", f.cause, f.sentence);
+}
+
+#[test]
+fn growth_that_goes_to_swap_is_growth() {
+    let swap = |i: u64| i.saturating_sub(100) * 600 / 500;
+    let b = || bundle().working_set((0..600).map(|i| (300 + i * 2).min(505)));
+    let f = b().series("container_memory_swap", (0..600).map(|i| swap(i) * MIB)).first();
+    assert_eq!(f.cause, "heap-leak", "{}", f.sentence);
+    assert!(f.confidence < 0.7 && f.sentence.contains("into swap"), "{} {}", f.confidence, f.sentence);
+    assert!(f.quantities.get("growth_bytes_per_hour").is_some_and(|g| (g / MIB as f64 - 72.0).abs() < 8.0), "{:?}", f.quantities);
+    assert!(f.quantities.get("recommended_limit_bytes").is_none() && f.advice.iter().all(|a| !a.text.contains("before the limit")));
+    // A few idle pages that were put away once are no growth.
+    let f = b().series("container_memory_swap", (0..600).map(|i| (i.min(50)) * MIB)).first();
+    assert_eq!(f.cause, "limit-below-need", "{}", f.sentence);
+}
+
+#[test]
+fn falls_to_the_start_that_nothing_counts_are_told_as_such() {
+    let mut b = bundle().working_set(saw(200, 3));
+    b.pod = Value::Null;
+    let r = b.report();
+    let f = &r.findings[0];
+    assert!(f.cause == "heap-leak" && f.confidence < 0.5, "{} {} {}", f.cause, f.confidence, f.sentence);
+    assert!(f.sentence.contains("3 times") && f.sentence.contains("nothing in the input counts its restarts"), "{}", f.sentence);
+    assert_eq!(r.trends[0]["restarts_assumed"], json!(true));
+    // Batches that begin minutes after one another are the program's own doing.
+    let mut batches = bundle().working_set((0..700).map(|i| 150 + 355 * (i % 20) / 20));
+    batches.pod = Value::Null;
+    assert_eq!(batches.first().cause, "no-problem");
+}
+
+#[test]
+fn a_series_that_is_too_short_still_shows_its_ends() {
+    let mut b = bundle().working_set((0..19).map(|i| 200 + 25 * i));
+    b.pod = Value::Null;
+    let f = b.first();
+    assert_eq!(f.cause, "inconclusive");
+    assert!(f.sentence.contains("from 200 MiB to 650 MiB in 18 min, 19 samples"), "{}", f.sentence);
+}
+
+#[test]
+fn process_tables_in_a_folder_named_after_the_node_show_what_grows_on_it() {
+    let table = |kib: u64| {
+        format!(
+            "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND\nroot 1100 1.2 9.9 9100000 {kib} ? Ssl Jun01 120:10 /usr/bin/containerd\nroot 1432 2.2 0.9 2100000 140000 ? Ssl Jun01 220:10 /usr/bin/kubelet\n"
+        )
+    };
+    let mut b = bundle();
+    b.pod = Value::Null;
+    for (at, kib) in [("20260701T000000Z", 210_000), ("20260701T120000Z", 1_900_000), ("20260702T000000Z", 3_700_000)] {
+        b.files.push((format!("shop/w-1/ps-{at}.txt"), table(kib)));
+    }
+    let f = b.first();
+    assert_eq!((f.cause.as_str(), f.owner.node.as_deref()), ("node-agent-leak", Some("w-1")), "{}", f.sentence);
+    assert!(f.confidence < 0.5 && f.sentence.contains("containerd"), "{} {}", f.confidence, f.sentence);
+}
+
+#[test]
+fn a_size_that_its_own_record_refutes_is_not_given() {
+    // Half the limit is climbed within the last minute before each kill.
+    let life = |i: u64| if i % 30 == 29 { 480 } else { 200 + i % 3 };
+    let b = bundle().ended("OOMKilled", 137, 19, "2026-02-20T09:59:30Z").working_set((0..600).map(life));
+    let f = b.series("kube_pod_container_status_restarts_total", (0..600).map(|i| i / 30)).first();
+    let size = f.advice.iter().find(|a| a.kind == "size").expect("a size");
+    assert!(size.text.contains("still climbing at each of") && size.text.contains("Give it 1 GiB"), "{}", size.text);
+}

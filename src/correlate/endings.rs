@@ -14,6 +14,17 @@ const SAME_MOMENT: i64 = 2 * MINUTE;
 /// Longest usual termination grace period with its delays.
 const GRACE: i64 = 5 * MINUTE;
 
+/// A node's reboot with the start of everything on it.
+const REBOOT: i64 = 15 * MINUTE;
+
+/// Reasons of the condition `DisruptionTarget` (core/v1) but the kubelet's own, whose message tells of evictions.
+const DISRUPTIONS: [(&str, &str); 4] = [
+    ("PreemptionByScheduler", "the scheduler removed the pod to make room for one of higher priority"),
+    ("DeletionByTaintManager", "the pod was removed because its node was tainted NoExecute"),
+    ("EvictionByEvictionAPI", "the pod was removed through the eviction API, as a drain or an autoscaler does"),
+    ("DeletionByPodGC", "the pod was removed because its node was gone"),
+];
+
 /// One reading of one ending.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ending {
@@ -65,6 +76,13 @@ pub fn classify(incident: &Incident, pod: &Placed<PodState>, c: &ContainerState,
     }
     if reason == "OOMKilled" && run.state.as_deref() == Some("running") {
         return Ending::new(Some(KillKind::ChildProcess), "a child was killed for memory since the container started; it lives on");
+    }
+    if reason == "Unknown" && code == Some(255) {
+        let lost = "the container runtime lost it and made its code 255 up";
+        return match near.rebooted() {
+            Some(e) => Ending::new(None, format!("its node was rebooted, so {lost}")).with(Some(e)),
+            None => Ending::new(None, format!("{lost}, as after a restart of the node or of the runtime itself")),
+        };
     }
     match (reason, code) {
         ("OOMKilled", Some(137)) => oom_killed(&near, run),
@@ -163,6 +181,9 @@ fn sigkill(near: &Near<'_>, run: &ContainerRun) -> Ending {
             .with(Some(e))
             .with(status);
     }
+    if let Some((says, e)) = near.disrupted().or_else(|| near.deleted()) {
+        return Ending::new(Some(KillKind::Sigterm), says).with(Some(e)).with(status);
+    }
     Ending::new(None, "something sent SIGKILL; nothing here tells who").with(status)
 }
 
@@ -248,6 +269,39 @@ impl Near<'_> {
                 && (e.what.names_container(&self.container.name) || e.what.reason != "Killing")
         };
         self.events().filter(killing).find(|e| self.fits(e, GRACE)).map(|e| self.told(e))
+    }
+
+    /// The pod's own condition says who had it removed; an eviction by the kubelet has a status of its own.
+    fn disrupted(&self) -> Option<(String, (Cite, String))> {
+        let c = self.pod.what.conditions.iter().find(|c| {
+            let when = c.since.map(When::at).zip(self.at).is_none_or(|(since, at)| since.near(&at, GRACE));
+            c.kind == "DisruptionTarget" && c.status == "True" && when
+        })?;
+        let reason = c.reason.as_deref()?;
+        let (_, why) = DISRUPTIONS.iter().find(|(r, _)| *r == reason)?;
+        let message = c.message.as_deref().map_or(String::new(), |m| format!(": {m}"));
+        let says = format!("{why} (condition DisruptionTarget, {reason}), and it was killed when its grace period was over");
+        Some((says, (self.pod.cite.clone(), format!("condition DisruptionTarget, reason {reason}{message}"))))
+    }
+
+    /// The pod itself was being deleted: what is left when the grace period is over gets SIGKILL.
+    fn deleted(&self) -> Option<(String, (Cite, String))> {
+        let p = &self.pod.what;
+        let grace = p.grace_seconds?;
+        let slack = GRACE.saturating_add(i64::try_from(grace).unwrap_or(i64::MAX).saturating_mul(SECOND));
+        let over = p.deleted_at.filter(|t| self.at.is_none_or(|at| When::at(*t).near(&at, slack)))?;
+        let says = match grace {
+            0 => "the pod was deleted with a grace period of 0 s, which stops it with SIGKILL at once".to_owned(),
+            _ => "the pod was deleted, and it was killed when its grace period was over".to_owned(),
+        };
+        Some((says, (self.pod.cite.clone(), format!("the pod was deleted; its grace period of {grace} s was over at {} UTC", over.human()))))
+    }
+
+    /// The kubelet says that its node came up anew about then; the lost container is seen only after that.
+    fn rebooted(&self) -> Option<(Cite, String)> {
+        let (at, node) = (self.at?, self.pod.what.node.as_deref()?);
+        let of_node = |e: &&Placed<KubeEvent>| e.what.reason == "Rebooted" && e.what.object_name.as_deref() == Some(node);
+        self.incident.events.iter().filter(of_node).find(|e| e.at.is_known() && e.at.near(&at, REBOOT)).map(|e| self.told(e))
     }
 
     fn evicted(&self) -> Option<(Cite, String)> {

@@ -61,7 +61,6 @@ fn of_pod(incident: &Incident, p: &Placed<PodState>) -> Option<OtherEnding> {
 
 fn of_container(incident: &Incident, p: &Placed<PodState>, c: &ContainerState, run: &ContainerRun) -> Option<OtherEnding> {
     let ended = run.state.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("terminated")) || run.finished.is_some();
-    let lost = run.reason.as_deref() == Some("ContainerStatusUnknown");
     let code = run.exit_code.filter(|code| ended && *code != 0)?;
     let owner = Owner { container: Some(c.name.clone()), ..p.owner.clone() };
     let at = run.finished.map(|t| When { earliest: t, latest: t.saturating_add(SECOND - 1), basis: Basis::Stated });
@@ -93,5 +92,8 @@ fn of_container(incident: &Incident, p: &Placed<PodState>, c: &ContainerState, r
     let restarts = c.restart_count.filter(|n| *n > 1).map_or(String::new(), |n| format!(", {n} restarts in all"));
     let says = format!("container {} ended with exit code {code}{signal}{restarts}: {}", c.name, ending.says);
     let stop = ending.kind == Some(KillKind::Sigterm);
+    // A code that was made up tells of nothing; what took the container away may be known all the same.
+    let made_up = matches!((run.reason.as_deref(), code), (Some("ContainerStatusUnknown"), _) | (Some("Unknown"), 255));
+    let lost = made_up && ending.evidence.is_empty();
     Some(OtherEnding { at, owner, says, code: Some(code), stop, known: !lost && (stop || code != 137), cite })
 }

@@ -109,6 +109,8 @@ fn absorb(have: &mut Placed<PodState>, mut other: Placed<PodState>) {
     a.start_time = a.start_time.or(b.start_time);
     a.created = a.created.or(b.created);
     a.deleting |= b.deleting;
+    a.deleted_at = a.deleted_at.or(b.deleted_at);
+    a.grace_seconds = a.grace_seconds.or(b.grace_seconds);
     a.restart_count = a.restart_count.max(b.restart_count);
     if a.last_restart == crate::model::RawTime::Absent {
         a.last_restart = b.last_restart;

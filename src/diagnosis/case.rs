@@ -11,7 +11,7 @@ use crate::model::oom::{Budget, KillKind, OomKill};
 use crate::model::pod::{ContainerKind, ContainerState, PodState, WorkloadState};
 use crate::model::runtime::Runtime;
 use crate::model::time::MINUTE;
-use crate::model::trend::Trend;
+use crate::model::trend::{Companion, Trend};
 use crate::model::{Cite, Incident, Owner, Placed, Timestamp, When};
 use std::collections::BTreeSet;
 
@@ -30,6 +30,14 @@ const PINNED: f64 = 0.95;
 /// Share of the limit from which on there is no headroom at all: the next request may be the last. Below it a level that has
 /// stood for the whole window without a kill is where this program lives.
 const NO_HEADROOM: f64 = 0.98;
+
+/// Share of the limit that processes' own memory holds when it, and nothing that could be dropped, filled it.
+pub const ANONYMOUS: f64 = 0.7;
+
+/// Swap that rose by this share of the working set is where memory goes, not a few idle pages put away.
+const SWAPPED: f64 = 0.25;
+/// Swap that stands this near to its highest has not come back.
+const SWAP_STILL: f64 = 0.9;
 
 pub struct Case<'a> {
     pub incident: &'a Incident,
@@ -129,6 +137,22 @@ impl<'a> Case<'a> {
     /// Pinned, and with nothing left below the limit.
     pub fn without_headroom(&self) -> bool {
         self.pinned() && self.settled().is_some_and(|s| s >= NO_HEADROOM)
+    }
+
+    /// The trend in which RSS stood so high in the last sample before an end that no cache was left to fill the limit.
+    pub fn ended_full(&self) -> Option<(&'a Trend, f64)> {
+        let (t, limit) = (self.headline()?, self.limit()?);
+        let rss = t.rss_end_bytes.filter(|rss| self.limit_kills().count() > 0 && *rss >= ANONYMOUS * limit)?;
+        Some((t, rss))
+    }
+
+    /// Swap that takes what the working set's limit does not let in: it went on growing while the working set stood there.
+    pub fn swaps_out(&self) -> Option<(&'a Trend, &'a Companion)> {
+        let t = self.headline()?;
+        let swap = t.companions.iter().find(|c| c.metric == "container_memory_swap")?;
+        let risen = swap.last - swap.first;
+        let grows = swap.slope_per_hour.is_some_and(|s| s > 0.0) && swap.last >= SWAP_STILL * swap.max;
+        (grows && risen >= SWAPPED * t.percentiles.max_bytes && self.settled().is_some_and(|s| s >= PINNED)).then_some((t, swap))
     }
 
     /// First cites of the kills, at most `n`.

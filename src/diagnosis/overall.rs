@@ -6,9 +6,10 @@ use crate::model::cgroup::CgroupReading;
 use crate::model::finding::{Cause, Cites, Evidence, Finding, Stance, Strength};
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
-use crate::model::quantity::{human, times};
+use crate::model::quantity::{human, human_seconds, times};
 use crate::model::source::beginning;
-use crate::model::trend::TrendVerdict;
+use crate::model::time::SECOND;
+use crate::model::trend::{Trend, TrendVerdict};
 use crate::model::{Cite, Incident, Owner, Placed};
 use std::collections::BTreeMap;
 
@@ -36,6 +37,7 @@ pub fn finding(incident: &Incident) -> Option<Finding> {
         let says: Vec<&str> = seen.iter().map(|(says, _)| says.as_str()).collect();
         (Cause::Inconclusive, OPEN, format!("what happened cannot be told from this input: {}.", says.join("; ")))
     };
+    let owner = one_owner(incident);
     let mut evidence: Vec<Evidence> =
         seen.into_iter().map(|(says, cite)| evidence(cause, says, cite.unwrap_or_else(|| fallback.clone()))).collect();
     if evidence.is_empty() {
@@ -48,7 +50,8 @@ pub fn finding(incident: &Incident) -> Option<Finding> {
         cause,
         confidence,
         strength: Strength::Weak,
-        owner: Owner::default(),
+        advice: advice::collect_anything(incident, &owner),
+        owner,
         also_owners: Vec::new(),
         sentence,
         quantities: BTreeMap::new(),
@@ -56,7 +59,6 @@ pub fn finding(incident: &Incident) -> Option<Finding> {
         culprits: Vec::new(),
         trigger: None,
         evidence,
-        advice: advice::collect_anything(incident),
     })
 }
 
@@ -72,6 +74,26 @@ fn evidence(cause: Cause, says: String, cite: Cite) -> Evidence {
         cites: Cites::one(cite),
         on_record: true,
     }
+}
+
+/// The one container that anything ended in, where it is only one.
+fn one_owner(incident: &Incident) -> Owner {
+    let killed = incident.kills.iter().filter(|k| k.kind != KillKind::Sigterm).map(|k| &k.owner);
+    let mut all = killed.chain(incident.other_endings.iter().map(|o| &o.owner)).filter(|o| o.pod.is_some());
+    let Some(first) = all.next() else { return Owner::default() };
+    if all.all(|o| o.same_container(first)) { first.clone() } else { Owner::default() }
+}
+
+/// What a series shows that is too short to judge.
+fn too_short(t: &Trend) -> Seen {
+    let (a, z) = t.window;
+    let span = human_seconds(z.0.saturating_sub(a.0) as f64 / SECOND as f64);
+    let ends = t.runs.first().zip(t.runs.last()).map_or(String::new(), |(a, z)| {
+        format!(" goes from {} to {} in {span}", human(a.first_bytes), human(z.last_bytes))
+    });
+    let n = t.samples;
+    let says = format!("{}{ends}, {n} sample{}: too little to judge growth by", place(&t.owner), if n == 1 { "" } else { "s" });
+    (says, Some(t.cite.clone()))
 }
 
 fn quiet(p: &crate::model::pod::PodState) -> bool {
@@ -143,6 +165,14 @@ fn seen(incident: &Incident) -> Vec<Seen> {
         let mut like =
             incident.trends.iter().filter(|t| t.verdict != TrendVerdict::Leak && (t.verdict == TrendVerdict::InsufficientData) == short);
         let Some(first) = like.next() else { continue };
+        if short {
+            let all = std::iter::once(first).chain(like);
+            let moved = |t: &&Trend| t.runs.last().map_or(0.0, |r| (r.last_bytes - r.first_bytes).abs() / r.first_bytes.max(1.0));
+            let mut all: Vec<&Trend> = all.collect();
+            all.sort_by(|a, b| moved(b).total_cmp(&moved(a)));
+            listed(&mut out, all.into_iter().map(too_short).collect(), "short series");
+            continue;
+        }
         let many = if like.next().is_none() { format!("the series of {} shows", place(&first.owner)) } else { "memory series show".into() };
         out.push((format!("{many} {words}"), Some(first.cite.clone())));
     }

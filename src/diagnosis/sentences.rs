@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 /// A size that is to hold what a limit did not stands at least this much above it.
 const ABOVE_LIMIT: f64 = 1.1;
 
-/// A settled level below this share of the limit is not what hit it.
-const BURST: f64 = 0.5;
+/// A settled level below this share of the limit is not what hit it; from here on the rule holds it for the need itself.
+const BURST: f64 = 0.75;
 
 type Numbers = BTreeMap<&'static str, f64>;
 type Intervals = BTreeMap<&'static str, (f64, f64)>;
@@ -22,6 +22,9 @@ type Intervals = BTreeMap<&'static str, (f64, f64)>;
 /// A container killed at its limit wanted more than anyone could see: where no series shows how it came there, the next step
 /// up is half the limit again.
 const CENSORED_STEP: f64 = 1.5;
+
+/// Where memory was still climbing at every kill nothing shows where it would have ended; twice the limit may.
+const CLIMBING_STEP: f64 = 2.0;
 
 /// A finding's `quantities` and `intervals`.
 pub fn quantities(case: &Case<'_>, cause: Cause) -> (Numbers, Intervals) {
@@ -51,6 +54,9 @@ pub fn quantities(case: &Case<'_>, cause: Cause) -> (Numbers, Intervals) {
             q.insert("time_to_oom_seconds", e.mid);
             i.insert("time_to_oom_seconds", (e.low, e.high));
         }
+    }
+    if let Some(slope) = case.swaps_out().filter(|_| leaking && !q.contains_key("growth_bytes_per_hour")).and_then(|(_, s)| s.slope_per_hour) {
+        q.insert("growth_bytes_per_hour", slope);
     }
     if cause == Cause::TmpfsCharge
         && !q.contains_key("growth_bytes_per_hour")
@@ -100,6 +106,10 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     if let Some(l) = limit.filter(|l| hit && need <= l * ABOVE_LIMIT) {
         need = l * CENSORED_STEP;
     }
+    // A size that the record itself shows to prevent no kill is no answer: memory was still climbing at each of them.
+    if let Some(l) = limit.filter(|_| unproven(case).is_some()) {
+        need = need.max(l * CLIMBING_STEP);
+    }
     let rss = |k: &&Kill| k.victims.iter().filter_map(|v| v.anon_rss_bytes).fold(0, u64::saturating_add);
     let seen = case.limit_kills().map(rss).max().unwrap_or(0) as f64;
     need = need.max(seen * ABOVE_LIMIT);
@@ -114,6 +124,12 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     let request = case.headline().and_then(|t| t.recommended_request_bytes);
     let whole = if sized == Some(need) { need } else { round(need) };
     (need > 0.0).then(|| (whole, request.unwrap_or_else(|| round(need * 0.5)).min(whole)))
+}
+
+/// Kills on record, none of which the back-tested size would have prevented.
+pub fn unproven(case: &Case<'_>) -> Option<usize> {
+    let r = case.headline()?.replay.as_ref()?;
+    (r.kills > 0 && r.kills_remaining == r.kills).then_some(r.kills)
 }
 
 /// Who is meant: `container web of storefront-bff`.
@@ -174,7 +190,15 @@ fn present(case: &Case<'_>, f: &Finding) -> String {
     let at_limit = killed(case, &format!("at {limit}"));
     let ended = case.kills.is_empty() && case.restarts_at_limit() == 0;
     match f.cause {
-        Cause::HeapLeak if ended => format!("{who} {}{since}{culprit}{eta}.", grows(verb)),
+        Cause::HeapLeak if case.swaps_out().is_some() => {
+            format!("{who} {} into swap{culprit}: its working set stands at {limit} and cannot hold more; {}.", grows(verb), killed(case, &format!("at {limit}")))
+        }
+        Cause::HeapLeak if ended => {
+            let assumed = case.headline().filter(|t| t.restarts_assumed).map_or(String::new(), |t| {
+                format!("; it fell back to where it began {}, and nothing in the input counts its restarts", times(t.restarts.len() as u64))
+            });
+            format!("{who} {}{since}{culprit}{eta}{assumed}.", grows(verb))
+        }
         Cause::HeapLeak => format!("{who} {}{since}{culprit}; {at_limit}.", grows(verb)),
         Cause::NativeGrowth if ended => format!("{who} {} outside its managed heap{since}{culprit}{eta}.", grows("grows")),
         Cause::NativeGrowth => format!("{who} {} outside its managed heap{since}{culprit}; {at_limit}.", grows("grows")),
@@ -239,14 +263,25 @@ fn present(case: &Case<'_>, f: &Finding) -> String {
 /// An ending of which only the fact is known.
 fn unexplained(case: &Case<'_>, who: &str, limit: &str) -> String {
     let why = "why cannot be told from what is in the bundle.";
-    let at = |k: &&&Kill| matches!(k.kind, KillKind::MemcgContainer | KillKind::MemcgPod | KillKind::OomGroup);
+    let at_limit = |k: &&&Kill| matches!(k.kind, KillKind::MemcgContainer | KillKind::MemcgPod | KillKind::OomGroup);
     // A kill at a container's limit whose container nobody names: the node is only the place.
-    if let Some(k) = case.kills.iter().rev().find(at).filter(|_| case.is_node()) {
+    if let Some(k) = case.kills.iter().rev().find(at_limit).filter(|_| case.is_node()) {
+        let notice = k.container_id.as_deref().zip(k.at).filter(|_| k.report.is_none() && k.victims.is_empty());
+        if let Some((id, at)) = notice {
+            let n = case.kills.iter().filter(at_limit).count();
+            let more = if n > 1 { format!(" and {} more", n - 1) } else { String::new() };
+            let place = case.owner.node.as_deref().map_or_else(|| who.to_owned(), |n| format!("node {n}"));
+            return format!(
+                "the container runtime on {place} reports an out-of-memory kill in container {} at {} UTC{more}; nothing here says whose container it is.",
+                id.get(..12).unwrap_or(id),
+                at.earliest.human()
+            );
+        }
         let comm = k.victims.first().and_then(|v| v.comm.as_deref()).unwrap_or("a process");
         let uid = k.report(case.incident).and_then(|r| r.what.identity.pod_uid.as_deref());
         let whose = uid.map_or(String::new(), |u| format!(" (pod UID {u})"));
         let level = k.limit_bytes.map_or(String::new(), |b| format!(" of {}", human(b as f64)));
-        let n = times(case.kills.iter().filter(|k| at(k)).count() as u64);
+        let n = times(case.kills.iter().filter(at_limit).count() as u64);
         let place = case.owner.node.as_deref().map_or_else(|| who.to_owned(), |n| format!("on node {n}"));
         return format!("{place} the kernel killed {comm}{whose} {n} at its container's limit{level}; {why}");
     }

@@ -4,7 +4,7 @@
 
 use super::case::{Case, NEAR_SECONDS};
 use super::rule::Testimony;
-use super::{advice, overall, sentences, trigger};
+use super::{advice, overall, processes, sentences, trigger};
 use crate::model::finding::{Cause, Cites, Culprit, Evidence, Finding, Stance, Strength};
 use crate::model::oom::KillKind;
 use crate::model::time::DAY;
@@ -218,7 +218,8 @@ fn judge(case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
         out.push(finding(case, t, *cause, confidence));
     }
     // Growth that was seen is said, however little it proves; and nobody else's health answers for it.
-    let grows = case.trends.iter().any(|t| t.verdict == TrendVerdict::Leak && (!case.is_node() || t.owner.container.is_some()));
+    let by_tables = || processes::growing(case.incident).iter().any(|g| case.owner.node.as_deref() == Some(g.node));
+    let grows = case.is_node() && by_tables() || case.trends.iter().any(|t| t.verdict == TrendVerdict::Leak && (!case.is_node() || t.owner.container.is_some()));
     let growth = scored.iter().find(|(_, c)| matches!(c, Cause::HeapLeak | Cause::NativeGrowth | Cause::NodeAgentLeak));
     if out.is_empty()
         && grows

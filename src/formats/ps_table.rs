@@ -118,14 +118,17 @@ impl Format for PsTable {
     }
 }
 
-/// A table in which a node's own services run is a node's, and the folder that holds it may be called as the node is.
+/// A table in which a node's own services run is a node's, and the folder that holds it may be called as the node is. A pod
+/// that only the path seems to name (`w-1/` has the form of a stateful set's pod) runs no kubelet.
 fn name_node(input: &Input<'_>, rows: &mut [Observation<ProcessReading>]) {
     let service = |o: &Observation<ProcessReading>| o.what.comm.as_deref().is_some_and(|c| NODE_AGENTS.contains(&c));
     let folder = input.folder().trim_end_matches(['/', '!']).rsplit(['/', '!']).next().unwrap_or("");
-    if input.who.node.is_some() || input.who.pod.is_some() || !is_host_like(folder) || !rows.iter().any(service) {
+    let pod = input.who.pod.is_some() && !input.who.inferred;
+    if input.who.node.is_some() || pod || !is_host_like(folder) || !rows.iter().any(service) {
         return;
     }
     for r in rows {
+        (r.who.namespace, r.who.pod, r.who.container) = (None, None, None);
         r.who.node = Some(folder.into());
         r.who.inferred = true;
     }

@@ -125,6 +125,8 @@ pub struct Kill {
     /// The time as the kernel's log writes it, where nothing dates that log.
     pub written: Option<WrittenTime>,
     pub exit_code: Option<i32>,
+    /// The container, where neither a status nor the kernel's report names it: 64 hex digits.
+    pub container_id: Option<String>,
     /// Start of the run that ended here, where known.
     pub started: Option<Timestamp>,
     /// Index into [`Incident::oom_reports`] of the kernel's report, if there is one.

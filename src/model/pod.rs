@@ -104,6 +104,10 @@ pub struct PodState {
     pub start_time: Option<Timestamp>,
     pub created: Option<Timestamp>,
     pub deleting: bool,
+    /// `metadata.deletionTimestamp`: when its grace period is over, not when it was asked to go.
+    pub deleted_at: Option<Timestamp>,
+    /// `metadata.deletionGracePeriodSeconds`; 0 stops it with SIGKILL at once.
+    pub grace_seconds: Option<u64>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
     /// RESTARTS as printed, where containers are not listed.

@@ -161,6 +161,8 @@ pub struct Trend {
     pub onset: Option<Timestamp>,
     pub runs: Vec<Run>,
     pub restarts: Vec<Timestamp>,
+    /// Nothing counts restarts; falls to where the series began were taken for them.
+    pub restarts_assumed: bool,
     pub oom_times: Vec<Timestamp>,
     /// Metric that states the kills; `None` where they are read from runs that ended at the limit, or seen elsewhere.
     pub oom_from: Option<&'static str>,
@@ -184,6 +186,8 @@ pub struct Trend {
     /// What the working set is made of at its end: rss share, cache share, where those series exist.
     pub rss_bytes: Option<f64>,
     pub cache_bytes: Option<f64>,
+    /// RSS as the last sample of a run shows it, where it was highest: a burst before a kill is over too soon for any level.
+    pub rss_end_bytes: Option<f64>,
     /// Their slopes, Theil–Sen over the runs, in bytes per hour.
     pub rss_slope_bytes_per_hour: Option<f64>,
     pub cache_slope_bytes_per_hour: Option<f64>,

@@ -41,6 +41,7 @@ pub fn endings(incident: &mut Incident) {
     aborts::runtime_aborts(incident, &mut kills);
     supervisors::userspace_kills(incident, &mut kills);
     supervisors::unit_kills(incident, &mut kills);
+    supervisors::runtime_notices(incident, &mut kills);
     node_events::kills(incident, &mut kills);
     counters::cgroups(incident, &mut kills);
     let mut kills = kills.into_list();

@@ -44,6 +44,42 @@ pub(super) fn unit_kills(incident: &Incident, kills: &mut Kills) {
     }
 }
 
+/// A container runtime's notice of an out-of-memory kill in a container of which nothing else tells: it stands alone where the
+/// node's kernel log is not there. Notices come doubled and late (containerd issues 8893 and 12372), so one container's within
+/// [`SAME_ENDING`] are one; a second container id is another kill.
+pub(super) fn runtime_notices(incident: &Incident, kills: &mut Kills) {
+    for l in incident.logs.iter().filter(|l| l.what.pattern == LogPattern::TaskOom && l.at.is_known()) {
+        let Some(id) = l.who.container_id.as_deref() else { continue };
+        let near = |k: &Kill| k.kind.is_memory() && k.at.is_none_or(|w| w.near(&l.at, SAME_ENDING));
+        let of_pod = l.owner.pod.is_some();
+        if let Some(k) = kills.find(&l.owner, |k| near(k) && (of_pod || k.container_id.as_deref() == Some(id))) {
+            k.hear(Witness::RuntimeLog, l.cite.clone(), l.what.text.clone());
+            continue;
+        }
+        // A kill that names no container may be the one that is meant.
+        let unnamed = |k: &Kill| near(k) && k.owner.pod.is_none() && k.container_id.is_none();
+        let recorded = |r: &Placed<OomKill>| r.owner.node.is_none() || l.owner.node.is_none() || r.owner.node == l.owner.node;
+        if kills.iter().any(unnamed) || incident.oom_reports.iter().any(recorded) {
+            continue;
+        }
+        let owner = match l.owner.pod {
+            Some(_) => l.owner.clone(),
+            None => Owner { node: l.owner.node.clone(), ..Owner::default() },
+        };
+        let says = format!("the container runtime reports an out-of-memory kill in container {id}");
+        kills.add(Kill {
+            at: Some(l.at),
+            kind: KillKind::MemcgContainer,
+            owner,
+            count: 1,
+            container_id: Some(id.to_owned()),
+            told: vec![Told::by(Witness::RuntimeLog, l.cite.clone(), says)],
+            against: vec![Told::aside(l.cite.clone(), "the notice tells neither which process was killed nor whose limit was hit")],
+            ..Kill::default()
+        });
+    }
+}
+
 /// systemd-oomd and the like: SIGKILL without a kernel report. A daemon tells of one kill in several lines: a first signal
 /// and a second one to the same process, its own line about a unit and the service manager's.
 pub(super) fn userspace_kills(incident: &Incident, kills: &mut Kills) {

@@ -194,6 +194,7 @@ fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choic
     let mut trend = Trend {
         metric: main.metric_of(&first.what).to_owned(),
         restarts: boundaries.iter().map(|b| boundary_time(b, step)).collect(),
+        restarts_assumed: !boundaries.is_empty() && joined.changes.is_empty() && runs::uncounted(incident, group, &first.owner),
         oom_times: boundaries.iter().zip(&ooms).filter(|(_, oom)| **oom).map(|(b, _)| boundary_time(b, step)).collect(),
         oom_from: runs::stated_by(incident, group),
         request_bytes: request,

@@ -134,6 +134,15 @@ fn young(s: &Series) -> bool {
     pool.is_some_and(|p| p.contains("Eden") || p.contains("Survivor"))
 }
 
+/// The highest of the values with which the runs end.
+fn ends(joined: &Joined, runs: &[Run], start: i64) -> Option<f64> {
+    let value = |r: &Run| {
+        let (a, z) = (r.memory.t.first()?, r.memory.t.last()?);
+        joined.within(start + (a * 1000.0) as i64, start + (z * 1000.0) as i64, start).v.last().copied()
+    };
+    runs.iter().filter_map(value).max_by(f64::total_cmp)
+}
+
 /// What the memory is made of, and what the runtime says of itself.
 pub(super) fn decompose(incident: &Incident, group: &Group, h: &History, start: i64, end: i64, trend: &mut Trend) {
     let part = |role: Role| {
@@ -142,6 +151,7 @@ pub(super) fn decompose(incident: &Incident, group: &Group, h: &History, start: 
     };
     if let Some((_, last, slope)) = part(Role::Rss) {
         trend.rss_bytes = Some(last);
+        trend.rss_end_bytes = ends(&join(&group.series(incident, Role::Rss)), &h.runs, start);
         trend.rss_slope_bytes_per_hour = slope;
     }
     if let Some((_, last, slope)) = part(Role::Cache) {

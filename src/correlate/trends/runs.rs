@@ -20,6 +20,9 @@ pub(super) fn boundary_time(b: &Boundary, step: i64) -> Timestamp {
 /// system slowly, over minutes (Go's scavenger 1 % of its time).
 const FALL: f64 = 0.5;
 
+/// A start takes about as much each time.
+const BACK: f64 = 0.25;
+
 /// The last scrape before a kill is on average half a step early; 7 % of the limit covers a fast climb.
 const AT_LIMIT: f64 = 0.93;
 
@@ -110,6 +113,9 @@ pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, st
         let falls = joined.values.windows(2).enumerate().filter(|(_, w)| matches!(w, [x, y] if *y < FALL * x));
         found.extend(falls.filter_map(|(i, _)| Some(Boundary { last: at(i)?, first: at(i + 1)?, counted: None })));
     }
+    if found.is_empty() && uncounted(incident, group, owner) {
+        found.extend(to_the_start(joined));
+    }
     if owner.pod.is_some() {
         let mut falls = from_the_limit(incident, group, joined, owner);
         falls.retain(|b| !known(&found, b.last, b.first));
@@ -121,6 +127,35 @@ pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, st
     found.sort_unstable_by_key(|b| (b.first, b.last));
     found.dedup_by_key(|b| b.first);
     found
+}
+
+/// Nothing in the input could tell of this container's restarts: no counter, no start time, no status, and no limit to fall from.
+pub(super) fn uncounted(incident: &Incident, group: &Group, owner: &Owner) -> bool {
+    let told = [Role::Restarts, Role::Started, Role::Reason, Role::Limit].iter().any(|r| group.roles.contains_key(r));
+    let known = incident.pods.iter().any(|p| p.owner.same_pod(owner)) || incident.kills.iter().any(|k| k.owner.same_pod(owner));
+    !told && !known && owner.pod.is_some() && group.roles.contains_key(&Role::WorkingSet)
+}
+
+/// A life of fewer samples shows no growth of its own.
+const LIFE_SAMPLES: usize = 60;
+
+/// Falls to less than half between two samples and back to where the series began, each after a life of its own: a program's
+/// batches fall as far, but one begins where the last ended within minutes.
+fn to_the_start(joined: &Joined) -> Vec<Boundary> {
+    let begin = joined.values.first().copied().unwrap_or(0.0);
+    let falls: Vec<usize> = (1..joined.values.len())
+        .filter(|&i| {
+            let pair = joined.values.get(i - 1).zip(joined.values.get(i));
+            pair.is_some_and(|(x, y)| *y < FALL * x && (*y - begin).abs() <= BACK * begin)
+        })
+        .collect();
+    let edges = std::iter::once(0).chain(falls.iter().copied()).chain([joined.values.len()]);
+    let lives: Vec<usize> = edges.clone().zip(edges.skip(1)).map(|(a, z)| z - a).collect();
+    // The last life may have just begun.
+    if lives.split_last().is_none_or(|(_, ended)| ended.iter().any(|n| *n < LIFE_SAMPLES)) {
+        return Vec::new();
+    }
+    falls.into_iter().filter_map(|i| Some(Boundary { last: *joined.times.get(i - 1)?, first: *joined.times.get(i)?, counted: None })).collect()
 }
 
 /// How often the container restarted in all, as its own status says.

@@ -6,7 +6,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::pools;
 use crate::diagnosis::sentences;
 use crate::diagnosis::trigger;
-use crate::model::Incident;
+use crate::model::{Incident, Owner};
 use crate::model::finding::{Advice, Cause, Finding};
 use crate::model::kubectl::Kubectl;
 use crate::model::oom::KillKind;
@@ -162,6 +162,10 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
                 "Look at why the probe failed (slow start, blocked event loop, CPU throttling): more memory will not help."
             } else if of_pod {
                 "The message says what the node or the scheduler wanted: more memory will not help."
+            } else if case.others.iter().any(|o| o.code == Some(255)) {
+                "Look at why the node or its container runtime went down; this container was only there: more memory of its own will not help."
+            } else if case.others.iter().any(|o| o.stop) && case.kills.is_empty() {
+                "Whoever had it stopped decided this: more memory will not help. A longer grace period lets it end by itself."
             } else if case.others.iter().any(|o| !o.known) {
                 "Find who sent SIGKILL: the kubelet after a grace period, a supervisor, an operator, or the kernel; its log would tell."
             } else {
@@ -198,8 +202,13 @@ fn at_cap(case: &Case<'_>) -> bool {
 }
 
 /// Where nothing at all was evaluated.
-pub fn collect_anything(incident: &Incident) -> Vec<Advice> {
+pub fn collect_anything(incident: &Incident, owner: &Owner) -> Vec<Advice> {
     let mut out = Vec::new();
+    // One container ended: its last words come first.
+    if let (Some(pod), Some(container)) = (owner.pod.as_deref(), owner.container.as_deref()) {
+        let logs = Kubectl::within(owner.namespace.as_deref()).say(" logs ").name(pod).container(Some(container)).say(" --previous");
+        out.push(advise("collect", "The log of the run that ended.".into(), logs.finish()));
+    }
     // Profiles are in the input: they can be compared as they are.
     if let Some(d) = incident.deltas.iter().find(|d| d.what.snapshots.len() > 1) {
         let plain = |p: &str| p.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b)) && !p.starts_with('-');
@@ -222,6 +231,10 @@ fn stop_leak(case: &Case<'_>, f: &Finding) -> Option<Advice> {
     }
     let controller = case.incident.controller(&case.owner)?;
     let rolled_out = trigger.filter(|t| t.kind == "rollout");
+    if case.swaps_out().is_some() {
+        let text = "Restart it: it stands at its limit and waits for swap. That resets the growth, it does not cure it.";
+        return Some(advise("stop", text.into(), Some(controller.rollout(&case.owner, "restart")?)));
+    }
     let (text, command) = match rolled_out {
         Some(t) if trigger::has_earlier(case) => {
             (format!("Roll back: growth began with {}.", t.detail), controller.rollout(&case.owner, "undo"))
@@ -278,6 +291,11 @@ fn resize(case: &Case<'_>, f: &Finding, why: &str) -> Vec<Advice> {
     let peak = f.quantities.get("peak_bytes").map_or(String::new(), |p| {
         format!(" Highest working set seen: {}; a container killed at its limit wanted more than could be seen.", human(*p))
     });
+    let climbing = sentences::unproven(case).map_or(String::new(), |n| {
+        let kills = if n == 1 { "the one kill".into() } else { format!("each of the {n} kills") };
+        format!(" Memory was still climbing at {kills}, so the record does not show how much would hold: this is twice the limit, to see where it ends.")
+    });
+    let peak = format!("{peak}{climbing}");
     let controller = case.incident.controller(&case.owner);
     // The API refuses a container more than the pod as a whole has, and it would not lift the pod's limit.
     if let Some(whole) = case.pod.and_then(|p| p.what.limits.memory_bytes).filter(|whole| *limit > *whole as f64) {
@@ -386,6 +404,12 @@ fn collect_missing(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         && case.owner.pod.is_none()
         && let Some(n) = &case.owner.node
     {
+        let id = case.kills.iter().rev().find_map(|k| k.container_id.as_deref());
+        // The id is hexadecimal by the format that reads it.
+        if let Some(id) = id.filter(|id| id.bytes().all(|b| b.is_ascii_hexdigit())) {
+            let command = Kubectl::on_node(n).say("crictl inspect ").say(id).finish();
+            out.push(advise("collect", "Whose container it was; its runtime forgets it once it is removed.".into(), command));
+        }
         let uid = case.reports().filter_map(|r| r.what.identity.pod_uid.as_deref()).last();
         let whose = uid.map_or(String::new(), |u| format!(": look for metadata.uid {u}"));
         out.push(advise(

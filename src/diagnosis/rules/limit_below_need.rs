@@ -60,6 +60,10 @@ impl Rule for LimitBelowNeed {
             human(t.percentiles.p95_bytes),
             settled * 100.0
         );
+        let says = match case.ended_full().filter(|_| settled < 0.75) {
+            Some((_, rss)) => format!("{says}; in the last sample before an end RSS was {}", human(rss)),
+            None => says,
+        };
         let cites: Vec<_> = cites.into_iter().chain([t.cite.clone()]).collect();
         // A kill that no sample stands near to says nothing of what the samples show.
         let slack = DAY;
@@ -92,6 +96,10 @@ impl Rule for LimitBelowNeed {
 /// Where only a restart counter and the working set are there: restarts at the limit are kills in all likelihood.
 fn restarts_alone(case: &Case<'_>, out: &mut Witness<'_>) {
     let n = case.restarts_at_limit();
+    // What stands at the limit only because the rest of it is in swap has settled at no need.
+    if case.swaps_out().is_some() {
+        return;
+    }
     if let Some(t) = case.headline().filter(|t| case.without_headroom() && t.verdict != TrendVerdict::Leak && !t.cache_growth) {
         let share = case.settled().unwrap_or(1.0) * 100.0;
         let says = format!("the working set stands at {share:.0} % of its limit: there is no headroom");

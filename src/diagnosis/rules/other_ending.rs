@@ -12,6 +12,9 @@ const AT_LIMIT: f64 = 0.97;
 /// Below this share nothing of the memory explains it.
 const FAR: f64 = 0.8;
 
+/// The code that container runtimes write for a container that they lost; nobody ended with it.
+const LOST: i32 = 255;
+
 pub struct OtherEnding;
 
 impl Rule for OtherEnding {
@@ -30,12 +33,12 @@ impl Rule for OtherEnding {
             out.contradicts(Cause::NoProblem, Strength::Strong, "Kubernetes", cites.clone(), o.says.clone());
             if o.known {
                 // A code of the program's own choice may be the way in which its runtime gives up (134, 3, 1): only its log tells.
-                let own = o.code.is_some_and(|code| !matches!(code, 137 | 139));
+                let own = o.code.is_some_and(|code| !matches!(code, 137 | 139 | LOST));
                 let strength = if own { Strength::Moderate } else { Strength::Strong };
                 out.supports(Cause::NotMemoryKill, strength, "Kubernetes", cites, o.says.clone());
                 continue;
             }
-            let Some((t, share)) = peak else {
+            let Some((t, share)) = peak.filter(|_| o.code != Some(LOST)) else {
                 out.supports(Cause::NotMemoryKill, Strength::Moderate, "Kubernetes", cites, o.says.clone());
                 continue;
             };

@@ -2,7 +2,7 @@
 //! reclaimed; usage then stands at the limit while the working set, which leaves inactive file pages out, stays low.
 //! Refuted by: anonymous memory that fills the limit. Cache alone does not kill: the kernel drops it first.
 
-use crate::diagnosis::case::Case;
+use crate::diagnosis::case::{ANONYMOUS, Case};
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human;
@@ -20,7 +20,8 @@ impl Rule for PageCache {
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
         let Some(limit) = case.limit() else { return };
-        if let Some(ws) = case.headline()
+        // Inactive cache of an hour ago says nothing of a last minute in which processes' own memory filled the limit.
+        if let Some(ws) = case.headline().filter(|_| case.ended_full().is_none())
             && let Some(inactive) = ws.inactive_file_bytes
         {
             let settled = ws.percentiles.p95_bytes;
@@ -48,7 +49,7 @@ impl Rule for PageCache {
             let says = format!("at the kill file cache was {} and anonymous memory {} of {}", human(cache), human(anon), human(limit));
             if cache >= 0.5 * limit {
                 out.supports(Cause::PageCache, Strength::Moderate, "Kernel", vec![r.cite.clone()], says);
-            } else if anon >= 0.7 * limit {
+            } else if anon >= ANONYMOUS * limit {
                 out.contradicts(Cause::PageCache, Strength::Strong, "Kernel", vec![r.cite.clone()], says);
             }
         }

@@ -61,6 +61,17 @@ impl Rule for TmpfsCharge {
         }
         // Working set and cache grow together while anonymous memory stays: inactive cache would not be in the working set.
         let Some(ws) = case.headline().filter(|t| t.cache_growth) else { return };
+        if let Some((t, rss)) = case.ended_full() {
+            let says = format!(
+                "in the last sample before the end RSS was {}, {:.0} % of the limit: memory of processes filled it, not files",
+                human(rss),
+                rss / limit * 100.0
+            );
+            for cause in [Cause::TmpfsCharge, Cause::PageCache] {
+                out.contradicts(cause, Strength::Strong, "Prometheus", vec![t.cite.clone()], says.clone());
+            }
+            return;
+        }
         // A kill at the limit proves that the kernel could not drop it: files in memory (or, rarely, pages not yet written).
         let filled = case.limit_kills().count() > 0 && ws.percentiles.max_bytes >= FILLED * limit;
         if memory_volumes.is_empty() && !filled {

@@ -52,7 +52,11 @@ impl Rule for WorkingSetGrowth {
                     interval(&slope),
                     t.runs.len().max(1),
                     if t.runs.len() > 1 { "s" } else { "" }
-                );
+                ) + if t.restarts_assumed {
+                    "; nothing in the input counts restarts, falls to where the series began are taken for them"
+                } else {
+                    ""
+                };
                 // Slow growth with no limit in sight is how many healthy processes age; a kill, or a date for one, makes it a case.
                 let killed = case.kills.iter().any(|k| k.kind.is_memory()) || case.restarts_at_limit() > 0;
                 // One life, and nothing beside it that tells load from leak or heap from the rest: it grew, and more is not known.
@@ -104,6 +108,20 @@ impl Rule for WorkingSetGrowth {
                     Strength::Moderate,
                     format!("a cap alone does not make memory rise on and on: {grows}"),
                 );
+            }
+            TrendVerdict::Bounded | TrendVerdict::Step if case.swaps_out().is_some() => {
+                let Some((_, swap)) = case.swaps_out() else { return };
+                let says = format!(
+                    "the working set stands at its limit and what no longer fits goes to swap: {} went from {} to {}, {}/h",
+                    swap.metric,
+                    human(swap.first),
+                    human(swap.last),
+                    human(swap.slope_per_hour.unwrap_or(0.0))
+                );
+                out.supports(Cause::HeapLeak, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+                for cause in [Cause::LimitBelowNeed, Cause::NoProblem] {
+                    out.contradicts(cause, Strength::Strong, "Prometheus", cites.clone(), says.clone());
+                }
             }
             TrendVerdict::Bounded | TrendVerdict::Step => {
                 let says = format!(

@@ -51,6 +51,8 @@ pub fn read(x: &mut Extract<'_, '_, '_, '_>, v: &Value<'_>) {
         start_time: status.get("startTime").time(),
         created: meta.get("creationTimestamp").time(),
         deleting: meta.has("deletionTimestamp"),
+        deleted_at: meta.get("deletionTimestamp").time(),
+        grace_seconds: meta.get("deletionGracePeriodSeconds").u64(),
         labels: meta.get("labels").string_map(),
         annotations: annotations(meta),
         restart_count: None,

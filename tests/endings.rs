@@ -1,0 +1,109 @@
+//! Who ended it, where it was not the container's own memory limit: the pod's own condition, its deletion, a node that came up
+//! anew, a notice of the container runtime. Each ending must reach the sentence, and none be put down to memory.
+
+use crate::small_bundles::{Bundle, bundle};
+use serde_json::{Value, json};
+
+/// The pod's only run, ended by SIGKILL at 10:00.
+fn sigkilled() -> Bundle {
+    let mut b = bundle();
+    b.pod["status"]["phase"] = json!("Failed");
+    b.pod["status"]["containerStatuses"][0]["state"] = json!({"terminated": {"reason": "Error", "exitCode": 137,
+        "startedAt": "2026-02-18T00:00:05Z", "finishedAt": "2026-02-20T10:00:00Z"}});
+    b
+}
+
+fn disruption(reason: &str, at: &str) -> Bundle {
+    let mut b = sigkilled();
+    b.pod["status"]["conditions"] = json!([{"type": "DisruptionTarget", "status": "True", "reason": reason,
+        "message": "somebody else's wish", "lastTransitionTime": at}]);
+    b
+}
+
+#[test]
+fn the_condition_disruption_target_tells_who_had_the_pod_removed() {
+    for (reason, says) in [
+        ("DeletionByTaintManager", "tainted NoExecute"),
+        ("PreemptionByScheduler", "higher priority"),
+        ("EvictionByEvictionAPI", "eviction API"),
+        ("DeletionByPodGC", "its node was gone"),
+    ] {
+        let f = disruption(reason, "2026-02-20T09:59:30Z").first();
+        assert_eq!(f.cause, "not-memory-kill", "{reason}: {}", f.sentence);
+        assert!(f.sentence.contains(says) && f.sentence.contains(reason), "{}", f.sentence);
+        assert!(f.confidence < 0.7 && f.advice[0].text.contains("grace period"), "{:?}", f.advice);
+    }
+    // Another day's condition, and one that says nothing of who it was, leave the sender open.
+    for (reason, at) in [("PreemptionByScheduler", "2026-02-19T09:59:30Z"), ("TerminationByKubelet", "2026-02-20T09:59:30Z")] {
+        let f = disruption(reason, at).first();
+        assert!(f.cause == "inconclusive" && f.sentence.contains("nothing here tells who"), "{reason} {} {}", f.cause, f.sentence);
+    }
+}
+
+#[test]
+fn a_pod_that_was_deleted_was_killed_when_its_grace_period_was_over() {
+    let deleted = |grace: u64, at: &str| {
+        let mut b = sigkilled();
+        b.pod["metadata"]["deletionTimestamp"] = json!(at);
+        b.pod["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
+        b.first()
+    };
+    let force = deleted(0, "2026-02-20T10:00:00Z");
+    assert_eq!(force.cause, "not-memory-kill", "{}", force.sentence);
+    assert!(force.sentence.contains("grace period of 0 s"), "{}", force.sentence);
+    let slow = deleted(30, "2026-02-20T10:00:00Z");
+    assert!(slow.sentence.contains("when its grace period was over"), "{}", slow.sentence);
+    assert_eq!(deleted(30, "2026-02-20T16:00:00Z").cause, "inconclusive", "it was deleted hours after that end");
+}
+
+fn lost(node: &str) -> Bundle {
+    let mut b = bundle().ended("Unknown", 255, 1, "2026-02-20T10:02:00Z");
+    let object = json!({"kind": "Node", "name": node});
+    b.events.push(json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "n1.1", "namespace": "default"},
+        "involvedObject": object, "reason": "Rebooted", "message": "Node has been rebooted, boot id: aa", "type": "Warning",
+        "count": 1, "firstTimestamp": "2026-02-20T10:01:00Z", "lastTimestamp": "2026-02-20T10:01:00Z", "source": {"component": "kubelet"}}));
+    b
+}
+
+#[test]
+fn a_container_that_its_runtime_lost_did_not_end_by_itself() {
+    let f = lost("n1").first();
+    assert_eq!(f.cause, "not-memory-kill", "{}", f.sentence);
+    assert!(f.sentence.contains("its node was rebooted") && !f.sentence.contains("by itself"), "{}", f.sentence);
+    let other = lost("n2").first();
+    assert_eq!(other.cause, "inconclusive", "another node's reboot: {}", other.sentence);
+    assert!(other.sentence.contains("made its code 255 up"), "{}", other.sentence);
+}
+
+#[test]
+fn a_program_that_ended_itself_is_named_and_its_log_asked_for() {
+    let f = bundle().ended("Error", 2, 3, "2026-02-20T10:02:00Z").first();
+    assert_eq!((f.cause.as_str(), f.owner.container.as_deref()), ("inconclusive", Some("app")), "{}", f.sentence);
+    assert_eq!(f.advice[0].command.as_deref(), Some("kubectl -n shop logs svc-0 -c app --previous"));
+}
+
+/// containerd's journal on node `w-1`, with one notice for each of these containers.
+fn notices(ids: &[&str]) -> Bundle {
+    let line = |id: &&str| {
+        let id = id.repeat(32);
+        format!("Sep 10 03:00:00 w-1 containerd[801]: time=\"2026-09-10T03:00:00.410Z\" level=info msg=\"TaskOOM event container_id:\\\"{id}\\\"\"\n")
+    };
+    let mut b = bundle();
+    b.pod = Value::Null;
+    b.files.push(("w-1/containerd.log".into(), ids.iter().map(line).collect()));
+    b
+}
+
+#[test]
+fn a_notice_of_the_container_runtime_alone_is_a_kill() {
+    let r = notices(&["ab", "ab", "cd"]).report();
+    assert_eq!(r.kills.iter().map(|k| (k.owner.node.as_deref(), k.count)).collect::<Vec<_>>(), [(Some("w-1"), 1); 2], "doubled notices");
+    let f = &r.findings[0];
+    assert_eq!(f.cause, "inconclusive", "{}", f.sentence);
+    assert!(f.sentence.contains("container abababababab at 2026-09-10 03:00:00 UTC") || f.sentence.contains("container cdcdcdcdcdcd"), "{}", f.sentence);
+    assert!(f.advice.iter().filter_map(|a| a.command.as_deref()).any(|c| c.contains("crictl inspect ")), "{:?}", f.advice);
+    // The kernel's own report is the witness of record.
+    let mut b = notices(&["ab"]);
+    b.files.push(("w-1/kern.log".into(), "2026-09-10T03:00:00+00:00 w-1 kernel: Memory cgroup out of memory: Killed process 881 (np) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n".into()));
+    assert_eq!(b.report().kills.len(), 1);
+}
