@@ -107,3 +107,38 @@ fn a_notice_of_the_container_runtime_alone_is_a_kill() {
     b.files.push(("w-1/kern.log".into(), "2026-09-10T03:00:00+00:00 w-1 kernel: Memory cgroup out of memory: Killed process 881 (np) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n".into()));
     assert_eq!(b.report().kills.len(), 1);
 }
+
+#[test]
+fn endings_without_a_time_and_those_of_other_causes_are_in_the_timeline() {
+    let mut b = sigkilled();
+    // Nothing dates a ring buffer that counts from a boot.
+    b.pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = json!(1);
+    b.files.push(("nodes/n1/dmesg".into(), "[270000.000000] Out of memory: Killed process 881 (np) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n".into()));
+    let r = b.report();
+    let kinds: Vec<&str> = r.timeline.iter().map(|t| t.kind.as_str()).collect();
+    assert_eq!(kinds, ["ending", "kill"], "{:?}", r.timeline);
+    let (ending, kill) = (&r.timeline[0], &r.timeline[1]);
+    assert!(ending.text.contains("exit code 1") && ending.time.earliest.is_some());
+    assert_eq!((kill.time.earliest, kill.time_written.as_deref()), (None, Some("270000.000 s after a boot of unknown time")));
+    assert_eq!(r.other_endings.iter().map(|o| (o.exit_code, o.known, o.stop)).collect::<Vec<_>>(), [(Some(1), true, false)]);
+    assert!(r.window.is_some_and(|w| w.earliest == ending.time.earliest), "an unknown time is no end of the window");
+    for page in [postmem::report::markdown::page(&r, 200_000), postmem::report::html::page(&r)] {
+        assert!(page.contains("270000.000 s after a boot of unknown time") && page.contains("ending"), "{page}");
+    }
+}
+
+#[test]
+fn kills_that_repeat_are_one_row_on_the_pages_and_all_in_the_data() {
+    let mut b = bundle();
+    let line = |i: u64| {
+        let (m, s) = (i * 2 / 60, i * 2 % 60);
+        format!("2026-02-20T03:{m:02}:{s:02}+00:00 n1 kernel: Memory cgroup out of memory: Killed process {} (np) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n", 881 + i)
+    };
+    b.files.push(("nodes/n1/kern.log".into(), (0..60).map(line).collect()));
+    let r = b.report();
+    let n: u64 = r.kills.iter().map(|k| k.count).sum();
+    assert_eq!(n, 60);
+    let (md, html) = (postmem::report::markdown::page(&r, 200_000), postmem::report::html::page(&r));
+    assert!(md.contains("× 60") && html.contains("× 60"), "{md}");
+    assert!(md.lines().filter(|l| l.contains("`np`") || l.contains("(pid ")).count() < 6, "{md}");
+}

@@ -36,17 +36,29 @@ const NOTABLE: &[&str] = &[
 /// Alerts that always fire, to show that alerting works.
 const HEARTBEATS: &[&str] = &["Watchdog", "DeadMansSwitch", "InfoInhibitor"];
 
-/// Fills [`Incident::timeline`], earliest first; entries whose time is unknown are left out.
+/// Fills [`Incident::timeline`], earliest first. Endings of unknown time stand last, kills in the order of their log: an
+/// incident is not without them. Anything else of unknown time is left out.
 pub fn assemble(incident: &mut Incident) {
     let mut out = Vec::new();
     for k in &incident.kills {
-        let (Some(at), Some(cite)) = (k.at, k.cite()) else { continue };
+        let Some(cite) = k.cite() else { continue };
         out.push(TimelineEntry {
-            at,
+            at: k.at.unwrap_or_else(When::unknown),
+            written: k.written.clone().filter(|_| k.at.is_none()),
             kind: if k.kind == KillKind::Sigterm { "stop" } else { "kill" },
             owner: k.owner.clone(),
             text: kill_text(k),
             cite: cite.clone(),
+        });
+    }
+    for o in &incident.other_endings {
+        out.push(TimelineEntry {
+            at: o.at.unwrap_or_else(When::unknown),
+            written: None,
+            kind: if o.stop { "stop" } else { "ending" },
+            owner: o.owner.clone(),
+            text: o.says.clone(),
+            cite: o.cite.clone(),
         });
     }
     for e in incident.events.iter().filter(|e| e.at.is_known() && NOTABLE.contains(&e.what.reason.as_str())) {
@@ -55,6 +67,7 @@ pub fn assemble(incident: &mut Incident) {
         let object = e.what.object_name.clone().filter(|_| rolled && e.what.object_kind.as_deref() == Some("Deployment"));
         out.push(TimelineEntry {
             at: e.at,
+            written: None,
             kind: if rolled { "rollout" } else { "event" },
             owner: Owner { workload: e.owner.workload.clone().or(object), ..e.owner.clone() },
             text: event_text(&e.what),
@@ -62,14 +75,14 @@ pub fn assemble(incident: &mut Incident) {
         });
     }
     for a in incident.alerts.iter().filter(|a| a.at.is_known() && !HEARTBEATS.contains(&a.what.name.as_str())) {
-        out.push(TimelineEntry { at: a.at, kind: "alert", owner: a.owner.clone(), text: alert_text(&a.what), cite: a.cite.clone() });
+        out.push(TimelineEntry { at: a.at, written: None, kind: "alert", owner: a.owner.clone(), text: alert_text(&a.what), cite: a.cite.clone() });
     }
     for w in &incident.workloads {
         if let Some((at, text)) = rollout(w) {
             // A ReplicaSet's own owner is the workload that rolls it out.
             let parent = w.what.controlled_by.as_deref().and_then(|c| c.split_once('/')).map(|(_, name)| name.to_owned());
             let owner = Owner { workload: w.owner.workload.clone().or(parent), ..w.owner.clone() };
-            out.push(TimelineEntry { at, kind: "rollout", owner, text, cite: w.cite.clone() });
+            out.push(TimelineEntry { at, written: None, kind: "rollout", owner, text, cite: w.cite.clone() });
         }
     }
     for p in incident.profiles.iter().filter(|p| p.at.is_known()) {
@@ -80,26 +93,27 @@ pub fn assemble(incident: &mut Incident) {
         };
         let text = format!("{} {word}{}", p.what.format, total.map_or(String::new(), |t| format!(", {}", human_bytes(t))));
         let text = text + &birth_words(&p.what);
-        out.push(TimelineEntry { at: p.at, kind: "profile", owner: p.owner.clone(), text, cite: p.cite.clone() });
+        out.push(TimelineEntry { at: p.at, written: None, kind: "profile", owner: p.owner.clone(), text, cite: p.cite.clone() });
     }
     for l in incident.logs.iter().filter(|l| {
         l.at.is_known()
             && !matches!(l.what.pattern, LogPattern::GcReport | LogPattern::Note | LogPattern::ContainerDied | LogPattern::PodsListed)
     }) {
-        out.push(TimelineEntry { at: l.at, kind: "log", owner: l.owner.clone(), text: l.what.text.clone(), cite: l.cite.clone() });
+        out.push(TimelineEntry { at: l.at, written: None, kind: "log", owner: l.owner.clone(), text: l.what.text.clone(), cite: l.cite.clone() });
     }
     for c in &incident.agent_cycles {
         for s in c.stages.iter().filter(|s| s.kind != "active" && s.at.is_known()) {
             let cite = s.cites.first().or_else(|| c.stages.iter().find_map(|o| o.cites.first()));
             let Some(cite) = cite else { continue };
             let text = format!("{} {}: {}", c.service, s.kind, s.says);
-            out.push(TimelineEntry { at: s.at, kind: "agent", owner: c.owner.clone(), text, cite: cite.clone() });
+            out.push(TimelineEntry { at: s.at, written: None, kind: "agent", owner: c.owner.clone(), text, cite: cite.clone() });
         }
     }
     for t in &incident.trends {
         if let Some(onset) = t.onset.filter(|_| t.verdict == crate::model::trend::TrendVerdict::Leak) {
             out.push(TimelineEntry {
                 at: When::at(onset),
+                written: None,
                 kind: "onset",
                 owner: t.owner.clone(),
                 text: format!("{} begins to grow", t.metric),
@@ -108,13 +122,14 @@ pub fn assemble(incident: &mut Incident) {
         }
     }
     out.sort_by(|a, b| {
-        (a.at.earliest, a.at.latest, a.kind, &a.owner, &a.text).cmp(&(b.at.earliest, b.at.latest, b.kind, &b.owner, &b.text))
+        let when = |e: &TimelineEntry| (!e.at.is_known(), e.at.earliest, e.at.latest);
+        (when(a), &a.written, a.kind, &a.owner, &a.text).cmp(&(when(b), &b.written, b.kind, &b.owner, &b.text))
     });
     // Prometheus and Alertmanager tell of one alert: the same name for the same owner, within the time that sending takes.
     out.dedup_by(|a, b| {
         a.kind == "alert" && b.kind == "alert" && a.owner == b.owner && a.at.near(&b.at, 2 * MINUTE) && same_alert(&a.text, &b.text)
     });
-    out.dedup_by(|a, b| a.at.near(&b.at, 0) && a.kind == b.kind && a.owner == b.owner && a.text == b.text);
+    out.dedup_by(|a, b| a.at.is_known() && a.at.near(&b.at, 0) && a.kind == b.kind && a.owner == b.owner && a.text == b.text);
     incident.timeline = out;
 }
 

@@ -105,7 +105,9 @@ pub struct PlacedTree {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimelineEntry {
     pub at: When,
-    /// `kill`, `restart`, `rollout`, `event`, `profile`, `log`, `start`, `alert`.
+    /// The time as the log writes it, where nothing dates it.
+    pub written: Option<super::time::WrittenTime>,
+    /// `kill`, `stop`, `ending`, `rollout`, `event`, `alert`, `profile`, `log`, `agent`, `onset`.
     pub kind: &'static str,
     pub owner: Owner,
     pub text: String,

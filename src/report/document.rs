@@ -24,6 +24,9 @@ pub struct ReportDoc {
     pub headline: Headline,
     pub findings: Vec<FindingDoc>,
     pub kills: Vec<KillDoc>,
+    /// Endings that memory is not known to have caused. Left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_endings: Vec<EndingDoc>,
     /// Series judged, the headline of each container first.
     pub trends: Vec<Value>,
     pub deltas: Vec<DeltaDoc>,
@@ -222,6 +225,21 @@ pub struct KillDoc {
     pub budget: Vec<(String, u64)>,
 }
 
+/// An ending that is no kill of the ledger: a SIGKILL of an unknown sender, a crash, a stop on request, an eviction for disk.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct EndingDoc {
+    pub time: Span,
+    pub owner: Owner,
+    /// What happened and how it is read.
+    pub says: String,
+    pub exit_code: Option<i32>,
+    /// It was told to stop.
+    pub stop: bool,
+    /// Who or what ended it is known.
+    pub known: bool,
+    pub evidence: EvidenceRef,
+}
+
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DeltaDoc {
     pub owner: Owner,
@@ -280,6 +298,9 @@ pub struct BirthDoc {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TimelineDoc {
     pub time: Span,
+    /// The time as the log writes it, where nothing dates that log and `time` is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_written: Option<String>,
     /// How the time is known: `stated`, `age-of-capture`, …
     pub basis: String,
     pub kind: String,

@@ -44,6 +44,7 @@ pub fn embedded(doc: &ReportDoc, budget: usize) -> Option<(String, Vec<&'static 
             d.pods.clear();
             d.nodes.clear();
             d.kills.clear();
+            d.other_endings.clear();
             d.deltas.clear();
             d.trends.clear();
         }),

@@ -10,6 +10,7 @@ pub mod diff;
 pub mod document;
 pub mod escape;
 pub mod flamegraph;
+mod folds;
 pub mod html;
 pub mod inspect;
 pub mod json;

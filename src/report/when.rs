@@ -67,10 +67,14 @@ pub fn span(s: &Span, shown: Option<&str>) -> String {
     }
 }
 
-/// [`span`] of a kill, or the time as its log writes it where that is all that is known.
+/// [`span`], or the time as the log writes it where that is all that is known.
+pub fn told(time: &Span, written: Option<&String>) -> String {
+    let told = span(time, None);
+    if told.is_empty() { written.cloned().unwrap_or_default() } else { told }
+}
+
 pub fn of_kill(k: &KillDoc) -> String {
-    let told = span(&k.time, None);
-    if told.is_empty() { k.time_written.clone().unwrap_or_default() } else { told }
+    told(&k.time, k.time_written.as_ref())
 }
 
 /// `1 h 32 min`, `45 s`, `3 d 4 h`: two units, for lives of containers.

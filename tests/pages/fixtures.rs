@@ -370,9 +370,10 @@ pub fn rich() -> ReportDoc {
             total_growth_bytes: Some(280 * MIB),
             body: delta(),
         }],
+        other_endings: Vec::new(),
         timeline: vec![
-            TimelineDoc { time: span(242.2), basis: "stated".into(), kind: "rollout".into(), owner: owner("x2mqp", "ip-10-2-31-7"), text: "v2.31.0 finished rolling out".into(), evidence: evidence("E4", "Kubernetes", "events.json", Some(2209), "") },
-            TimelineDoc { time: Span { earliest: Some(at(330.0)), latest: Some(at(336.0)) }, basis: "age-of-capture".into(), kind: "kill".into(), owner: owner("x2mqp", "ip-10-2-31-7"), text: "container `app` OOMKilled".into(), evidence: evidence("E2", "Kubernetes", describe, Some(42), "") },
+            TimelineDoc { time: span(242.2), time_written: None, basis: "stated".into(), kind: "rollout".into(), owner: owner("x2mqp", "ip-10-2-31-7"), text: "v2.31.0 finished rolling out".into(), evidence: evidence("E4", "Kubernetes", "events.json", Some(2209), "") },
+            TimelineDoc { time: Span { earliest: Some(at(330.0)), latest: Some(at(336.0)) }, time_written: None, basis: "age-of-capture".into(), kind: "kill".into(), owner: owner("x2mqp", "ip-10-2-31-7"), text: "container `app` OOMKilled".into(), evidence: evidence("E2", "Kubernetes", describe, Some(42), "") },
         ],
         ledger: vec![LedgerDoc {
             owner: owner("x2mqp", "ip-10-2-31-7"),
@@ -550,7 +551,8 @@ pub fn nasty() -> ReportDoc {
         kills: (0..many).map(|_| KillDoc { time: Span { earliest: Some(Timestamp::MIN), latest: Some(Timestamp(0)) }, kind: h(), owner: bad_owner(), victim: value(), witnesses: vec![h()], evidence: vec![ev(1)], budget: vec![(h(), u64::MAX); 40], count: u64::MAX, ..KillDoc::default() }).collect(),
         trends: (0..500).map(|_| value()).collect(),
         deltas: (0..6).map(|_| DeltaDoc { owner: bad_owner(), body: d.clone(), ..DeltaDoc::default() }).collect(),
-        timeline: (0..many).map(|_| TimelineDoc { time: Span { earliest: None, latest: Some(Timestamp::MAX) }, basis: h(), kind: h(), owner: bad_owner(), text: h(), evidence: ev(2) }).collect(),
+        other_endings: (0..many).map(|_| EndingDoc { time: Span::default(), owner: bad_owner(), says: h(), exit_code: Some(i32::MIN), stop: false, known: false, evidence: ev(3) }).collect(),
+        timeline: (0..many).map(|_| TimelineDoc { time: Span { earliest: None, latest: Some(Timestamp::MAX) }, time_written: Some(h()), basis: h(), kind: h(), owner: bad_owner(), text: h(), evidence: ev(2) }).collect(),
         ledger: (0..500).map(|_| LedgerDoc { owner: bad_owner(), counts: vec![(h(), u64::MAX); 30], says: h(), evidence: vec![ev(3)], ..LedgerDoc::default() }).collect(),
         pods: (0..500).map(|_| value()).collect(),
         nodes: vec![Value::Null, json!([1, 2])],

@@ -38,6 +38,19 @@ pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
         headline: Headline::default(),
         findings,
         kills,
+        other_endings: incident
+            .other_endings
+            .iter()
+            .map(|o| EndingDoc {
+                time: o.at.map(span).unwrap_or_default(),
+                owner: o.owner.clone(),
+                says: o.says.clone(),
+                exit_code: o.code,
+                stop: o.stop,
+                known: o.known,
+                evidence: numbering.unnumbered(&o.cite, &o.says),
+            })
+            .collect(),
         trends: trends::section(incident, TRENDS_MAX),
         deltas: incident
             .deltas
@@ -79,7 +92,8 @@ pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
             .take(TIMELINE_MAX)
             .map(|t| TimelineDoc {
                 time: span(t.at),
-                basis: basis(t.at),
+                time_written: t.written.as_ref().map(|w| w.text.clone()),
+                basis: if t.at.is_known() { basis(t.at) } else { String::new() },
                 kind: t.kind.into(),
                 owner: t.owner.clone(),
                 text: t.text.clone(),
@@ -310,7 +324,7 @@ fn recording(incident: &Incident, p: &Placed<HeapProfile>, numbering: &Numbering
 /// Earliest and latest time of any kill, sample, event or profile.
 fn window(incident: &Incident) -> Option<Span> {
     let mut times: Vec<Timestamp> = Vec::new();
-    times.extend(incident.timeline.iter().flat_map(|t| [t.at.earliest, t.at.latest]));
+    times.extend(incident.timeline.iter().filter(|t| t.at.is_known()).flat_map(|t| [t.at.earliest, t.at.latest]));
     times.extend(
         incident
             .series

@@ -5,6 +5,7 @@ use crate::model::Timestamp;
 use crate::model::quantity::{human, human_bytes};
 use crate::report::chart::{self, Size};
 use crate::report::document::{Chart, KillDoc, ReportDoc};
+use crate::report::folds::{self, Fold};
 use crate::report::{escape, outline, when};
 use maud::{Markup, PreEscaped, html};
 
@@ -146,30 +147,32 @@ fn kills(v: &View<'_>) -> Markup {
     if all.is_empty() {
         return html! {};
     }
+    let rows = folds::kills(all);
     html! {
-        details open[all.len() <= 8] {
+        details open[rows.len() <= 8] {
             summary { (when::grouped(all.len() as i64)) @if all.len() == 1 { " kill" } @else { " kills" } ", by whom and at what size" }
             (scroll("Table of kills", &html! {
                 table class="kl" {
                     thead { tr { th scope="col" { "Time (UTC)" } th scope="col" { "Kind" } th scope="col" { "Owner" } th scope="col" { "Victim" } th scope="col" { "Limit" } th scope="col" { "Usage" } th scope="col" { "Seen by" } } }
-                    tbody { @for k in all.iter().take(v.caps.kills) { (kill(v, k)) } }
+                    tbody { @for k in rows.iter().take(v.caps.kills) { (kill(v, k)) } }
                 }
             }))
-            (more(all.len().saturating_sub(v.caps.kills), "kill"))
+            (more(rows.iter().skip(v.caps.kills).map(|r| r.n).sum(), "kill"))
         }
     }
 }
 
-fn kill(v: &View<'_>, k: &KillDoc) -> Markup {
+fn kill(v: &View<'_>, row: &Fold<'_, KillDoc>) -> Markup {
+    let k = row.first;
     let comm = k.victim.get("comm").and_then(|c| c.as_str()).unwrap_or("");
     let pid = k.victim.get("pid").and_then(serde_json::Value::as_u64);
     html! {
         tr {
-            th scope="row" { (known(&when::of_kill(k))) }
-            td { (v.text(&k.kind)) @if k.count > 1 { " × " (when::grouped(k.count as i64))
+            th scope="row" { @if row.is_many() { (folds::span(&k.time, &row.last.time, row.n)) } @else { (known(&when::of_kill(k))) } }
+            td { (v.text(&k.kind)) @if row.is_many() { " × " (when::grouped(row.n as i64)) } @if k.count > 1 { " × " (when::grouped(k.count as i64))
                 @if let Some(last) = &k.last_time { span class="dim" { " until " (known(&when::span(last, None))) } } } }
             td class="mono" { (escape::middle(&k.owner.label(), 70)) }
-            td { @if !comm.is_empty() { code { (v.text(comm)) } } @if let Some(p) = pid { " " span class="dim" { (p) } }
+            td { @if !comm.is_empty() { code { (v.text(comm)) } } @if let Some(p) = pid.filter(|_| !row.is_many()) { " " span class="dim" { (p) } }
                 @if k.victims.len() > 1 { " " span class="dim" { "+" (k.victims.len() - 1) } } }
             td class="r" title=[(!k.limit_basis.is_empty()).then(|| format!("known by: {}", k.limit_basis))] {
                 @match k.limit_bytes { Some(b) => (human_bytes(b)), None => "" }
@@ -193,21 +196,23 @@ fn events(v: &View<'_>) -> Markup {
     if all.is_empty() {
         return html! {};
     }
+    let rows = folds::timeline(all);
     html! {
         details {
             summary { "All events in order: " (when::grouped(all.len() as i64)) }
             (scroll("Table of events", &html! {
                 table class="evt" {
                     thead { tr { th scope="col" { "Time (UTC)" } th scope="col" { "Kind" } th scope="col" { "Owner" } th scope="col" { "What happened" } } }
-                    tbody { @for t in all.iter().take(v.caps.events) { tr {
-                        th scope="row" title=[(!t.basis.is_empty()).then_some(&t.basis)] { (known(&when::span(&t.time, None))) }
-                        td { (v.text(&t.kind)) }
+                    tbody { @for r in rows.iter().take(v.caps.events) { @let t = r.first; tr {
+                        th scope="row" title=[(!t.basis.is_empty()).then_some(&t.basis)] {
+                            @if r.is_many() { (folds::span(&t.time, &r.last.time, r.n)) } @else { (known(&when::told(&t.time, t.time_written.as_ref()))) } }
+                        td { (v.text(&t.kind)) @if r.is_many() { " × " (when::grouped(r.n as i64)) } }
                         td class="mono" { (escape::middle(&t.owner.label(), 60)) }
                         td { (v.prose(&t.text)) " " (v.links.evidence(std::iter::once(t.evidence.id.as_str()))) }
                     } } }
                 }
             }))
-            (more(all.len().saturating_sub(v.caps.events), "event"))
+            (more(rows.iter().skip(v.caps.events).map(|r| r.n).sum(), "event"))
         }
     }
 }

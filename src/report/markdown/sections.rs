@@ -3,8 +3,8 @@
 use super::{Section, code, heading, heap, prose, row};
 use crate::model::quantity::{human, human_bytes, human_seconds};
 use crate::model::{Owner, Timestamp};
-use crate::report::document::{Chart, EvidenceRef, FindingDoc, ReportDoc};
-use crate::report::{escape, outline, sparkline, when};
+use crate::report::document::{Chart, EvidenceRef, FindingDoc, KillDoc, ReportDoc};
+use crate::report::{escape, folds, outline, sparkline, when};
 use std::fmt::Write;
 
 const EVIDENCE_ROWS: usize = 40;
@@ -275,11 +275,14 @@ fn kills(doc: &ReportDoc) -> String {
     let mut out = "## Kills\n\n".to_owned();
     if !doc.kills.is_empty() {
         out.push_str(&heading(&["Time (UTC)", "Kind", "Owner", "Victim", ">Limit", ">Usage", "Seen by"]));
-        for k in doc.kills.iter().take(KILL_ROWS) {
+        let rows = folds::kills(&doc.kills);
+        for r in rows.iter().take(KILL_ROWS) {
+            let k = r.first;
             let comm = k.victim.get("comm").and_then(|v| v.as_str()).unwrap_or("");
-            let times = if k.count > 1 { format!(" × {}", k.count) } else { String::new() };
+            let n = k.count.max(r.n as u64);
+            let times = if n > 1 { format!(" × {n}") } else { String::new() };
             out.push_str(&row(&[
-                when::of_kill(k),
+                if r.is_many() { folds::span(&k.time, &r.last.time, r.n) } else { when::of_kill(k) },
                 format!("{}{times}", prose(&k.kind, true)),
                 who(&k.owner),
                 code(comm),
@@ -288,8 +291,8 @@ fn kills(doc: &ReportDoc) -> String {
                 prose(&k.witnesses.join(", "), true),
             ]));
         }
-        out.push_str(&kill_notes(doc));
-        out.push_str(&more(doc.kills.len().saturating_sub(KILL_ROWS), "kill"));
+        out.push_str(&kill_notes(&rows));
+        out.push_str(&more(rows.iter().skip(KILL_ROWS).map(|r| r.n).sum(), "kill"));
     }
     if !doc.ledger.is_empty() {
         out.push_str("\n**What each source counted**\n\n");
@@ -340,10 +343,12 @@ fn node_services(doc: &ReportDoc) -> String {
 }
 
 /// What does not fit a kill, and limits that were changed since: below the table, where there is room.
-fn kill_notes(doc: &ReportDoc) -> String {
+fn kill_notes(rows: &[folds::Fold<'_, KillDoc>]) -> String {
     let mut out = String::new();
-    for k in doc.kills.iter().take(KILL_ROWS).filter(|k| !k.against.is_empty() || k.limit_now_bytes.is_some()).take(20) {
-        let _ = write!(out, "- {} of {}", prose(&k.kind, true), who(&k.owner));
+    for r in rows.iter().take(KILL_ROWS).filter(|r| !r.first.against.is_empty() || r.first.limit_now_bytes.is_some()).take(20) {
+        let k = r.first;
+        let times = if r.is_many() { format!(" × {}", r.n) } else { String::new() };
+        let _ = write!(out, "- {}{times} of {}", prose(&k.kind, true), who(&k.owner));
         if let Some(now) = k.limit_now_bytes {
             let then = k.limit_bytes.map(human_bytes).unwrap_or_default();
             let _ = write!(
@@ -369,10 +374,16 @@ fn events(doc: &ReportDoc) -> String {
     }
     let mut out = "<details><summary>Events in order</summary>\n\n".to_owned();
     out.push_str(&heading(&["Time (UTC)", "Kind", "Owner", "What happened"]));
-    for t in doc.timeline.iter().take(TIMELINE_ROWS) {
-        out.push_str(&row(&[when::span(&t.time, None), prose(&t.kind, true), who(&t.owner), prose(&escape::clip(&t.text, 300), true)]));
+    let rows = folds::timeline(&doc.timeline);
+    for r in rows.iter().take(TIMELINE_ROWS) {
+        let t = r.first;
+        let (time, times) = match r.is_many() {
+            true => (folds::span(&t.time, &r.last.time, r.n), format!(" × {}", r.n)),
+            false => (when::told(&t.time, t.time_written.as_ref()), String::new()),
+        };
+        out.push_str(&row(&[time, format!("{}{times}", prose(&t.kind, true)), who(&t.owner), prose(&escape::clip(&t.text, 300), true)]));
     }
-    out.push_str(&more(doc.timeline.len().saturating_sub(TIMELINE_ROWS), "event"));
+    out.push_str(&more(rows.iter().skip(TIMELINE_ROWS).map(|r| r.n).sum(), "event"));
     out.push_str("\n</details>\n");
     out
 }

@@ -223,6 +223,7 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
         headline,
         findings,
         kills,
+        other_endings,
         trends,
         deltas,
         accounts,
@@ -286,6 +287,11 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
         evidence(r, cites);
         budget.iter_mut().for_each(|(part, _)| r.string(part));
     }
+    for EndingDoc { time: _, owner: who, says, exit_code: _, stop: _, known: _, evidence: cite } in other_endings {
+        owner(r, who);
+        r.string(says);
+        evidence(r, std::slice::from_mut(cite));
+    }
     for AccountDoc { owner: who, time: _, total_of: _, total_bytes: _, parts, note, evidence: cites } in accounts {
         owner(r, who);
         strings(r, note);
@@ -318,7 +324,7 @@ pub fn document(r: &mut Redactor, doc: &mut ReportDoc) {
             evidence(r, cites);
         }
     }
-    for TimelineDoc { time: _, basis: _, kind: _, owner: who, text, evidence: cite } in timeline {
+    for TimelineDoc { time: _, time_written: _, basis: _, kind: _, owner: who, text, evidence: cite } in timeline {
         owner(r, who);
         r.string(text);
         evidence(r, std::slice::from_mut(cite));
