@@ -86,7 +86,9 @@ fn a_program_that_ended_itself_is_named_and_its_log_asked_for() {
 fn notices(ids: &[&str]) -> Bundle {
     let line = |id: &&str| {
         let id = id.repeat(32);
-        format!("Sep 10 03:00:00 w-1 containerd[801]: time=\"2026-09-10T03:00:00.410Z\" level=info msg=\"TaskOOM event container_id:\\\"{id}\\\"\"\n")
+        format!(
+            "Sep 10 03:00:00 w-1 containerd[801]: time=\"2026-09-10T03:00:00.410Z\" level=info msg=\"TaskOOM event container_id:\\\"{id}\\\"\"\n"
+        )
     };
     let mut b = bundle();
     b.pod = Value::Null;
@@ -100,7 +102,11 @@ fn a_notice_of_the_container_runtime_alone_is_a_kill() {
     assert_eq!(r.kills.iter().map(|k| (k.owner.node.as_deref(), k.count)).collect::<Vec<_>>(), [(Some("w-1"), 1); 2], "doubled notices");
     let f = &r.findings[0];
     assert_eq!(f.cause, "inconclusive", "{}", f.sentence);
-    assert!(f.sentence.contains("container abababababab at 2026-09-10 03:00:00 UTC") || f.sentence.contains("container cdcdcdcdcdcd"), "{}", f.sentence);
+    assert!(
+        f.sentence.contains("container abababababab at 2026-09-10 03:00:00 UTC") || f.sentence.contains("container cdcdcdcdcdcd"),
+        "{}",
+        f.sentence
+    );
     assert!(f.advice.iter().filter_map(|a| a.command.as_deref()).any(|c| c.contains("crictl inspect ")), "{:?}", f.advice);
     // The kernel's own report is the witness of record.
     let mut b = notices(&["ab"]);
@@ -132,7 +138,10 @@ fn kills_that_repeat_are_one_row_on_the_pages_and_all_in_the_data() {
     let mut b = bundle();
     let line = |i: u64| {
         let (m, s) = (i * 2 / 60, i * 2 % 60);
-        format!("2026-02-20T03:{m:02}:{s:02}+00:00 n1 kernel: Memory cgroup out of memory: Killed process {} (np) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n", 881 + i)
+        format!(
+            "2026-02-20T03:{m:02}:{s:02}+00:00 n1 kernel: Memory cgroup out of memory: Killed process {} (np) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n",
+            881 + i
+        )
     };
     b.files.push(("nodes/n1/kern.log".into(), (0..60).map(line).collect()));
     let r = b.report();

@@ -370,7 +370,8 @@ fn what_a_burst_of_the_last_minutes_filled_is_no_cache() {
     let rss = |i: u64| if i < 594 { 200 + i % 3 } else { 200 + 50 * (i - 593) };
     let cache = |i: u64| if i < 594 { 100 + i * 200 / 594 } else { 300 - 45 * (i - 593) };
     let b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z");
-    let b = b.series("container_memory_rss", (0..600).map(|i| rss(i) * MIB)).series("container_memory_cache", (0..600).map(|i| cache(i) * MIB));
+    let b =
+        b.series("container_memory_rss", (0..600).map(|i| rss(i) * MIB)).series("container_memory_cache", (0..600).map(|i| cache(i) * MIB));
     let f = b.working_set((0..600).map(|i| (rss(i) + cache(i)).min(510))).first();
     assert!(f.cause != "tmpfs-charge" && f.cause != "page-cache", "{} {}", f.cause, f.sentence);
 }

@@ -294,7 +294,10 @@ impl Near<'_> {
             0 => "the pod was deleted with a grace period of 0 s, which stops it with SIGKILL at once".to_owned(),
             _ => "the pod was deleted, and it was killed when its grace period was over".to_owned(),
         };
-        Some((says, (self.pod.cite.clone(), format!("the pod was deleted; its grace period of {grace} s was over at {} UTC", over.human()))))
+        Some((
+            says,
+            (self.pod.cite.clone(), format!("the pod was deleted; its grace period of {grace} s was over at {} UTC", over.human())),
+        ))
     }
 
     /// The kubelet says that its node came up anew about then; the lost container is seen only after that.

@@ -75,7 +75,14 @@ pub fn assemble(incident: &mut Incident) {
         });
     }
     for a in incident.alerts.iter().filter(|a| a.at.is_known() && !HEARTBEATS.contains(&a.what.name.as_str())) {
-        out.push(TimelineEntry { at: a.at, written: None, kind: "alert", owner: a.owner.clone(), text: alert_text(&a.what), cite: a.cite.clone() });
+        out.push(TimelineEntry {
+            at: a.at,
+            written: None,
+            kind: "alert",
+            owner: a.owner.clone(),
+            text: alert_text(&a.what),
+            cite: a.cite.clone(),
+        });
     }
     for w in &incident.workloads {
         if let Some((at, text)) = rollout(w) {
@@ -99,7 +106,14 @@ pub fn assemble(incident: &mut Incident) {
         l.at.is_known()
             && !matches!(l.what.pattern, LogPattern::GcReport | LogPattern::Note | LogPattern::ContainerDied | LogPattern::PodsListed)
     }) {
-        out.push(TimelineEntry { at: l.at, written: None, kind: "log", owner: l.owner.clone(), text: l.what.text.clone(), cite: l.cite.clone() });
+        out.push(TimelineEntry {
+            at: l.at,
+            written: None,
+            kind: "log",
+            owner: l.owner.clone(),
+            text: l.what.text.clone(),
+            cite: l.cite.clone(),
+        });
     }
     for c in &incident.agent_cycles {
         for s in c.stages.iter().filter(|s| s.kind != "active" && s.at.is_known()) {

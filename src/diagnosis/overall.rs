@@ -88,9 +88,11 @@ fn one_owner(incident: &Incident) -> Owner {
 fn too_short(t: &Trend) -> Seen {
     let (a, z) = t.window;
     let span = human_seconds(z.0.saturating_sub(a.0) as f64 / SECOND as f64);
-    let ends = t.runs.first().zip(t.runs.last()).map_or(String::new(), |(a, z)| {
-        format!(" goes from {} to {} in {span}", human(a.first_bytes), human(z.last_bytes))
-    });
+    let ends = t
+        .runs
+        .first()
+        .zip(t.runs.last())
+        .map_or(String::new(), |(a, z)| format!(" goes from {} to {} in {span}", human(a.first_bytes), human(z.last_bytes)));
     let n = t.samples;
     let says = format!("{}{ends}, {n} sample{}: too little to judge growth by", place(&t.owner), if n == 1 { "" } else { "s" });
     (says, Some(t.cite.clone()))

@@ -55,7 +55,9 @@ pub fn quantities(case: &Case<'_>, cause: Cause) -> (Numbers, Intervals) {
             i.insert("time_to_oom_seconds", (e.low, e.high));
         }
     }
-    if let Some(slope) = case.swaps_out().filter(|_| leaking && !q.contains_key("growth_bytes_per_hour")).and_then(|(_, s)| s.slope_per_hour) {
+    if let Some(slope) =
+        case.swaps_out().filter(|_| leaking && !q.contains_key("growth_bytes_per_hour")).and_then(|(_, s)| s.slope_per_hour)
+    {
         q.insert("growth_bytes_per_hour", slope);
     }
     if cause == Cause::TmpfsCharge
@@ -191,7 +193,11 @@ fn present(case: &Case<'_>, f: &Finding) -> String {
     let ended = case.kills.is_empty() && case.restarts_at_limit() == 0;
     match f.cause {
         Cause::HeapLeak if case.swaps_out().is_some() => {
-            format!("{who} {} into swap{culprit}: its working set stands at {limit} and cannot hold more; {}.", grows(verb), killed(case, &format!("at {limit}")))
+            format!(
+                "{who} {} into swap{culprit}: its working set stands at {limit} and cannot hold more; {}.",
+                grows(verb),
+                killed(case, &format!("at {limit}"))
+            )
         }
         Cause::HeapLeak if ended => {
             let assumed = case.headline().filter(|t| t.restarts_assumed).map_or(String::new(), |t| {

@@ -219,7 +219,8 @@ fn judge(case: &Case<'_>, t: &Testimony) -> Vec<Finding> {
     }
     // Growth that was seen is said, however little it proves; and nobody else's health answers for it.
     let by_tables = || processes::growing(case.incident).iter().any(|g| case.owner.node.as_deref() == Some(g.node));
-    let grows = case.is_node() && by_tables() || case.trends.iter().any(|t| t.verdict == TrendVerdict::Leak && (!case.is_node() || t.owner.container.is_some()));
+    let grows = case.is_node() && by_tables()
+        || case.trends.iter().any(|t| t.verdict == TrendVerdict::Leak && (!case.is_node() || t.owner.container.is_some()));
     let growth = scored.iter().find(|(_, c)| matches!(c, Cause::HeapLeak | Cause::NativeGrowth | Cause::NodeAgentLeak));
     if out.is_empty()
         && grows

@@ -7,8 +7,8 @@ use super::when;
 use crate::model::time::SECOND;
 use std::fmt::Write;
 
-/// Fewer neighbours than this are read as fast as their fold.
-const LEAST: usize = 4;
+/// Up to a dozen rows are read one by one, and each time may matter.
+const LEAST: usize = 13;
 
 /// Neighbours that are shown as one row, `n` of them.
 pub struct Fold<'a, T> {
@@ -108,19 +108,19 @@ mod tests {
         let entry = |i: i64| TimelineDoc {
             time: at(i * 180),
             kind: "kill".into(),
-            text: format!("memcg-container of app (pid {})", if i == 5 { "none".into() } else { (880 + i).to_string() }),
+            text: format!("memcg-container of app (pid {})", if i == 14 { "none".into() } else { (880 + i).to_string() }),
             ..TimelineDoc::default()
         };
-        let all: Vec<TimelineDoc> = (0..9).map(entry).collect();
+        let all: Vec<TimelineDoc> = (0..18).map(entry).collect();
         let rows = timeline(&all);
-        assert_eq!(rows.iter().map(|r| r.n).collect::<Vec<_>>(), [5, 1, 1, 1, 1], "three neighbours stay as they are");
+        assert_eq!(rows.iter().map(|r| r.n).collect::<Vec<_>>(), [14, 1, 1, 1, 1], "three neighbours stay as they are");
         assert_eq!(rows.iter().map(|r| r.n).sum::<usize>(), all.len());
-        assert_eq!(span(&rows[0].first.time, &rows[0].last.time, 5), "2026-07-01 08:00–08:12, about every 3 min");
+        assert_eq!(span(&rows[0].first.time, &rows[0].last.time, 14), "2026-07-01 08:00–08:39, about every 3 min");
     }
 
     #[test]
     fn kills_of_unknown_time_are_never_one() {
-        let all = vec![KillDoc { kind: "memcg-container".into(), count: 1, ..KillDoc::default() }; 8];
-        assert_eq!(kills(&all).len(), 8);
+        let all = vec![KillDoc { kind: "memcg-container".into(), count: 1, ..KillDoc::default() }; 20];
+        assert_eq!(kills(&all).len(), 20);
     }
 }

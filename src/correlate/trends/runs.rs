@@ -155,7 +155,10 @@ fn to_the_start(joined: &Joined) -> Vec<Boundary> {
     if lives.split_last().is_none_or(|(_, ended)| ended.iter().any(|n| *n < LIFE_SAMPLES)) {
         return Vec::new();
     }
-    falls.into_iter().filter_map(|i| Some(Boundary { last: *joined.times.get(i - 1)?, first: *joined.times.get(i)?, counted: None })).collect()
+    falls
+        .into_iter()
+        .filter_map(|i| Some(Boundary { last: *joined.times.get(i - 1)?, first: *joined.times.get(i)?, counted: None }))
+        .collect()
 }
 
 /// How often the container restarted in all, as its own status says.

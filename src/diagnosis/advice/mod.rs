@@ -6,7 +6,6 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::pools;
 use crate::diagnosis::sentences;
 use crate::diagnosis::trigger;
-use crate::model::{Incident, Owner};
 use crate::model::finding::{Advice, Cause, Finding};
 use crate::model::kubectl::Kubectl;
 use crate::model::oom::KillKind;
@@ -15,6 +14,7 @@ use crate::model::promql;
 use crate::model::quantity::{human, human_seconds};
 use crate::model::runtime::Runtime;
 use crate::model::workload::From;
+use crate::model::{Incident, Owner};
 use commands::{exec, of_container, of_pod};
 
 fn advise(kind: &str, text: String, command: Option<String>) -> Advice {

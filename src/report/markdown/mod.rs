@@ -2,6 +2,7 @@
 //! and the page names what it left out. No section is ever cut in half.
 
 mod heap;
+mod kills;
 mod sections;
 
 use crate::report::document::ReportDoc;
