@@ -94,6 +94,6 @@ fn of_container(incident: &Incident, p: &Placed<PodState>, c: &ContainerState, r
     let stop = ending.kind == Some(KillKind::Sigterm);
     // A code that was made up tells of nothing; what took the container away may be known all the same.
     let made_up = matches!((run.reason.as_deref(), code), (Some("ContainerStatusUnknown"), _) | (Some("Unknown"), 255));
-    let lost = made_up && ending.evidence.is_empty();
+    let lost = made_up && ending.told.is_empty();
     Some(OtherEnding { at, owner, says, code: Some(code), stop, known: !lost && (stop || code != 137), cite })
 }
