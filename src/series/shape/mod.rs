@@ -6,17 +6,18 @@
 //! trend just because it was sampled often. Thresholds stand at their constants, each with its reason.
 
 mod candidates;
+mod choice;
 mod curve;
 mod ongoing;
+mod prepare;
+mod veto;
 
 pub use curve::Curve;
 
 use super::blocks::Blocks;
-use super::regress::{Design, solve};
 use super::season::Cycles;
-use super::stats::{lag1, spread};
-use candidates::{Candidate, Context};
-use ongoing::{climbs, persists};
+use choice::Choice;
+use prepare::Prepared;
 
 /// What one run does.
 #[derive(Debug, Clone)]
@@ -25,8 +26,10 @@ pub struct Judgement {
     pub grows: bool,
     /// The better curve of the two sides.
     pub curve: Curve,
-    /// Best curve that grows, whatever the verdict, for slopes of runs whose neighbours settle the verdict.
+    /// How much better the best curve that goes on is than the best that ends, in units of the criterion.
     pub margin: f64,
+    /// What stood against growth that would have won.
+    pub veto: Option<Veto>,
     /// Coefficients: constant, age (if used), load (if used), four seasonal (if used), curve terms.
     pub coefficients: Vec<f64>,
     /// Standard error of the last coefficient, autocorrelation included.
@@ -49,20 +52,6 @@ pub struct Judgement {
 /// strong" (odds of 150 to 1), which is what a fleet of mostly healthy containers needs.
 pub const MARGIN: f64 = 10.0;
 
-/// What an exponential must explain beyond its parameters' worth before it is believed: it promises an early end, so the odds
-/// against the mildest bend must be strong (20 to 1).
-const BOLD: f64 = 6.0;
-
-/// Variance left over, in times of what neighbouring blocks differ by, that still counts as noise: an F ratio of two hundred
-/// blocks against as many is above 1.26 once in twenty; twice that leaves room for noise that lasts longer than a block.
-const NOISE_MOST: f64 = 2.5;
-
-/// Standard deviation of the blocks about a smooth course, from the second differences, which a line does not move.
-fn block_noise(y: &[f64]) -> f64 {
-    let bends: Vec<f64> = y.windows(3).filter_map(|w| if let [a, b, c] = w { Some(a - 2.0 * b + c) } else { None }).collect();
-    spread(&bends) / 6.0f64.sqrt()
-}
-
 /// What is known beside a run's level.
 #[derive(Clone, Copy, Default)]
 pub struct Beside<'a> {
@@ -74,185 +63,33 @@ pub struct Beside<'a> {
     pub origin: Option<f64>,
 }
 
-/// Judges one run from its blocks; `y` is the level to read (low for a sawtooth, middle else), `load` runs beside it.
+/// Why growth that fits best is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Veto {
+    /// Load alone explains nearly all, and no curve without it does better.
+    LoadExplains,
+    /// It does not clear what is left unexplained.
+    WithinNoise,
+    /// It is small beside what load moves.
+    BendOfLoad,
+    /// It was over before the run was.
+    DoesNotLast,
+}
+
+/// Judges one run from its blocks; `y` is the level to read (low for a sawtooth, middle else).
 pub fn judge(blocks: &Blocks, y: &[f64], beside: Beside<'_>) -> Option<Judgement> {
-    let Beside { load, age, origin } = beside;
-    let n = y.len();
-    if n < 6 {
-        return None;
+    let run = Prepared::of(blocks, y, beside)?;
+    let Choice { bounded, growing, margin } = Choice::of(&run)?;
+    let ends = |veto| Some(run.fit(&bounded.curve, margin, veto));
+    let Some(growing) = growing.filter(|_| margin > MARGIN) else { return ends(None) };
+    if veto::load_explains(&run, &growing.curve) {
+        return ends(Some(Veto::LoadExplains));
     }
-    let (&start, &end) = (blocks.t.first()?, blocks.t.last()?);
-    let span = (end - start).max(1.0);
-    let u: Vec<f64> = blocks.t.iter().map(|t| (t - start) / span).collect();
-
-    // A dozen points or fewer carry a curve, but no cycle, load and outliers beside it.
-    let few = n < 24;
-    let load = load.filter(|_| !few);
-    let possible = if few { vec![Cycles::None] } else { Cycles::possible(&blocks.t, span, origin) };
-    let richest = possible.last().copied().unwrap_or_default();
-    let cyclic = richest.columns(&blocks.t);
-    // A flexible trend (five pieces) shows what load and the day explain beside any trend, and which blocks are outliers.
-    let spline = |d: &mut Design| {
-        d.push(&u);
-        for knot in [0.2, 0.4, 0.6, 0.8] {
-            d.push(&u.iter().map(|&u| (u - knot).max(0.0)).collect::<Vec<_>>());
-        }
-    };
-    let ones = vec![1.0; n];
-    let rough = |with_load: bool, cycles: Cycles, w: &[f64]| {
-        let mut d = Design::new(y, w);
-        if let Some(a) = age {
-            d.push(a);
-        }
-        if let (true, Some(l)) = (with_load, load) {
-            d.push(l);
-        }
-        cyclic.iter().take(cycles.terms()).for_each(|c| _ = d.push(c));
-        spline(&mut d);
-        d
-    };
-    let first = rough(load.is_some(), richest, &ones);
-    let sd = spread(first.residual()).max(1e-9);
-    // Five sd of the blocks' own noise is no noise. More than one block in seven beyond it is structure, not outliers.
-    let wild = first.residual().iter().filter(|r| r.abs() > 5.0 * sd).count();
-    let weights: Vec<f64> = if wild * 7 <= n && !few {
-        first.residual().iter().map(|r| f64::from(u8::from(r.abs() <= 5.0 * sd))).collect()
-    } else {
-        ones.clone()
-    };
-
-    // Load stays when it explains in the right direction (more requests, more memory): alone, or beside day and trend.
-    let load_share = load.map_or(0.0, |l| {
-        let d = Design::new(y, &weights);
-        d.gain(l).filter(|g| g.slopes[0] > 0.0).map_or(0.0, |g| g.drop / d.sse().max(1e-9))
-    });
-    let uses_load = load.is_some_and(|l| {
-        // Three tenths of the variation (r = 0.55) is past chance for any series of a day.
-        if load_share > 0.3 {
-            return true;
-        }
-        let d = rough(false, richest, &weights);
-        let rho = lag1(d.residual()).max(0.0);
-        let free = (n as f64 * (1.0 - rho) / (1.0 + rho)).max(8.0);
-        d.gain(l).is_some_and(|g| g.slopes[0] > 0.0 && free * (d.sse() / (d.sse() - g.drop).max(1e-9)).ln() > free.ln() + 6.0)
-    });
-    // The poorest cycle that nothing richer beats by more than its terms' worth and 6 ("strong" evidence) again.
-    let cycles = {
-        let tried: Vec<(Cycles, Design)> = possible.iter().map(|&c| (c, rough(uses_load, c, &weights))).collect();
-        let rho = tried.last().map_or(0.0, |(_, d)| lag1(d.residual()).max(0.0));
-        let free = (n as f64 * (1.0 - rho) / (1.0 + rho)).max(8.0);
-        let score = |i: usize, c: Cycles, d: &Design| free * d.sse().max(1e-9).ln() + c.terms() as f64 * free.ln() + 6.0 * i as f64;
-        let best = tried.iter().enumerate().map(|(i, (c, d))| (score(i, *c, d), *c)).min_by(|a, b| a.0.total_cmp(&b.0));
-        best.map_or(Cycles::None, |b| b.1)
-    };
-
-    let mut design = Design::new(y, &weights);
-    let mut columns = vec![ones.clone()];
-    if let Some(a) = age {
-        design.push(a);
-        columns.push(a.to_vec());
+    let growth = run.fit(&growing.curve, margin, None);
+    match veto::of(&run, &growth) {
+        None => Some(growth),
+        veto => ends(veto),
     }
-    if let (true, Some(l)) = (uses_load, load) {
-        design.push(l);
-        columns.push(l.to_vec());
-    }
-    for c in cyclic.into_iter().take(cycles.terms()) {
-        design.push(&c);
-        columns.push(c);
-    }
-    let context = Context { u, design };
-    let (bounded, growing) = (context.bounded(), context.growing());
-
-    // How many independent blocks there are is read from the residuals of the closest fit.
-    let floor = context.design.sse() * 1e-6 + 1e-9;
-    let rank = context.design.rank();
-    let score = |c: &Candidate, free: f64| {
-        let bold = if matches!(c.curve, Curve::Exponential { .. }) { BOLD } else { 0.0 };
-        free * (c.sse.max(floor) / n as f64).ln() + (rank + c.curve.parameters()) as f64 * free.ln() + bold
-    };
-    let best = |list: &[Candidate], free: f64| -> Option<usize> {
-        (0..list.len()).min_by(|&a, &b| {
-            let of = |i: usize| list.get(i).map_or(f64::INFINITY, |c| score(c, free));
-            of(a).total_cmp(&of(b))
-        })
-    };
-    let free_of = |curve: &Curve| {
-        let rho = lag1(context.with(curve).residual()).max(0.0);
-        (n as f64 * (1.0 - rho) / (1.0 + rho)).clamp(6.0, n as f64)
-    };
-    let b0 = best(&bounded, n as f64).and_then(|i| bounded.get(i))?;
-    let g0 = best(&growing, n as f64).and_then(|i| growing.get(i));
-    let free = g0.map_or(6.0, |g| if g.sse < b0.sse { free_of(&g.curve) } else { free_of(&b0.curve) });
-    let b = best(&bounded, free).and_then(|i| bounded.get(i))?;
-    let g = best(&growing, free).and_then(|i| growing.get(i));
-    let margin = g.map_or(f64::NEG_INFINITY, |g| score(b, free) - score(g, free)) + climbs(&context.u, context.design.residual());
-
-    let finish = |curve: &Curve, grows: bool| {
-        let mut all = columns.clone();
-        all.extend((0..curve.terms()).map(|k| curve.column(k, &context.u)));
-        let (coefficients, variances) = solve(&all, y, &weights);
-        let d = context.with(curve);
-        let rho = lag1(d.residual()).max(0.0);
-        let used: f64 = weights.iter().sum();
-        let noise = (d.sse() / (used - d.rank() as f64).max(1.0)).sqrt();
-        let inflate = ((1.0 + rho) / (1.0 - rho)).sqrt();
-        let last_error = variances.last().map_or(f64::INFINITY, |v| v.sqrt() * noise * inflate);
-        Judgement {
-            grows,
-            curve: curve.clone(),
-            margin,
-            coefficients,
-            last_error,
-            uses_load,
-            cycles,
-            noise,
-            memory: rho,
-            load_share,
-            start,
-            span,
-            uses_age: age.is_some(),
-        }
-    };
-    // Load that explains all but a twentieth of the variation needs no leak beside it, even where a line and a cycle could
-    // take its place: with a load that itself ramps up nobody can tell them apart, and the known cause goes first.
-    // Where a curve without any load does better still, load has merely come along, unless what load leaves over is no more
-    // than the noise that it carries itself: a curve has none, and would win by that alone.
-    let load_alone = uses_load && load_share > 0.95 && {
-        let mut by_load = Design::new(y, &weights);
-        load.into_iter().for_each(|l| _ = by_load.push(l));
-        let without = Context { u: context.u.clone(), design: Design::new(y, &weights) };
-        let by_time = g.and_then(|g| without.try_curve(g.curve.clone())).map_or(f64::INFINITY, |c| c.sse);
-        let per_load = load.and_then(|l| Design::new(y, &weights).gain(l)).map_or(0.0, |g| g.slopes[0]);
-        let carried = block_noise(y).powi(2) + load.map_or(0.0, |l| (per_load * block_noise(l)).powi(2));
-        by_load.sse() < by_time || by_load.sse() / weights.iter().sum::<f64>().max(1.0) < NOISE_MOST * carried
-    };
-    let Some(g) = g.filter(|_| margin > MARGIN && !load_alone) else { return Some(finish(&b.curve, false)) };
-    let judgement = finish(&g.curve, true);
-    // Nor is the way from load to memory exactly straight: where load explains nearly all, growth of less than a sixth of what
-    // load moves is the bend of that way (warm pools, queues, the lag of sessions), not a leak.
-    let moved = load.filter(|_| uses_load && load_share > 0.95).map_or(0.0, |l| {
-        let (low, high) = l.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
-        (high - low) * judgement.load_coefficient()
-    });
-    // Growth that does not clear what is left unexplained by 3 sd is not worth the word.
-    let growth = judgement.trend(end) - judgement.trend(start + if let Curve::Late { from } = judgement.curve { from * span } else { 0.0 });
-    let own = match judgement.curve {
-        Curve::WarmUpLine { .. } | Curve::StepLine { .. } => judgement.coefficients.last().copied().unwrap_or(0.0),
-        _ => growth,
-    };
-    if own < 3.0 * judgement.noise || own < moved / 6.0 {
-        return Some(finish(&b.curve, false));
-    }
-    // What is left of the data without load and day must itself still rise at the end.
-    let bare: Vec<f64> = y
-        .iter()
-        .enumerate()
-        .map(|(i, &y)| {
-            let other: f64 = columns.iter().zip(&judgement.coefficients).skip(1).map(|(c, k)| c.get(i).copied().unwrap_or(0.0) * k).sum();
-            y - other - context.u.get(i).map_or(0.0, |&u| judgement.step(u))
-        })
-        .collect();
-    if persists(&context.u, &bare, &judgement) { Some(judgement) } else { Some(finish(&b.curve, false)) }
 }
 
 impl Judgement {
@@ -315,5 +152,31 @@ impl Judgement {
             return self.coefficients.last().copied().unwrap_or(0.0) / self.span;
         }
         if b > a { (self.trend(b) - self.trend(a)) / (b - a) } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 120 blocks of a minute; the noise is a fixed pattern without direction.
+    fn run(level: impl Fn(f64) -> f64, load: Option<&[f64]>) -> Judgement {
+        let t: Vec<f64> = (0..120).map(|i| f64::from(i) * 60.0).collect();
+        let wiggle = |i: usize| [0.3, -0.7, 1.0, -0.2, -0.9, 0.6, 0.1, -0.4][i * 5 % 8];
+        let y: Vec<f64> = (0..t.len()).map(|i| level(i as f64 / 119.0) + wiggle(i)).collect();
+        let blocks = Blocks { mid: y.clone(), low: y.clone(), t, ..Blocks::default() };
+        judge(&blocks, &y, Beside { load, ..Beside::default() }).expect("long enough")
+    }
+
+    #[test]
+    fn growth_is_believed_until_something_beside_the_curves_speaks_against_it() {
+        let line = run(|u| 100.0 + 50.0 * u, None);
+        assert!(line.grows && line.veto.is_none(), "{line:?}");
+        let faint = run(|u| 100.0 + 2.0 * u, None);
+        assert!(!faint.grows, "{faint:?}");
+        // Load that ramps up as memory does takes the line for itself.
+        let load: Vec<f64> = (0..120).map(|i| 10.0 + f64::from(i) + 3.0 * f64::from(i % 7)).collect();
+        let driven = run(|u| 100.0 + 2.0 * load[(u * 119.0).round() as usize], Some(&load));
+        assert!(!driven.grows && driven.uses_load, "{driven:?}");
     }
 }
