@@ -6,6 +6,7 @@ use crate::model::account::{Account, AccountPart};
 use crate::model::node::ProcessReading;
 use crate::model::profile::HeapProfile;
 use crate::model::quantity::human_bytes;
+use crate::model::series::WORKING_SET;
 use crate::model::time::{MINUTE, SECOND};
 use crate::model::{Cite, Incident, Owner, Placed, Timestamp};
 
@@ -107,4 +108,4 @@ pub fn total_near(incident: &Incident, owner: &Owner, at: Timestamp) -> Option<(
 
 /// Metrics that tell a total, best first.
 const METRICS: [(&str, &str); 3] =
-    [("process_resident_memory_bytes", "RSS"), ("container_memory_rss", "RSS"), ("container_memory_working_set_bytes", "working set")];
+    [("process_resident_memory_bytes", "RSS"), ("container_memory_rss", "RSS"), (WORKING_SET, "working set")];

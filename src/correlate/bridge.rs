@@ -4,7 +4,7 @@
 
 use crate::model::bridge::{Bridge, Rung};
 use crate::model::profile::HeapProfile;
-use crate::model::series::NO_TIME;
+use crate::model::series::{NO_TIME, WORKING_SET};
 use crate::model::{Cite, Incident, Owner, Placed, Timestamp, When};
 
 /// Figures further from the moment than this belong to another one, in ms.
@@ -124,7 +124,7 @@ impl Scene<'_> {
             let own = self.incident.usage.iter().rev().find(|u| same(&u.owner, self.owner) && self.near(&u.at))?;
             Some(Figure { bytes: own.what.working_set_bytes? as f64, cite: own.cite.clone(), from: "metrics API".into() })
         };
-        self.series("container_memory_working_set_bytes").or_else(files).or_else(api)
+        self.series(WORKING_SET).or_else(files).or_else(api)
     }
 
     fn limit(&self) -> Option<Figure> {

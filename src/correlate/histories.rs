@@ -207,7 +207,7 @@ mod tests {
     fn series(id: &str, samples: &[(i64, f64)]) -> Series {
         let labels: BTreeMap<String, String> = (!id.is_empty()).then(|| ("id".into(), format!("/kubepods/{id}"))).into_iter().collect();
         let (times, values) = samples.iter().copied().unzip();
-        Series { times, values, ..Series::new("container_memory_working_set_bytes".into(), labels) }
+        Series { times, values, ..Series::new(crate::model::series::WORKING_SET.into(), labels) }
     }
 
     #[test]

@@ -3,11 +3,11 @@
 //! quoted evidence. Names: CloudWatch Container Insights, GKE system metrics, Azure Container insights, Datadog's kubelet
 //! and container checks, OpenTelemetry's kubeletstats receiver.
 
-use crate::model::series::Series;
+use crate::model::series::{Series, WORKING_SET};
 
 const STANDARD: [(&str, &[&str]); 7] = [
     (
-        "container_memory_working_set_bytes",
+        WORKING_SET,
         &[
             "pod_memory_working_set",
             "container_memory_working_set",
@@ -99,7 +99,7 @@ mod tests {
     fn names_of_stores_become_the_standard_ones_and_stay_known() {
         let mut s = Series::new("kubernetes.memory.working_set".into(), Default::default());
         settle(&mut s);
-        assert_eq!((s.metric.as_str(), s.unit), ("container_memory_working_set_bytes", "bytes"));
+        assert_eq!((s.metric.as_str(), s.unit), (WORKING_SET, "bytes"));
         assert_eq!(s.label("source_metric"), Some("kubernetes.memory.working_set"));
         let labels = [("memory_type".to_owned(), "evictable".to_owned())].into();
         let mut cache = Series::new("kubernetes.io/container/memory/used_bytes".into(), labels);

@@ -9,12 +9,18 @@ use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
 use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState};
 use crate::model::quantity::{human, human_bytes};
+use crate::model::series::WORKING_SET;
 use crate::model::time::{Basis, MINUTE, SECOND};
 use crate::model::{ArtifactId, Cite, Incident, Owner, Placed, Timestamp, When};
 use std::collections::BTreeMap;
 
 /// A scrape before the kill still speaks of it.
 const RECENT: i64 = 5 * MINUTE;
+/// Share of the limit below which the last scrape before a kill is told as an objection: within one scrape few programs take
+/// two fifths of their limit.
+const FAR: f64 = 0.6;
+/// Share from which on another ending may well have been for memory.
+const AT_LIMIT: f64 = 0.95;
 /// Grace period of a pod that sets none, in seconds.
 const GRACE: i64 = 30;
 
@@ -184,7 +190,7 @@ fn far_from_limit(incident: &Incident, k: &Kill) -> Option<(Cite, String)> {
     }
     let (at, limit) = (k.at?, k.limit_bytes.or_else(|| spec_limit(incident, &k.owner)).filter(|l| *l > 0)?);
     let until = at.earliest.0.div_euclid(1_000_000);
-    let mine = |s: &&PlacedSeries| s.what.metric == "container_memory_working_set_bytes" && s.owner.same_container(&k.owner);
+    let mine = |s: &&PlacedSeries| s.what.metric == WORKING_SET && s.owner.same_container(&k.owner);
     let (t, v, cite) = incident
         .series
         .iter()
@@ -197,7 +203,7 @@ fn far_from_limit(incident: &Incident, k: &Kill) -> Option<(Cite, String)> {
     }
     let share = v / limit as f64;
     let when = Timestamp(t.saturating_mul(1_000_000)).human();
-    if at_limit && share < 0.6 {
+    if at_limit && share < FAR {
         let says = format!(
             "the last scrape before it, at {when} UTC, showed {}, {:.0} % of the limit of {}: only a fast climb reaches it from there",
             human(v),
@@ -206,7 +212,7 @@ fn far_from_limit(incident: &Incident, k: &Kill) -> Option<(Cite, String)> {
         );
         return Some((cite.clone(), says));
     }
-    (elsewhere && share >= 0.95).then(|| {
+    (elsewhere && share >= AT_LIMIT).then(|| {
         let says = format!(
             "the last scrape before it, at {when} UTC, showed {}, {:.0} % of the limit of {}",
             human(v),
@@ -295,11 +301,8 @@ mod tests {
             last: RawTime::Absent,
             ..KubeEvent::default()
         };
-        let series = Series {
-            times: vec![9_970_000].into(),
-            values: vec![20.0 * 1048576.0],
-            ..Series::new("container_memory_working_set_bytes".into(), Default::default())
-        };
+        let series =
+            Series { times: vec![9_970_000].into(), values: vec![20.0 * 1048576.0], ..Series::new(WORKING_SET.into(), Default::default()) };
         let mut incident = Incident { pods: vec![placed(at(0), pod)], events: vec![placed(at(9_995), event)], ..Incident::default() };
         incident.series.push(PlacedSeries { owner: owner(), cite: Cite::default(), what: series });
         let said = heard(incident, kill(KillKind::MemcgContainer));
@@ -315,11 +318,8 @@ mod tests {
             message: "Container api failed liveness probe, will be restarted".into(),
             ..KubeEvent::default()
         };
-        let series = Series {
-            times: vec![9_970_000].into(),
-            values: vec![99.0 * 1048576.0],
-            ..Series::new("container_memory_working_set_bytes".into(), Default::default())
-        };
+        let series =
+            Series { times: vec![9_970_000].into(), values: vec![99.0 * 1048576.0], ..Series::new(WORKING_SET.into(), Default::default()) };
         let mut incident = Incident { events: vec![placed(at(9_998), event)], ..Incident::default() };
         incident.series.push(PlacedSeries { owner: owner(), cite: Cite::default(), what: series });
         let said = heard(incident, Kill { exit_code: Some(137), ..kill(KillKind::ProbeKill) });

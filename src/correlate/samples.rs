@@ -3,15 +3,13 @@
 //! Nothing is added where the series itself is in the input.
 
 use crate::model::incident::PlacedSeries;
-use crate::model::series::Series;
+use crate::model::series::{Series, WORKING_SET};
 use crate::model::time::{MINUTE, civil};
 use crate::model::{ArtifactId, Cite, Incident, Owner, Timestamp};
 use std::collections::BTreeMap;
 
 /// Fewer readings are a look, not a series.
 const READINGS_MIN: usize = 6;
-
-const WORKING_SET: &str = "container_memory_working_set_bytes";
 
 /// Adds the series that readings make.
 pub fn series(incident: &mut Incident) {

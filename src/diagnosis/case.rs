@@ -10,16 +10,20 @@ use crate::model::log::LogWord;
 use crate::model::oom::{Budget, KillKind, OomKill};
 use crate::model::pod::{ContainerKind, ContainerState, PodState, WorkloadState};
 use crate::model::runtime::Runtime;
+use crate::model::series::WORKING_SET;
 use crate::model::time::MINUTE;
 use crate::model::trend::{Companion, Trend};
 use crate::model::{Cite, Incident, Owner, Placed, Timestamp, When};
 use std::collections::BTreeSet;
 
-/// Name of the working-set series, the one the kubelet evicts by.
-pub const WORKING_SET: &str = "container_memory_working_set_bytes";
-
 /// Growth that reaches its limit within a fortnight is a date in somebody's calendar; later ones are a trend to watch.
 pub const NEAR_SECONDS: f64 = 14.0 * 86_400.0;
+
+/// Share of the memory's growth from which on one part of it is what grows: no other part can be as large.
+pub const MOST_SHARE: f64 = 0.5;
+
+/// Two profiles nearer than this show how allocations wobble, not how memory grows: collections come every few minutes.
+pub const PROFILES_APART: i64 = 10 * MINUTE;
 
 /// Below this share of the memory's growth the profiled heap is not what grows.
 pub const SMALL_SHARE: f64 = 0.2;

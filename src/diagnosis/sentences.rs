@@ -16,6 +16,15 @@ const ABOVE_LIMIT: f64 = 1.1;
 /// A settled level below this share of the limit is not what hit it; from here on the rule holds it for the need itself.
 const BURST: f64 = 0.75;
 
+/// A heap cap that stood so near the limit is kept, and the limit made to hold it.
+const CAP_KEPT: f64 = 1.1;
+
+/// Share of a limit that a heap cap may have: the rest is for everything that is no heap.
+const HEAP_OF_LIMIT: f64 = 0.75;
+
+/// A peak below this share of today's limit, after kills that nobody sees any more: the limit was raised since.
+const RAISED: f64 = 0.9;
+
 type Numbers = BTreeMap<&'static str, f64>;
 type Intervals = BTreeMap<&'static str, (f64, f64)>;
 
@@ -117,10 +126,9 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     need = need.max(seen * ABOVE_LIMIT);
     if cause == Cause::RuntimeCapAboveLimit
         && let Some(cap) = case.caps.iter().filter(|c| !c.soft).map(|c| c.bytes).max()
-        && limit.is_some_and(|l| (cap as f64) <= 1.1 * l)
+        && limit.is_some_and(|l| (cap as f64) <= CAP_KEPT * l)
     {
-        // The heap cap plus a quarter of the new limit for everything else.
-        need = need.max(cap as f64 / 0.75);
+        need = need.max(cap as f64 / HEAP_OF_LIMIT);
     }
     let round = |b: f64| (b / (32.0 * MIB as f64)).ceil() * 32.0 * MIB as f64;
     let request = case.headline().and_then(|t| t.recommended_request_bytes);
@@ -327,7 +335,7 @@ fn limit_below_need(case: &Case<'_>, who: &str, limit: &str, kills: &str) -> Str
         );
     }
     // A limit that was raised since is not the one that was too low.
-    let raised = case.headline().filter(|t| case.kills.is_empty() && t.limit_bytes.is_some_and(|l| t.percentiles.max_bytes < 0.9 * l));
+    let raised = case.headline().filter(|t| case.kills.is_empty() && t.limit_bytes.is_some_and(|l| t.percentiles.max_bytes < RAISED * l));
     if let Some(t) = raised {
         let peak = human(t.percentiles.max_bytes);
         return format!(

@@ -102,12 +102,17 @@ fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
+/// Confidence from which on a word is used: odds of 19 to 1, of 4 to 1, and better than even.
+const CONCLUSIVE: f64 = 0.95;
+const STRONG: f64 = 0.8;
+const MODERATE: f64 = 0.55;
+
 /// Confidence in words, read off the number alone.
 fn strength_of(confidence: f64) -> Strength {
     match confidence {
-        c if c >= 0.95 => Strength::Conclusive,
-        c if c >= 0.8 => Strength::Strong,
-        c if c >= 0.55 => Strength::Moderate,
+        c if c >= CONCLUSIVE => Strength::Conclusive,
+        c if c >= STRONG => Strength::Strong,
+        c if c >= MODERATE => Strength::Moderate,
         _ => Strength::Weak,
     }
 }

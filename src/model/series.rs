@@ -4,6 +4,9 @@ use super::Times;
 use super::identity::Claim;
 use std::collections::BTreeMap;
 
+/// Name of the working-set series of containers: what the kubelet evicts by, and what every verdict about growth reads first.
+pub const WORKING_SET: &str = "container_memory_working_set_bytes";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum SeriesKind {
     #[default]

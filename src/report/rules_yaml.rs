@@ -6,6 +6,7 @@
 use super::document::ReportDoc;
 use crate::model::kubectl;
 use crate::model::quantity::human;
+use crate::model::series::WORKING_SET;
 use crate::model::time::parse_rfc3339;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -167,7 +168,7 @@ pub fn manifest(doc: &ReportDoc) -> String {
         .collect();
     out.push_str(if subjects.is_empty() { "    rules: []\n" } else { "    rules:\n" });
     for s in &subjects {
-        let used = format!("container_memory_working_set_bytes{}", s.selector(""));
+        let used = format!("{WORKING_SET}{}", s.selector(""));
         let who = format!("{}/{} ({})", s.namespace, s.name, s.container);
         let bound = match s.limit {
             Some(_) => format!(

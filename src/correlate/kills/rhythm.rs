@@ -6,7 +6,7 @@
 
 use crate::model::kill::Kill;
 use crate::model::log::LogPattern;
-use crate::model::series::NO_TIME;
+use crate::model::series::{NO_TIME, WORKING_SET};
 use crate::model::time::{Basis, SECOND};
 use crate::model::{ArtifactId, Incident, Owner, Timestamp, When};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,7 +63,7 @@ fn words(incident: &Incident, owner: &Owner) -> Vec<When> {
 /// When its working set fell at once.
 fn falls(incident: &Incident, owner: &Owner) -> Vec<When> {
     let mut out = Vec::new();
-    let ours = |m: &str| m == "container_memory_working_set_bytes";
+    let ours = |m: &str| m == WORKING_SET;
     for s in incident.series.iter().filter(|s| ours(&s.what.metric) && s.owner.same_container(owner)) {
         let mut before: Option<(i64, f64)> = None;
         for (t, v) in s.what.finite().filter(|(t, _)| *t != NO_TIME) {

@@ -12,7 +12,7 @@ mod sizes;
 
 use super::histories::{Joined, join};
 use crate::model::cgroup_path;
-use crate::model::series::Series;
+use crate::model::series::{Series, WORKING_SET};
 use crate::model::trend::{Run as RunFact, Trend, TrendVerdict, WhatIf};
 use crate::model::{Incident, Owner, Timestamp};
 use crate::series::shape::Curve;
@@ -28,9 +28,6 @@ use rayon::prelude::*;
 use roles::{Group, Role, is_companion, role};
 use runs::{boundaries, boundary_time, oom_flags};
 use std::collections::BTreeMap;
-
-/// cAdvisor's gauge of what cannot be reclaimed at once.
-const WORKING_SET: &str = "container_memory_working_set_bytes";
 
 type Key = (Option<String>, Option<String>, Option<String>);
 

@@ -4,7 +4,7 @@ use super::roles::{Group, Role, adds_up, area};
 use super::runs::ended_here;
 use crate::correlate::histories::{Joined, join, rate};
 use crate::model::quantity::human;
-use crate::model::series::{NO_TIME, Series, SeriesKind};
+use crate::model::series::{NO_TIME, Series, SeriesKind, WORKING_SET};
 use crate::model::trend::{Companion, Trend};
 use crate::model::{Incident, Owner};
 use crate::series::blocks::{Blocks, Samples};
@@ -159,7 +159,7 @@ pub(super) fn decompose(incident: &Incident, group: &Group, h: &History, start: 
         trend.cache_slope_bytes_per_hour = slope;
     }
     if let Some((_, usage, _)) = part(Role::Usage)
-        && trend.metric == "container_memory_working_set_bytes"
+        && trend.metric == WORKING_SET
     {
         let last = h.runs.last().map_or(&[][..], |r| &r.memory.v);
         let tail = last.len().saturating_sub((trend.samples / 20).max(1));

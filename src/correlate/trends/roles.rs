@@ -3,7 +3,7 @@
 
 use crate::model::Incident;
 use crate::model::incident::PlacedSeries;
-use crate::model::series::{Series, SeriesKind};
+use crate::model::series::{Series, SeriesKind, WORKING_SET};
 use std::collections::BTreeMap;
 
 /// What a metric says about a container.
@@ -47,7 +47,7 @@ impl Role {
             _ if !s.metric.is_empty() => recorded(&s.metric),
             Role::Usage => "container_memory_usage_bytes",
             Role::Rss => "container_memory_rss",
-            _ => "container_memory_working_set_bytes",
+            _ => WORKING_SET,
         }
     }
 }
@@ -92,7 +92,7 @@ pub(super) fn adds_up(s: &Series) -> bool {
 pub(super) fn role(s: &Series, path: &str) -> Option<Role> {
     let memory = s.label("resource").is_none_or(|r| r == "memory");
     Some(match recorded(&s.metric) {
-        "container_memory_working_set_bytes" | "pod_memory_working_set_bytes" => Role::WorkingSet,
+        WORKING_SET | "pod_memory_working_set_bytes" => Role::WorkingSet,
         "container_memory_usage_bytes" => Role::Usage,
         "container_memory_rss" => Role::Rss,
         "container_memory_cache" => Role::Cache,

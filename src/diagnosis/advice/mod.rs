@@ -13,6 +13,7 @@ use crate::model::pod::PodState;
 use crate::model::promql;
 use crate::model::quantity::{human, human_seconds};
 use crate::model::runtime::Runtime;
+use crate::model::series::WORKING_SET;
 use crate::model::workload::From;
 use crate::model::{Incident, Owner};
 use commands::{exec, of_container, of_pod};
@@ -397,7 +398,7 @@ fn collect_missing(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         out.push(advise(
             "collect",
             format!("The working set of {} over the last days, from Prometheus.", sentences::subject(case)),
-            Some(promql::range(case.incident, "container_memory_working_set_bytes", &case.owner)),
+            Some(promql::range(case.incident, WORKING_SET, &case.owner)),
         ));
     }
     if f.cause == Cause::Inconclusive

@@ -6,6 +6,7 @@ use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::pod::{ContainerKind, ContainerState};
 use crate::model::quantity::human;
+use crate::model::series::WORKING_SET;
 use crate::model::time::HOUR;
 use crate::model::trend::TrendVerdict;
 
@@ -92,7 +93,7 @@ fn earlier_peaks(case: &Case<'_>) -> Vec<f64> {
         .trends
         .iter()
         .filter(|t| {
-            t.metric == crate::diagnosis::case::WORKING_SET
+            t.metric == WORKING_SET
                 && t.owner.namespace == case.owner.namespace
                 && t.owner.pod != case.owner.pod
                 && t.owner.container == case.owner.container

@@ -3,7 +3,7 @@
 //! live heap in a growing committed one is room that a generous cap allows. Refuted by: heap profiles that show the growth.
 //! A process without a garbage-collected heap can only grow natively.
 
-use crate::diagnosis::case::Case;
+use crate::diagnosis::case::{Case, MOST_SHARE};
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::Cite;
 use crate::model::finding::{Cause, Strength};
@@ -105,14 +105,16 @@ fn anothers(case: &Case<'_>, gauge: &Companion, slope: f64) -> bool {
     several && gauge.slope_per_hour.unwrap_or(0.0) < LITTLE * slope && !case.incident.series.iter().any(|s| own(&s))
 }
 
-/// Shares of the growth from which on a gauge explains it, and below which it has no part in it.
-const MOST: f64 = 0.5;
+/// Share of the growth below which a gauge has no part in it: gauges are read at other moments than the working set, and a
+/// collection between the two shifts one slope by as much.
 const LITTLE: f64 = 0.25;
 
 /// Memory of the runtime's own that is no heap: metaspace, code, direct buffers, external strings.
 fn outside(case: &Case<'_>, total: &Trend, slope: f64, out: &mut Witness<'_>) {
     let native = |m: &str| m.contains("area=\"nonheap\"") || m.starts_with("jvm_buffer_memory_used") || m == "nodejs_external_memory_bytes";
-    let Some(c) = total.companions.iter().find(|c| native(&c.metric) && c.slope_per_hour.unwrap_or(0.0) >= MOST * slope) else { return };
+    let Some(c) = total.companions.iter().find(|c| native(&c.metric) && c.slope_per_hour.unwrap_or(0.0) >= MOST_SHARE * slope) else {
+        return;
+    };
     let share = c.slope_per_hour.unwrap_or(0.0) / slope * 100.0;
     let says =
         format!("{} grows {}/h: {share:.0} % of the growth is outside the managed heap", c.metric, human(c.slope_per_hour.unwrap_or(0.0)));
@@ -136,7 +138,7 @@ fn allocators(case: &Case<'_>, total: &Trend, slope: f64, out: &mut Witness<'_>)
     let says =
         format!("{} moves by {}/h while the working set grows {}/h", most.metric, human(most.slope_per_hour.unwrap_or(0.0)), human(slope));
     let cites = gauge_cites(case, total, most);
-    if share(most) >= MOST {
+    if share(most) >= MOST_SHARE {
         out.supports(Cause::HeapLeak, Strength::Moderate, "Runtime metrics", cites, says);
     } else if share(most) < LITTLE {
         // An allocator's own count misses nothing that went through it; another gauge may be of one part of the program.
@@ -177,7 +179,7 @@ impl Growth<'_> {
             human(self.slope),
             (share(self.heap) * 100.0).clamp(0.0, 100.0)
         );
-        if share(self.heap) >= MOST {
+        if share(self.heap) >= MOST_SHARE {
             out.supports(Cause::HeapLeak, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
             out.contradicts(Cause::NativeGrowth, Strength::Strong, "Runtime metrics", cites.clone(), says.clone());
             if self.live {
@@ -185,7 +187,7 @@ impl Growth<'_> {
             }
             self.garbage_counts_too(case, out);
         } else if share(self.heap) < LITTLE
-            && let Some(held) = self.held.filter(|h| share(h) >= MOST)
+            && let Some(held) = self.held.filter(|h| share(h) >= MOST_SHARE)
         {
             let says = format!(
                 "{} grows {}/h with the working set ({}/h) while {} moves by {}/h: what grows is heap that the runtime holds, not what lives in it",

@@ -8,6 +8,12 @@ use crate::model::finding::{Cause, Strength};
 use crate::model::oom::KillKind;
 use crate::model::quantity::human;
 
+/// Share of the limit below which a peak is far from it: a scrape may miss the last fifth of a climb, seldom more.
+const FAR: f64 = 0.8;
+
+/// One stop on request is how every rollout and every node drain ends; from so many on they are worth a word.
+const REPEATED: usize = 3;
+
 pub struct KillScope;
 
 impl Rule for KillScope {
@@ -43,8 +49,7 @@ impl Rule for KillScope {
             let probe = others.iter().any(|k| k.kind == KillKind::ProbeKill);
             let cites = others.iter().flat_map(|k| k.told.iter().map(|t| t.cite.clone())).take(4).collect();
             let what = if probe { "the kubelet restarted it after failed liveness probes" } else { "it was asked to stop (SIGTERM)" };
-            // One stop on request is how every rollout and every node drain ends; only repetition is worth a word.
-            if !probe && others.len() < 3 {
+            if !probe && others.len() < REPEATED {
                 return;
             }
             let strength = if probe { Strength::Strong } else { Strength::Moderate };
@@ -68,7 +73,7 @@ impl Rule for KillScope {
                     share * 100.0,
                     human(limit)
                 );
-                if share < 0.8 {
+                if share < FAR {
                     out.supports(Cause::NotMemoryKill, Strength::Strong, "Prometheus", cites, says);
                 } else {
                     // The kubelet said that it was a probe; why the probe failed may well be the memory.

@@ -11,6 +11,13 @@ use crate::model::runtime::Runtime;
 use crate::model::time::DAY;
 use crate::model::trend::TrendVerdict;
 
+/// Share of the limit from which on a settled level is what reached it: the kill itself censors the peak, and what is above
+/// the 95th percentile for a moment seldom adds a third to it.
+const NEAR: f64 = 0.75;
+
+/// Below this nothing settled is what hit the limit: something doubled at once.
+const FAR: f64 = 0.5;
+
 pub struct LimitBelowNeed;
 
 impl Rule for LimitBelowNeed {
@@ -66,25 +73,23 @@ impl Rule for LimitBelowNeed {
         };
         let cites: Vec<_> = cites.into_iter().chain([t.cite.clone()]).collect();
         // A kill that no sample stands near to says nothing of what the samples show.
-        let slack = DAY;
-        let seen = |k: &Timestamp| *k >= t.window.0.saturating_sub(slack) && *k <= t.window.1.saturating_add(slack);
+        let seen = |k: &Timestamp| *k >= t.window.0.saturating_sub(DAY) && *k <= t.window.1.saturating_add(DAY);
         let times = case.kill_times();
         if !times.is_empty() && !times.iter().any(seen) {
             out.supports(Cause::LimitBelowNeed, Strength::Weak, "Kernel", cites, format!("{says}; the series do not cover the kill"));
             return;
         }
         match t.verdict {
-            TrendVerdict::Bounded | TrendVerdict::Step if settled >= 0.75 => {
+            TrendVerdict::Bounded | TrendVerdict::Step if settled >= NEAR => {
                 out.supports(Cause::LimitBelowNeed, Strength::Strong, "Prometheus", cites, says)
             }
-            // Far below the limit nothing settled is what hit it.
-            TrendVerdict::Bounded | TrendVerdict::Step if settled < 0.5 => {
+            TrendVerdict::Bounded | TrendVerdict::Step if settled < FAR => {
                 out.supports(Cause::LimitBelowNeed, Strength::Weak, "Prometheus", cites, says)
             }
             TrendVerdict::Bounded | TrendVerdict::Step => {
                 out.supports(Cause::LimitBelowNeed, Strength::Moderate, "Prometheus", cites, says)
             }
-            TrendVerdict::InsufficientData if settled >= 0.75 => {
+            TrendVerdict::InsufficientData if settled >= NEAR => {
                 out.supports(Cause::LimitBelowNeed, Strength::Moderate, "Prometheus", cites, says)
             }
             TrendVerdict::LoadFollowing => out.supports(Cause::LimitBelowNeed, Strength::Weak, "Prometheus", cites, says),

@@ -11,6 +11,12 @@ const BURST_FACTOR: f64 = 3.0;
 /// A load whose highest level is this many times the usual one, short of a burst, counts as grown.
 const GROWTH_FACTOR: f64 = 1.4;
 
+/// Correlation from which on memory follows the load whatever else moves it: load then explains two thirds of the variation.
+const FOLLOWS: f64 = 0.8;
+
+/// Below this load explains less than a tenth of the variation.
+const APART: f64 = 0.3;
+
 pub struct Load;
 
 impl Rule for Load {
@@ -27,7 +33,7 @@ impl Rule for Load {
         let (Some(r), factor) = (t.load_correlation, t.load_factor.unwrap_or(1.0)) else { return };
         let cites = vec![t.cite.clone()];
         let says = format!("memory and request rate correlate with r = {r:.2}; the highest load is {factor:.1} times the usual one");
-        let follows = t.verdict == TrendVerdict::LoadFollowing || r >= 0.8;
+        let follows = t.verdict == TrendVerdict::LoadFollowing || r >= FOLLOWS;
         let killed = !case.kills.is_empty();
         if follows && factor >= BURST_FACTOR && killed {
             out.supports(Cause::LoadSpike, Strength::Strong, "Prometheus", cites.clone(), says.clone());
@@ -41,7 +47,7 @@ impl Rule for Load {
             );
             out.supports(Cause::LoadGrowth, Strength::Strong, "Prometheus", cites.clone(), says.clone());
             out.contradicts(Cause::NoProblem, Strength::Strong, "Prometheus", cites, says);
-        } else if r.abs() < 0.3 {
+        } else if r.abs() < APART {
             for cause in [Cause::LoadSpike, Cause::LoadGrowth] {
                 out.contradicts(cause, Strength::Moderate, "Prometheus", cites.clone(), says.clone());
             }

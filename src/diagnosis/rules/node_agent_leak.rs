@@ -12,6 +12,13 @@ use crate::model::oom::{KillKind, LimitLevel, NODE_AGENTS, Task};
 use crate::model::quantity::{human, human_bytes, times};
 use crate::model::trend::TrendVerdict;
 
+/// Share of all processes' memory from which on the largest of them, a node service, is why a node ran out: its own want is
+/// a few per cent of a node, and the rest was given to pods.
+const CULPRIT: f64 = 0.3;
+
+/// Below this it holds what such services hold.
+const USUAL: f64 = 0.1;
+
 pub struct NodeAgentLeak;
 
 impl Rule for NodeAgentLeak {
@@ -116,12 +123,12 @@ impl NodeAgentLeak {
             human(total as f64),
             share * 100.0
         );
-        if size(agent) == largest && share >= 0.3 {
+        if size(agent) == largest && share >= CULPRIT {
             out.supports(Cause::NodeAgentLeak, Strength::Strong, "Kernel", vec![r.cite.clone()], says.clone());
             // The node ran out, and its own service is why.
             out.contradicts(Cause::NodeOvercommit, Strength::Strong, "Kernel", vec![r.cite.clone()], says);
             out.culprit(Cause::NodeAgentLeak, "process", &agent.comm, None, Some(share));
-        } else if share < 0.1 {
+        } else if share < USUAL {
             out.contradicts(Cause::NodeAgentLeak, Strength::Strong, "Kernel", vec![r.cite.clone()], says);
         }
     }

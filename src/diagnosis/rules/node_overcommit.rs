@@ -2,16 +2,23 @@
 //! than the node has; the kubelet evicts or the kernel kills whoever scores highest, not whoever grew. The aggressor is the
 //! pod that stood furthest above its request just before. Refuted by: a kill at a cgroup's own limit.
 
-use crate::diagnosis::case::{Case, WORKING_SET};
+use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::kill::Kill;
 use crate::model::oom::KillKind;
 use crate::model::quantity::{human, parse_bytes};
+use crate::model::series::WORKING_SET;
 use crate::model::time::{HOUR, MINUTE};
 use crate::model::trend::Trend;
 use crate::model::{Cite, Incident, Timestamp};
 use std::collections::BTreeMap;
+
+/// Share of all that stood above requests from which on a pod is named for it: three that are named then tell of nearly half.
+const NAMED: f64 = 0.15;
+
+/// One part in so many of the task table that processes of one name must hold together to be named.
+const GROUP: u64 = 4;
 
 pub struct NodeOvercommit;
 
@@ -72,7 +79,7 @@ fn above_request(case: &Case<'_>, at: Timestamp, out: &mut Witness<'_>) {
         .collect();
     above.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.2.owner.cmp(&b.2.owner)));
     let total: f64 = above.iter().map(|a| a.0.max(0.0)).sum();
-    for (over, grown, t) in above.iter().take(3).filter(|a| a.0 > 0.0 && a.0 >= 0.15 * total) {
+    for (over, grown, t) in above.iter().take(3).filter(|a| a.0 > 0.0 && a.0 >= NAMED * total) {
         let pod = t.owner.pod.as_deref().unwrap_or("?");
         out.supports(
             Cause::NodeOvercommit,
@@ -99,7 +106,7 @@ fn largest_group(case: &Case<'_>, out: &mut Witness<'_>) {
     }
     let total = r.what.total_rss();
     let Some((comm, (bytes, n))) = groups.into_iter().max_by_key(|(name, g)| (g.0, std::cmp::Reverse(*name))) else { return };
-    if bytes < total / 4 {
+    if bytes < total / GROUP {
         return;
     }
     let says = format!(

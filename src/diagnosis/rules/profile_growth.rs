@@ -2,12 +2,12 @@
 //! allocated and never released add up from capture to capture. Refuted by: captures of different processes, or growth
 //! that stops. Off-heap buffers show in a class histogram only by their small wrappers, so wrappers speak for native growth.
 
-use crate::diagnosis::case::{Case, SMALL_SHARE};
+use crate::diagnosis::case::{Case, PROFILES_APART, SMALL_SHARE};
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::incident::PlacedDelta;
 use crate::model::quantity::human;
-use crate::model::time::{HOUR, MINUTE};
+use crate::model::time::HOUR;
 use crate::model::trend::TrendVerdict;
 
 /// Classes whose instances stand for memory outside the Java heap (java.nio).
@@ -108,7 +108,7 @@ fn examine_delta(case: &Case<'_>, delta: &PlacedDelta, out: &mut Witness<'_>) {
 /// The profiles' growth as a share of the working set's, where both have a rate over the same hours.
 fn explains(case: &Case<'_>, delta: &PlacedDelta) -> Option<f64> {
     let slope = case.headline().filter(|t| t.verdict == TrendVerdict::Leak)?.slope.map(|s| s.mid).filter(|s| *s > 0.0)?;
-    let span = delta.at.is_known().then(|| delta.at.latest.0.saturating_sub(delta.at.earliest.0)).filter(|s| *s >= 10 * MINUTE)?;
+    let span = delta.at.is_known().then(|| delta.at.latest.0.saturating_sub(delta.at.earliest.0)).filter(|s| *s >= PROFILES_APART)?;
     (delta.what.measure == "bytes").then_some(delta.total_growth_bytes? as f64 * HOUR as f64 / span as f64 / slope)
 }
 
@@ -117,12 +117,14 @@ fn leading_new(d: &crate::model::delta::Delta) -> Option<&crate::model::delta::D
     d.rows.iter().filter(|r| r.trend == "every-step").max_by_key(|r| r.count_delta)
 }
 
+/// What a category of Native Memory Tracking must grow by: tracking itself and the collector's tables move by a few MiB.
+const NMT_LEAST: i64 = 8 << 20;
+
 /// Native Memory Tracking: which category of the JVM grew.
 fn native_memory(delta: &PlacedDelta, out: &mut Witness<'_>) {
     let Some(top) = delta.what.rows.iter().filter(|r| r.bytes_delta.is_some_and(|b| b > 0)).max_by_key(|r| r.bytes_delta) else { return };
     let grown = top.bytes_delta.unwrap_or(0);
-    // Tracking itself and the collector's tables move by a few MiB.
-    if grown < 8 << 20 {
+    if grown < NMT_LEAST {
         return;
     }
     let says = format!("NMT category {} grew by {} over {} summaries", top.name, human(grown as f64), delta.what.snapshots.len());

@@ -2,11 +2,11 @@
 //! one growth; what the profile does not see is native, fragmented or cached. Refuted by: profiles of another process, or
 //! captures too close together to tell a rate.
 
-use crate::diagnosis::case::{Case, SMALL_SHARE};
+use crate::diagnosis::case::{Case, MOST_SHARE, PROFILES_APART, SMALL_SHARE};
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
 use crate::model::quantity::human;
-use crate::model::time::{HOUR, MINUTE};
+use crate::model::time::HOUR;
 use crate::model::trend::TrendVerdict;
 
 pub struct Reconciliation;
@@ -25,7 +25,7 @@ impl Rule for Reconciliation {
         let Some(total) = t.slope.map(|s| s.mid).filter(|s| *s > 0.0) else { return };
         for d in case.deltas.iter().filter(|d| d.what.same_process != Some(false) && d.at.is_known() && counts_heap(&d.what)) {
             let span = d.at.latest.0.saturating_sub(d.at.earliest.0);
-            let Some(grown) = d.total_growth_bytes.filter(|_| span >= 10 * MINUTE) else { continue };
+            let Some(grown) = d.total_growth_bytes.filter(|_| span >= PROFILES_APART) else { continue };
             let rate = grown as f64 * HOUR as f64 / span as f64;
             let share = rate / total;
             let top = d.what.suspects.first().and_then(|s| Some((s.name.as_str(), s.growth_bytes? as f64 * HOUR as f64 / span as f64)));
@@ -42,7 +42,7 @@ impl Rule for Reconciliation {
             );
             let mut cites = d.cites.clone();
             cites.push(t.cite.clone());
-            if share >= 0.5 {
+            if share >= MOST_SHARE {
                 out.supports(Cause::HeapLeak, Strength::Strong, "Reconciliation", cites.clone(), says.clone());
                 out.contradicts(Cause::NativeGrowth, Strength::Moderate, "Reconciliation", cites, says);
             } else if share < SMALL_SHARE {

@@ -4,10 +4,11 @@
 //! by a pod of it.
 
 use super::Found;
-use crate::diagnosis::case::{Case, WORKING_SET};
+use crate::diagnosis::case::Case;
 use crate::model::finding::Trigger;
 use crate::model::pod::ContainerState;
 use crate::model::quantity::human_bytes;
+use crate::model::series::WORKING_SET;
 use crate::model::time::{DAY, HOUR, MINUTE};
 use crate::model::trend::{Trend, TrendVerdict};
 use crate::model::{Cite, Timestamp};

@@ -1,6 +1,7 @@
 //! Memory over time, thinned for drawing only: every column of pixels keeps its lowest and highest sample, so spikes stay.
 
 use crate::model::finding::Finding;
+use crate::model::series::WORKING_SET;
 use crate::model::trend::Trend;
 use crate::model::{Incident, Owner};
 use crate::report::document::{Chart, ChartLine, ChartRun, Mark};
@@ -11,7 +12,7 @@ const COLUMNS_SMALL: usize = 120;
 const SMALL_MAX: usize = 8;
 
 const LINES: &[(&str, &str)] = &[
-    ("container_memory_working_set_bytes", "working set"),
+    (WORKING_SET, "working set"),
     ("container_memory_rss", "RSS"),
     ("container_memory_cache", "cache"),
     ("container_memory_usage_bytes", "usage"),

@@ -5,6 +5,7 @@ use crate::model::finding::Finding;
 use crate::model::kubectl::Kubectl;
 use crate::model::oom::KillKind;
 use crate::model::promql;
+use crate::model::series::WORKING_SET;
 use crate::model::{Incident, Severity};
 use crate::report::document::CoverageDoc;
 
@@ -69,13 +70,13 @@ pub fn coverage(incident: &Incident, first: Option<&Finding>) -> Vec<CoverageDoc
         "who was killed, at which limit, and what the cgroup held",
         owner.node.as_deref().and_then(kernel_log),
     );
-    let working: usize = incident.series.iter().filter(|s| s.what.metric == "container_memory_working_set_bytes").count();
+    let working: usize = incident.series.iter().filter(|s| s.what.metric == WORKING_SET).count();
     source(
         "Memory series",
         working,
         "working-set series",
         "leak, plateau or spike",
-        Some(format!("{} > working_set.json", promql::range(incident, "container_memory_working_set_bytes", &owner))),
+        Some(format!("{} > working_set.json", promql::range(incident, WORKING_SET, &owner))),
     );
     source("Heap profiles", incident.profiles.len(), "profiles", "which class, function or line grew", None);
     let previous = incident.artifacts.iter().filter(|a| CONTAINER_LOGS.contains(&a.format) && of_previous_run(&a.path)).count();

@@ -3,6 +3,7 @@
 use super::names::Names;
 use crate::model::finding::Verdict;
 use crate::model::quantity::{human, human_seconds};
+use crate::model::series::WORKING_SET;
 use crate::model::time::MINUTE;
 use crate::model::trend::TrendVerdict;
 use crate::model::{Incident, Timestamp};
@@ -176,11 +177,10 @@ fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure
         out.push(figure("Recommended limit", human(r), "see Do next".into()));
     }
     if out.len() < 4 {
-        let leaks =
-            incident.trends.iter().filter(|t| t.verdict == TrendVerdict::Leak && t.metric == "container_memory_working_set_bytes").count();
+        let leaks = incident.trends.iter().filter(|t| t.verdict == TrendVerdict::Leak && t.metric == WORKING_SET).count();
         out.push(figure(
             "Containers judged",
-            incident.trends.iter().filter(|t| t.metric == "container_memory_working_set_bytes").count().to_string(),
+            incident.trends.iter().filter(|t| t.metric == WORKING_SET).count().to_string(),
             format!("{leaks} growing, {} findings", verdict.findings.len()),
         ));
     }

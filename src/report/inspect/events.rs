@@ -1,6 +1,7 @@
 //! `events[]` of `postmem.inspect/1`, and the readings of `top` and the metrics API as one-sample entries of `series[]`.
 
 use crate::model::pod::KubeEvent;
+use crate::model::series::WORKING_SET;
 use crate::model::{Incident, Placed};
 use serde_json::{Map, Value, json};
 
@@ -69,7 +70,7 @@ pub fn usage(incident: &Incident) -> Vec<Value> {
                 }
             }
             Some(json!({
-                "metric": if on_pod { "container_memory_working_set_bytes" } else { "node_memory_working_set_bytes" },
+                "metric": if on_pod { WORKING_SET } else { "node_memory_working_set_bytes" },
                 "labels": labels,
                 "unit": "bytes",
                 "kind": "gauge",
