@@ -16,9 +16,6 @@ const SAFE: f64 = 0.66;
 /// or load it was below 0.08.
 const MOST: f64 = 0.5;
 
-/// Anonymous memory of this share leaves cache no part in it; in those reports it was 0.73 and more.
-const ANONYMOUS: f64 = 0.7;
-
 pub struct PageCache;
 
 impl Rule for PageCache {
