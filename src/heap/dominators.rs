@@ -108,87 +108,117 @@ fn held_by_unreached(g: &GraphColumns, number: &[u32]) -> Vec<u64> {
     held
 }
 
-/// Predecessors of each number, as numbers, in one array; those of `w` end where `ends[w]` says, which is where the next
-/// one's begin.
+/// What leads to each number, as numbers.
 struct Predecessors {
+    /// Least one that is smaller, an ancestor in the depth-first tree; its parent there, where nothing above leads to it.
+    above: Vec<u32>,
+    /// Those that are larger, in one array; those of `w` end where `ends[w]` says, which is where the next one's begin.
+    beyond: Vec<AtomicU32>,
     ends: Vec<u32>,
-    of: Vec<AtomicU32>,
 }
 
-/// Both halves of the graph are counted and written side by side: each knows how many the other puts before.
-fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32]) -> Predecessors {
-    let (low, high) = order.split_at(order.len() / 2);
-    let targets = |v: u32| {
-        let to = g.to.get(g.edges(v)).unwrap_or(&[]).iter().filter(|t| **t & LOOSE == 0);
-        to.filter_map(|t| number.get((t & NODE) as usize)).map(|&w| w as usize)
-    };
-    let count = |nodes: &[u32]| {
-        let mut counts = spare::filled(order.len(), 0);
-        for w in nodes.iter().flat_map(|&v| targets(v)) {
-            if let Some(c) = counts.get_mut(w) {
-                *c += 1;
-            }
+/// A graph whose nodes are known by numbers.
+struct Numbered<'a> {
+    g: &'a GraphColumns,
+    number: &'a [u32],
+}
+
+impl Numbered<'_> {
+    /// Gives source and target of every edge that counts, for `nodes` whose numbers are `from` and up.
+    fn edges(&self, nodes: &[u32], from: usize, mut each: impl FnMut(u32, u32)) {
+        for (v, &node) in (from as u32..).zip(nodes) {
+            let to = self.g.to.get(self.g.edges(node)).unwrap_or(&[]).iter().filter(|t| **t & LOOSE == 0);
+            to.filter_map(|t| self.number.get((t & NODE) as usize)).for_each(|&w| each(v, w));
         }
+    }
+}
+
+/// An edge that leads down the depth-first tree comes from an ancestor, and of these only the least matters: no array is
+/// needed for them (measured: they are one of three). Both halves of the graph are counted and written side by side: each
+/// knows how many the other puts before.
+fn predecessors(g: &GraphColumns, number: &[u32], order: &[u32], parent: &[u32]) -> Predecessors {
+    let (low, high) = order.split_at(order.len() / 2);
+    let numbered = Numbered { g, number };
+    let above: Vec<AtomicU32> = atomic(parent);
+    let count = |nodes: &[u32], from: usize, numbers: usize| {
+        let mut counts = spare::filled(numbers, 0);
+        numbered.edges(nodes, from, |v, w| {
+            if v > w {
+                if let Some(c) = counts.get_mut(w as usize) {
+                    *c += 1;
+                }
+            } else if let Some(least) = above.get(w as usize).filter(|l| l.load(Relaxed) > v) {
+                least.fetch_min(v, Relaxed);
+            }
+        });
         counts
     };
-    let (mut first, mut second) = rayon::join(|| count(low), || count(high));
+    // A larger number of the first half leads to that half only.
+    let (mut first, mut second) = rayon::join(|| count(low, 0, low.len()), || count(high, low.len(), order.len()));
     let mut sum = 0;
-    for (a, b) in first.iter_mut().zip(&mut second) {
-        let (n, m) = (*a, *b);
-        *a = sum;
+    for (w, b) in second.iter_mut().enumerate() {
+        let (n, m) = (first.get(w).copied().unwrap_or(0), *b);
+        if let Some(a) = first.get_mut(w) {
+            *a = sum;
+        }
         *b = sum + n;
         sum += n + m;
     }
     // Zeros from the system, paged in by the threads that write.
-    let preds: Vec<AtomicU32> = spare::take(sum as usize).into_iter().map(AtomicU32::new).collect();
+    let beyond: Vec<AtomicU32> = spare::take(sum as usize).into_iter().map(AtomicU32::new).collect();
     // The starts serve as write positions; those of the second half are the ends afterwards.
     let write = |nodes: &[u32], from: usize, at: &mut [u32]| {
-        for (v, &node) in nodes.iter().enumerate() {
-            for w in targets(node) {
-                if let Some(at) = at.get_mut(w) {
-                    if let Some(p) = preds.get(*at as usize) {
-                        p.store((from + v) as u32, Relaxed);
-                    }
-                    *at += 1;
+        numbered.edges(nodes, from, |v, w| {
+            if let Some(at) = at.get_mut(w as usize).filter(|_| v > w) {
+                if let Some(p) = beyond.get(*at as usize) {
+                    p.store(v, Relaxed);
                 }
+                *at += 1;
             }
-        }
+        });
     };
     rayon::join(|| write(low, 0, &mut first), || write(high, low.len(), &mut second));
     spare::give(first);
-    Predecessors { ends: second, of: preds }
+    Predecessors { above: plain(above), beyond, ends: second }
 }
 
 /// The algorithm proper; `parent` becomes the result. Arrays that have done their work carry the next thing: a fresh array
 /// of a big graph costs as much in paging as a pass over it.
 fn immediate(g: &GraphColumns, number: Vec<u32>, order: &[u32], mut parent: Vec<u32>) -> Vec<u32> {
     let r = order.len();
-    let Predecessors { ends, of: preds } = predecessors(g, &number, order);
+    let Predecessors { above, beyond, ends } = predecessors(g, &number, order, &parent);
     spare::give(number);
     // Ancestor and label stand together, for they are looked at together. A label is read only once its node is linked.
     let mut pairs = spare::room(r * 2);
-    pairs.extend(parent.iter().flat_map(|&p| [p, 0]));
+    pairs.extend(parent.iter().zip(&above).flat_map(|(&p, &a)| [p, a]));
     let links = pairs.as_chunks_mut::<2>().0;
-    let mut semi = ends;
+    let mut semi = above;
+    let mut least = Least::of(r);
     let mut path: Vec<u32> = Vec::new();
-    let mut to = semi.last().copied().unwrap_or(0) as usize;
+    let mut to = ends.last().copied().unwrap_or(0) as usize;
     for w in (1..r).rev() {
-        let from = semi.get(w - 1).copied().unwrap_or(0) as usize;
-        let mut least = parent.get(w).copied().unwrap_or(0);
-        for v in preds.get(from..to).unwrap_or(&[]) {
-            let v = v.load(Relaxed);
-            let s = if v as usize <= w { v } else { eval(v, w as u32, links, &mut path) };
-            least = least.min(s);
-        }
-        // The end of this one's predecessors is not needed again.
-        if let (Some(s), Some(l)) = (semi.get_mut(w), links.get_mut(w)) {
-            *s = least;
-            l[LABEL] = least;
-        }
+        let from = ends.get(w - 1).copied().unwrap_or(0) as usize;
+        let own = beyond.get(from..to).unwrap_or(&[]);
         to = from;
+        let Some(s) = semi.get_mut(w) else { continue };
+        if let Some(last) = own.last() {
+            // Hubs (an object's shape, a prototype) have most of the edges, and their first few predecessors mostly tell.
+            let bound = if own.len() < HUB { 0 } else { least.between(w, last.load(Relaxed) as usize) };
+            for v in own.iter().map(|v| v.load(Relaxed)) {
+                if *s <= bound {
+                    break;
+                }
+                *s = eval(v, w as u32, links, &mut path).min(*s);
+            }
+            if let Some(l) = links.get_mut(w) {
+                l[LABEL] = *s;
+            }
+        }
+        least.note(w, *s);
     }
     spare::give(pairs);
-    spare::give(preds.into_iter().map(AtomicU32::into_inner).collect());
+    spare::give(ends);
+    spare::give(plain(beyond));
     for w in 1..r {
         let s = semi.get(w).copied().unwrap_or(0);
         let mut d = parent.get(w).copied().unwrap_or(0);
@@ -201,6 +231,44 @@ fn immediate(g: &GraphColumns, number: Vec<u32>, order: &[u32], mut parent: Vec<
     }
     spare::give(semi);
     parent
+}
+
+fn atomic(column: &[u32]) -> Vec<AtomicU32> {
+    let mut copy = spare::room(column.len());
+    copy.extend_from_slice(column);
+    copy.into_iter().map(AtomicU32::new).collect()
+}
+
+fn plain(column: Vec<AtomicU32>) -> Vec<u32> {
+    column.into_iter().map(AtomicU32::into_inner).collect()
+}
+
+/// A number with so many predecessors is worth asking how low its semidominator can be.
+const HUB: usize = 1024;
+
+/// The least semidominator of each stretch of numbers.
+struct Least(Vec<u32>);
+
+impl Least {
+    /// Numbers in a stretch, as a power of two.
+    const STRETCH: u32 = 12;
+
+    fn of(numbers: usize) -> Self {
+        Least(vec![u32::MAX; (numbers >> Self::STRETCH) + 1])
+    }
+
+    fn note(&mut self, w: usize, semi: u32) {
+        if let Some(least) = self.0.get_mut(w >> Self::STRETCH) {
+            *least = semi.min(*least);
+        }
+    }
+
+    /// A bound of what numbers above `w` up to `last` have, of which those above `w` are noted: no path from one of them up to
+    /// an ancestor of `w` gives less.
+    fn between(&self, w: usize, last: usize) -> u32 {
+        let stretches = self.0.get(w >> Self::STRETCH..=last >> Self::STRETCH);
+        stretches.and_then(|s| s.iter().min()).copied().unwrap_or(0)
+    }
 }
 
 /// Ancestor and label of a node that is linked.

@@ -163,51 +163,58 @@ pub fn by_class(g: &GraphColumns, mut sums: Vec<Sum>, retained: Option<Vec<u64>>
     (rows, hidden)
 }
 
-/// Retained size by class without counting what an object of the same class already retains: in preorder of the dominator
-/// tree, an object counts where the last counted one of its class does not enclose it. `retained` by node.
-pub fn class_retained(g: &GraphColumns, tree: &Tree, retained: &WideColumn) -> Vec<u64> {
+/// The dominator tree in preorder: what an object dominates stands right behind it.
+pub struct Preorder {
+    /// Number of the tree at each place.
+    at: Vec<u32>,
+    /// By number how many it dominates, itself included.
+    subtree: Vec<u32>,
+}
+
+pub fn preorder(tree: &Tree) -> Preorder {
     let n = tree.order.len();
     let mut subtree = spare::filled(n, 1);
-    for i in (1..n).rev() {
-        let own = subtree.get(i).copied().unwrap_or(0);
-        if let Some(up) = tree.idom.get(i).and_then(|&d| subtree.get_mut(d as usize)) {
-            *up += own;
-        }
-    }
+    sum_up(tree, &mut subtree, u32::saturating_add);
     let mut cursor = spare::filled(n, 0);
-    let mut number_at = spare::filled(n, 0);
+    let mut at = spare::filled(n, 0);
     if let Some(c) = cursor.first_mut() {
         *c = 1;
     }
     for i in 1..n {
         let size = subtree.get(i).copied().unwrap_or(0);
         let Some(up) = tree.idom.get(i).and_then(|&d| cursor.get_mut(d as usize)) else { continue };
-        let pre = *up;
+        let place = *up;
         *up += size;
         if let Some(c) = cursor.get_mut(i) {
-            *c = pre + 1;
+            *c = place + 1;
         }
-        if let Some(slot) = number_at.get_mut(pre as usize) {
+        if let Some(slot) = at.get_mut(place as usize) {
             *slot = i as u32;
         }
     }
     spare::give(cursor);
+    Preorder { at, subtree }
+}
+
+/// Retained size by class without counting what an object of the same class already retains: in preorder of the dominator
+/// tree, an object counts where the last counted one of its class does not enclose it. `retained` by number.
+pub fn class_retained(g: &GraphColumns, tree: &Tree, preorder: Preorder, retained: &WideColumn) -> Vec<u64> {
     let mut sums = vec![0u64; g.classes.len()];
     let mut enclosed_until = vec![0u32; g.classes.len()];
-    for (pre, &i) in number_at.iter().enumerate() {
+    for (&i, place) in preorder.at.iter().zip(0u32..) {
         let Some(&node) = tree.order.get(i as usize) else { continue };
         if g.self_size.get(node as usize) == 0 {
             continue;
         }
         let c = g.class.get(node as usize).copied().unwrap_or(0) as usize;
         if let (Some(until), Some(sum)) = (enclosed_until.get_mut(c), sums.get_mut(c))
-            && pre as u32 >= *until
+            && place >= *until
         {
-            *sum = sum.saturating_add(retained.get(node as usize));
-            *until = pre as u32 + subtree.get(i as usize).copied().unwrap_or(1);
+            *sum = sum.saturating_add(retained.get(i as usize));
+            *until = place + preorder.subtree.get(i as usize).copied().unwrap_or(1);
         }
     }
-    spare::give(subtree);
-    spare::give(number_at);
+    spare::give(preorder.subtree);
+    spare::give(preorder.at);
     sums
 }

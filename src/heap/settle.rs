@@ -94,15 +94,19 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
     graph.repeated = repeated;
     if passing {
         spare::give(std::mem::take(&mut g.to));
+    } else {
+        // What follows takes many columns of a row per node: those kept that are longer go first.
+        spare::shorten(g.nodes());
     }
-    let numbered = measure::retained(&g, &tree);
-    let column = measure::by_node(&tree, &numbered);
-    spare::give(numbered.low);
     // What classes retain is compared between the first and the last.
-    let (by_class, elements) = rayon::join(
-        || (!passing || earlier.is_empty()).then(|| measure::class_retained(&g, &tree, &column)),
-        || ask.compare.then(|| fold::elements(&g, &tree, references)),
+    let wanted = !passing || earlier.is_empty();
+    let (numbered, (preorder, elements)) = rayon::join(
+        || measure::retained(&g, &tree),
+        || (wanted.then(|| measure::preorder(&tree)), ask.compare.then(|| fold::elements(&g, &tree, references))),
     );
+    let (column, by_class) =
+        rayon::join(|| measure::by_node(&tree, &numbered), || preorder.map(|p| measure::class_retained(&g, &tree, p, &numbered)));
+    spare::give(numbered.low);
     let (rows, hidden) = measure::by_class(&g, sums, by_class, distance.is_some());
     graph.rows = rows;
     let distance = distance.unwrap_or_default();

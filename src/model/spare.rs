@@ -50,6 +50,16 @@ pub fn give(column: Vec<u32>) {
     }
 }
 
+/// Lets go of what is longer than any column of `len` rows would take.
+pub fn shorten(len: usize) {
+    let mut kept = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.retain(|c| fits(c, len));
+}
+
+fn fits(column: &Vec<u32>, len: usize) -> bool {
+    (len..=len.saturating_add(len / 2)).contains(&column.capacity())
+}
+
 /// Lets go of everything kept.
 pub fn clear() {
     let kept = std::mem::take(&mut *SPARE.lock().unwrap_or_else(PoisonError::into_inner));
@@ -62,8 +72,7 @@ fn find(len: usize) -> Option<Vec<u32>> {
         return None;
     }
     let mut kept = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
-    let fits = |c: &Vec<u32>| (len..=len.saturating_add(len / 2)).contains(&c.capacity());
-    let at = kept.iter().enumerate().filter(|(_, c)| fits(c)).min_by_key(|(_, c)| c.capacity())?.0;
+    let at = kept.iter().enumerate().filter(|(_, c)| fits(c, len)).min_by_key(|(_, c)| c.capacity())?.0;
     Some(kept.swap_remove(at))
 }
 

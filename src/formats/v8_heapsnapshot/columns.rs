@@ -319,12 +319,13 @@ impl<T: Copy + Default + Send + 'static> Plain<T> {
     }
 }
 
-/// (node offset, place).
-pub fn locations(l: LocationLayout) -> Plain<(u64, Option<Place>)> {
+/// (node, place); the file tells a node by where its first field stands.
+pub fn locations(l: LocationLayout, node_stride: usize) -> Plain<(u32, Place)> {
+    let stride = node_stride.max(1) as u64;
     Plain::new(l.stride, move |f| {
         let get = |at: usize| f.get(at).copied().unwrap_or(0);
         let place = Place { script: narrow(get(l.script)), line: narrow(get(l.line)), column: narrow(get(l.column)) };
-        (get(l.object), Some(place))
+        (narrow(get(l.object) / stride), place)
     })
 }
 

@@ -5,9 +5,10 @@
 use super::names::Known;
 use crate::model::graph::{EdgeKind, EdgeLabel, GraphColumns, NodeKind};
 
-/// Names the values of exports. Modules hang in their wrapper object; before Node 14 only in the runtime's handles.
-pub fn name(g: &mut GraphColumns, known: &Known) {
-    let Some(cell) = known.cell else { return };
+/// References to the values of exports (by index) and what they are to be called. Modules hang in their wrapper object; before
+/// Node 14 only in the runtime's handles.
+pub fn named(g: &GraphColumns, known: &Known) -> Vec<(usize, EdgeLabel)> {
+    let Some(cell) = known.cell else { return Vec::new() };
     let wrappers: Vec<u32> = (0u32..)
         .zip(&g.name)
         .filter(|(v, name)| match g.node_kind(*v) {
@@ -37,11 +38,7 @@ pub fn name(g: &mut GraphColumns, known: &Known) {
             }
         }
     }
-    for (e, label) in named {
-        if let Some(slot) = g.label.get_mut(e) {
-            *slot = label.0;
-        }
-    }
+    named
 }
 
 /// The place in its array that a reference is called by.

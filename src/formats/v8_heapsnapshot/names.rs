@@ -172,8 +172,8 @@ pub fn detached(g: &mut GraphColumns, seeds: &[(u32, u8)]) {
 
 /// Classes found, not yet in the graph: they are found beside other work on it.
 pub struct Classes {
-    class: Vec<u32>,
-    table: Vec<Class>,
+    pub class: Vec<u32>,
+    pub table: Vec<Class>,
     nameless: u32,
     scripts: Vec<(u32, Box<str>)>,
 }

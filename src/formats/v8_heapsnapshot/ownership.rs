@@ -4,7 +4,7 @@
 //! Measured on 21 M edges: the flood from the user's roots and the flood for owners cost the same; they run side by side.
 
 use super::names::Known;
-use crate::model::graph::{EdgeKind, EdgeLabel, FAR, GraphColumns, LOOSE, NODE, NodeKind};
+use crate::model::graph::{EdgeKind, EdgeLabel, FAR, GraphColumns, LOOSE, NODE, NodeKind, WideColumn};
 use crate::model::spare;
 use std::ops::Range;
 
@@ -35,37 +35,14 @@ impl Bits {
     }
 }
 
-/// What was found out about a graph, to be applied to it.
-pub struct Plan {
-    starts: Vec<u32>,
-    page: Bits,
-    owners: Vec<u32>,
-}
-
-/// Finds roots, page ownership and owners of parts.
-pub fn plan(g: &GraphColumns, known: &Known) -> Plan {
-    if g.to.is_empty() || g.kind.is_empty() {
-        return Plan { starts: Vec::new(), page: Bits::new(0), owners: Vec::new() };
-    }
-    let starts = user_roots(g, known);
-    // Without user roots the file shows the machine as it is (`exposeInternals`), and sizes stay where they are.
-    let (page, owners) = rayon::join(|| page_owned(g, known), || if starts.is_empty() { Vec::new() } else { owners(g, known) });
-    Plan { starts, page, owners }
-}
-
-impl Plan {
-    /// Marks in `to`, which is the graph's own column.
-    pub fn mark_loose(&self, g: &GraphColumns, to: &mut [u32], known: &Known) {
-        mark_loose(g, to, &self.page, known);
-    }
-
-    /// Moves sizes and sets what distances need.
-    pub fn finish(self, g: &mut GraphColumns, known: &Known) {
-        g.starts = self.starts;
-        give_sizes_to_owners(g, &self.owners);
-        spare::give(self.owners);
-        mark_far(g, known);
-    }
+/// Puts to the graph what was found out about it: bits of references, sizes, and what distances need.
+pub fn apply(g: &mut GraphColumns, page: Bits, owners: Vec<u32>, known: &Known) {
+    g.starts = user_roots(g, known);
+    let (mut to, mut sizes) = (std::mem::take(&mut g.to), std::mem::take(&mut g.self_size));
+    mark_loose(g, &mut to, &page, known);
+    let ((), pairs) = rayon::join(|| give_sizes_to_owners(g, &mut sizes, &owners), || mark_far(g, &mut to, known));
+    spare::give(owners);
+    (g.to, g.self_size, g.pairs) = (to, sizes, pairs);
 }
 
 fn is_document_root(g: &GraphColumns, n: u32, known: &Known) -> bool {
@@ -78,7 +55,7 @@ fn user_roots(g: &GraphColumns, known: &Known) -> Vec<u32> {
 }
 
 /// Nodes that the page (or the program's global object) reaches without weak references.
-fn page_owned(g: &GraphColumns, known: &Known) -> Bits {
+pub fn page_owned(g: &GraphColumns, known: &Known) -> Bits {
     let mut owned = Bits::new(g.kind.len());
     let mut todo = Vec::new();
     for e in g.edges(0) {
@@ -108,8 +85,12 @@ const UNVISITED: u32 = u32::MAX;
 const SEVERAL: u32 = u32::MAX - 1;
 
 /// For each node its only owner: parts (hidden nodes, arrays, outside string data) are owned by the one object that
-/// reaches them through other parts; everything else owns itself.
-fn owners(g: &GraphColumns, known: &Known) -> Vec<u32> {
+/// reaches them through other parts; everything else owns itself. Empty without user roots: such a file shows the machine as
+/// it is (`exposeInternals`), and sizes stay where they are.
+pub fn owners(g: &GraphColumns, known: &Known) -> Vec<u32> {
+    if user_roots(g, known).is_empty() {
+        return Vec::new();
+    }
     let outside = |n: usize| {
         g.kind.get(n).and_then(|&k| g.kinds.get(usize::from(k))) == Some(&NodeKind::Native)
             && known.external_string_data.is_some()
@@ -148,16 +129,16 @@ fn owners(g: &GraphColumns, known: &Known) -> Vec<u32> {
     owner
 }
 
-fn give_sizes_to_owners(g: &mut GraphColumns, owners: &[u32]) {
+fn give_sizes_to_owners(g: &GraphColumns, sizes: &mut WideColumn, owners: &[u32]) {
     for (i, &owner) in owners.iter().enumerate() {
         if owner >= SEVERAL || owner == i as u32 || owner == 0 || g.node_kind(owner) == NodeKind::Synthetic {
             continue;
         }
-        let size = g.self_size.get(i);
+        let size = sizes.get(i);
         if size > 0 {
-            g.self_size.set(i, 0);
-            let sum = g.self_size.get(owner as usize).saturating_add(size);
-            g.self_size.set(owner as usize, sum);
+            sizes.set(i, 0);
+            let sum = sizes.get(owner as usize).saturating_add(size);
+            sizes.set(owner as usize, sum);
         }
     }
 }
@@ -205,11 +186,12 @@ where
     }
 }
 
-/// Sets [`FAR`] on what distances must not follow: links that maps share and do not own, and one half of each joint hold
-/// (remembered in `pairs`, for which half it is depends on the traversal).
-fn mark_far(g: &mut GraphColumns, known: &Known) {
-    let far = |g: &mut GraphColumns, e: usize| {
-        if let Some(t) = g.to.get_mut(e) {
+/// Sets [`FAR`] on what distances must not follow: links that maps share and do not own, and one half of each joint hold.
+/// Gives the joint holds (edge, pair), for which half it is depends on the traversal.
+fn mark_far(g: &GraphColumns, to: &mut [u32], known: &Known) -> Vec<(u32, u32)> {
+    let mut pairs = Vec::new();
+    let mut far = |e: usize| {
+        if let Some(t) = to.get_mut(e) {
             *t |= FAR;
         }
     };
@@ -221,7 +203,7 @@ fn mark_far(g: &mut GraphColumns, known: &Known) {
                 let label = g.edge_label(e);
                 let index = if label.kind().is_indexed() { Some(label.name()) } else { leading_number(g.strings.get(label.name())) };
                 if index.is_some_and(|i| i >= 2 && i % 3 == 1) {
-                    far(g, e);
+                    far(e);
                 }
             }
             continue;
@@ -233,15 +215,16 @@ fn mark_far(g: &mut GraphColumns, known: &Known) {
         for e in g.edges(n) {
             let label = g.edge_label(e);
             if sloppy && !label.kind().is_indexed() && Some(label.name()) == known.sloppy_function_map {
-                far(g, e);
+                far(e);
             } else if label.kind() == EdgeKind::Internal
                 && let Some(j) = known.joint(label.name())
             {
-                g.pairs.push((e as u32, j.pair));
-                far(g, e);
+                pairs.push((e as u32, j.pair));
+                far(e);
             }
         }
     }
+    pairs
 }
 
 /// As JavaScript's `parseInt` reads a name.

@@ -53,22 +53,29 @@ impl<'a> Stream<'a> {
 
     /// Reads the next block behind the unread tail; `false` at the end of the file or when the tail is too long to keep.
     pub fn next_block(&mut self) -> bool {
-        let ((), more) = self.with_next_block(0, |_| ());
-        more
+        self.with_next_block(0, |_| (), |_| ()).1.is_some()
     }
 
-    /// Gives the first `take` unread bytes to `work` while the next block is read, then consumes them.
-    pub fn with_next_block<T: Send>(&mut self, take: usize, work: impl FnOnce(&[u8]) -> T + Send) -> (T, bool) {
+    /// Gives the first `take` unread bytes to `work`, then consumes them. Meanwhile the next block is read and given to
+    /// `look`, which sees it without the unread tail that will stand before it; `None` where there is no next block.
+    pub fn with_next_block<T: Send, L: Send>(
+        &mut self,
+        take: usize,
+        work: impl FnOnce(&[u8]) -> T + Send,
+        look: impl FnOnce(&[u8]) -> L + Send,
+    ) -> (T, Option<L>) {
         let Stream { file, buf, spare, at, end, .. } = self;
         let taken = buf.get(*at..(*at + take).min(*end)).unwrap_or(&[]);
         let tail = buf.get(*at + taken.len()..*end).unwrap_or(&[]);
         let ended = self.ended || tail.len() > ROOM;
-        let (out, (read, trouble)) =
-            rayon::join(|| work(taken), || if ended { (0, None) } else { fill(file, spare.get_mut(ROOM..).unwrap_or(&mut [])) });
+        let read_on = || {
+            let block = spare.get_mut(ROOM..).unwrap_or(&mut []);
+            let (read, trouble) = fill(file, block);
+            (read, trouble, look(block.get(..read).unwrap_or(&[])))
+        };
+        let (out, next) = rayon::join(|| work(taken), || (!ended).then(read_on));
         self.at += taken.len();
-        if ended {
-            return (out, false);
-        }
+        let Some((read, trouble, seen)) = next else { return (out, None) };
         if trouble.is_some() || read < BLOCK {
             self.ended = true;
             self.failed = trouble;
@@ -82,7 +89,7 @@ impl<'a> Stream<'a> {
         self.at = ROOM - tail;
         self.end = ROOM + read;
         self.base = offset - self.at as i64;
-        (out, read > 0)
+        (out, (read > 0).then_some(seen))
     }
 
     /// Next byte that is not white space or a comma, without consuming it.

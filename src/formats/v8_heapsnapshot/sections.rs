@@ -25,12 +25,57 @@ const HEADER_MAX: usize = 1 << 20;
 struct Parts {
     nodes: Nodes,
     edges: Option<Edges>,
-    locations: Vec<(u64, Option<Place>)>,
+    locations: Vec<(u32, Place)>,
+    sums: Option<Sums>,
     samples: Vec<(u64, u64)>,
     strings: StringTable,
     whole: Whole,
     traced: Vec<TracedFunction>,
     calls: Vec<(u32, u32, u32)>,
+}
+
+/// Sums over all nodes.
+struct Sums {
+    /// References that they announce.
+    edges: u64,
+    memory: [(&'static str, u64); 3],
+}
+
+impl Parts {
+    fn new(nodes: Nodes) -> Self {
+        Parts {
+            nodes,
+            edges: None,
+            locations: Vec::new(),
+            sums: None,
+            samples: Vec::new(),
+            strings: StringTable::default(),
+            whole: Whole::default(),
+            traced: Vec::new(),
+            calls: Vec::new(),
+        }
+    }
+
+    /// What nodes and locations give by themselves, without references and names: counts of references become the places
+    /// where they begin, locations stand in the order of their nodes. Nothing is left to do the second time.
+    fn settle(&mut self, head: &Header) {
+        if self.sums.is_none() {
+            self.nodes.trim();
+            let memory = kinds_of_memory(head, &self.nodes);
+            let mut edges = 0u64;
+            for count in &mut self.nodes.edge_count {
+                let own = u64::from(*count);
+                *count = u32::try_from(edges).unwrap_or(u32::MAX);
+                edges += own;
+            }
+            self.sums = Some(Sums { edges, memory });
+        }
+        let nodes = self.nodes.kind.len();
+        self.locations.retain(|l| (l.0 as usize) < nodes);
+        if !self.locations.is_sorted_by_key(|p| p.0) {
+            self.locations = by_node(std::mem::take(&mut self.locations), nodes);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -74,16 +119,7 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
                         // A row is at least "0,0,0,0,0\n": the file's length bounds what a header may promise.
                         let limit = len.map_or(1 << 26, |l| l / 8);
                         let nodes = Nodes::new(h.node, h.node_count, limit);
-                        parts = Some(Parts {
-                            nodes,
-                            edges: None,
-                            locations: Vec::new(),
-                            samples: Vec::new(),
-                            strings: StringTable::default(),
-                            whole: Whole::default(),
-                            traced: Vec::new(),
-                            calls: Vec::new(),
-                        });
+                        parts = Some(Parts::new(nodes));
                         head = Some((h, text));
                         End::Whole
                     }
@@ -106,13 +142,13 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
         out.error("truncated", Some(s.offset()), || "the file ends within the snapshot's header: nothing to salvage".into());
         return None;
     };
-    parts.nodes.trim();
+    parts.settle(&head);
     if parts.nodes.kind.is_empty() {
         out.error("truncated", Some(s.offset()), || "the file ends before its first node: nothing to salvage".into());
         return None;
     }
     // A count of edges that does not go with the edges found makes every edge doubtful.
-    let promised: u64 = parts.nodes.edge_count.iter().map(|&c| u64::from(c)).sum();
+    let promised = parts.sums.as_ref().map_or(0, |s| s.edges);
     let found = parts.edges.as_ref().map_or(0, |e| e.to.len() as u64);
     let edges_lost = !parts.whole.edges || promised != found;
     let names_lost = !parts.whole.strings;
@@ -121,7 +157,7 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
         parts.edges = None;
     }
     let mut extra = vec![("extra_native_bytes", head.extra_native_bytes), ("traced_functions", parts.traced.len() as u64)];
-    extra.extend(kinds_of_memory(&head, &parts.nodes));
+    extra.extend(parts.sums.iter().flat_map(|s| s.memory));
     let graph = assemble(head, parts, edges_lost);
     Some((
         graph,
@@ -136,14 +172,20 @@ pub fn read(file: Box<dyn Read + Send + '_>, len: Option<u64>, out: &mut Facts) 
 
 /// What is in the heap proper, beside it, and code, bytes.
 fn kinds_of_memory(head: &Header, nodes: &Nodes) -> [(&'static str, u64); 3] {
-    let (mut heap, mut external, mut code) = (0u64, 0u64, 0u64);
+    let mut by_kind = [0u64; 256];
     for (i, kind) in nodes.kind.iter().enumerate() {
-        let sum = match head.kinds.get(usize::from(*kind)) {
+        if let Some(sum) = by_kind.get_mut(usize::from(*kind)) {
+            *sum = sum.saturating_add(nodes.self_size.get(i));
+        }
+    }
+    let (mut heap, mut external, mut code) = (0u64, 0u64, 0u64);
+    for (kind, bytes) in by_kind.into_iter().enumerate() {
+        let sum = match head.kinds.get(kind) {
             Some(NodeKind::Native) => &mut external,
             Some(NodeKind::Code) => &mut code,
             _ => &mut heap,
         };
-        *sum = sum.saturating_add(nodes.self_size.get(i));
+        *sum = sum.saturating_add(bytes);
     }
     [("heap_bytes", heap), ("external_bytes", external), ("code_bytes", code)]
 }
@@ -151,7 +193,8 @@ fn kinds_of_memory(head: &Header, nodes: &Nodes) -> [(&'static str, u64); 3] {
 /// One of the known arrays.
 fn section(key: &str, s: &mut Stream<'_>, h: &Header, p: &mut Parts, len: Option<u64>) -> End {
     match key {
-        "nodes" => {
+        // Once counted, nodes take no more rows.
+        "nodes" if p.sums.is_none() => {
             s.bump();
             let end = integers::read(s, &mut p.nodes);
             p.nodes.trim();
@@ -170,7 +213,7 @@ fn section(key: &str, s: &mut Stream<'_>, h: &Header, p: &mut Parts, len: Option
         "locations" => {
             let Some(layout) = h.location else { return skip_value(s) };
             s.bump();
-            let mut rows = columns::locations(layout);
+            let mut rows = columns::locations(layout, h.node.stride);
             let end = integers::read(s, &mut rows);
             p.locations = rows.rows;
             end
@@ -201,7 +244,15 @@ fn section(key: &str, s: &mut Stream<'_>, h: &Header, p: &mut Parts, len: Option
         }
         "strings" => {
             s.bump();
-            let end = text::read(s, &mut p.strings);
+            // Reading strings keeps one thread busy. They come last: what else there is can be put in order meanwhile.
+            let mut strings = std::mem::take(&mut p.strings);
+            let beside = || {
+                if p.whole.nodes {
+                    p.settle(h)
+                }
+            };
+            let (end, ()) = rayon::join(|| text::read(s, &mut strings), beside);
+            p.strings = strings;
             p.whole.strings = end == End::Whole;
             end
         }
@@ -245,32 +296,14 @@ fn report(s: &Stream<'_>, out: &mut Facts, head: &Header, p: &Parts, stopped: Op
 
 /// Columns, with the semantics applied that need the whole file.
 fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
-    let Parts { nodes, edges, locations, samples, strings, traced, calls, .. } = parts;
+    let Parts { nodes, edges, locations, sums, samples, strings, traced, calls, .. } = parts;
     let mut first_edge = nodes.edge_count;
-    let n = nodes.kind.len();
     if edges_lost {
-        first_edge.clear();
-        first_edge.resize(n + 1, 0);
-    } else {
-        let mut at = 0u32;
-        for c in &mut first_edge {
-            let count = *c;
-            *c = at;
-            at = at.saturating_add(count);
-        }
-        first_edge.push(at);
+        first_edge.fill(0);
     }
+    first_edge.push(sums.filter(|_| !edges_lost).and_then(|s| u32::try_from(s.edges).ok()).unwrap_or(0));
     let (to, label) = edges.map_or((Vec::new(), Vec::new()), |e| (e.to, e.label));
-    let stride = head.node.stride as u64;
-    let places: Vec<_> = locations
-        .into_iter()
-        .filter_map(|(offset, place)| {
-            let node = offset / stride.max(1);
-            (node < n as u64).then_some((node as u32, place?))
-        })
-        .collect();
-    let (places, known) =
-        rayon::join(move || if places.is_sorted_by_key(|p| p.0) { places } else { by_node(places, n) }, || names::Known::find(&strings));
+    let known = names::Known::find(&strings);
     let mut graph = GraphColumns {
         kind: nodes.kind,
         kinds: head.kinds,
@@ -281,7 +314,7 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
         to,
         label,
         strings,
-        places,
+        places: locations,
         nameless: NONE,
         extra_bytes: head.extra_native_bytes,
         allocations: traces::allocations(nodes.trace, calls, traced).map(Box::new),
@@ -289,15 +322,27 @@ fn assemble(head: Header, parts: Parts, edges_lost: bool) -> GraphColumns {
         ..GraphColumns::default()
     };
     names::detached(&mut graph, &nodes.detachedness);
-    let (plan, names) = rayon::join(|| ownership::plan(&graph, &known), || names::classes(&graph, &head.node_types));
+    let ((page, owners), (names, shapes, exports)) = rayon::join(
+        || {
+            let page = ownership::page_owned(&graph, &known);
+            let owners = ownership::owners(&graph, &known);
+            (page, owners)
+        },
+        || {
+            let names = names::classes(&graph, &head.node_types);
+            let shapes = shapes::collect(&graph, &names);
+            (names, shapes, exports::named(&graph, &known))
+        },
+    );
     names.give_to(&mut graph);
     graph.titles = known.titles(&graph.classes);
-    let mut to = std::mem::take(&mut graph.to);
-    let ((), shapes) = rayon::join(|| plan.mark_loose(&graph, &mut to, &known), || shapes::collect(&graph));
-    graph.to = to;
     graph.shapes = shapes;
-    plan.finish(&mut graph, &known);
-    exports::name(&mut graph, &known);
+    ownership::apply(&mut graph, page, owners, &known);
+    for (e, label) in exports {
+        if let Some(slot) = graph.label.get_mut(e) {
+            *slot = label.0;
+        }
+    }
     graph.detours = known.weak_entries;
     graph
 }

@@ -2,6 +2,7 @@
 //! with and shows each plain object under the best one. This file infers; which object fits which is found in `heap`,
 //! because a comparison applies the newer file's interfaces to the older one.
 
+use super::names::Classes;
 use crate::model::graph::{EdgeKind, GraphColumns, Interface, NONE, Shapes};
 use std::collections::HashMap;
 
@@ -12,10 +13,11 @@ const FEWEST_OBJECTS: f64 = 2.0;
 /// and one object in so many.
 const RAREST: f64 = 1000.0;
 
-pub fn collect(g: &GraphColumns) -> Shapes {
-    let plain: Vec<bool> = g.classes.iter().map(|c| &*c.name == "Object" && c.place.is_none()).collect();
+/// Shapes of a graph whose classes are found and not yet put to it.
+pub fn collect(g: &GraphColumns, names: &Classes) -> Shapes {
+    let plain: Vec<bool> = names.table.iter().map(|c| &*c.name == "Object" && c.place.is_none()).collect();
     let object = |n: usize| {
-        g.class.get(n).is_some_and(|&c| plain.get(c as usize) == Some(&true))
+        names.class.get(n).is_some_and(|&c| plain.get(c as usize) == Some(&true))
             && g.kind.get(n).and_then(|&k| g.kinds.get(usize::from(k))) == Some(&crate::model::graph::NodeKind::Object)
     };
     let Some(fallback) = plain.iter().position(|&p| p) else { return Shapes::default() };
@@ -28,7 +30,7 @@ pub fn collect(g: &GraphColumns) -> Shapes {
     let mut candidate_of_shape: Vec<Option<usize>> = Vec::new();
     let proto = (0..g.strings.len() as u32).find(|&i| g.strings.get(i) == "__proto__");
     let mut fields = Vec::new();
-    for n in 0..g.class.len() {
+    for n in 0..names.class.len() {
         if !object(n) {
             continue;
         }

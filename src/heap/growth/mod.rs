@@ -14,6 +14,7 @@ use super::dominators::Tree;
 use super::fold;
 use crate::model::graph::{Fold, GraphColumns, GrowthPoint, NONE, NodeKind, WideColumn};
 use crate::model::spare;
+use rayon::prelude::*;
 
 /// What is known of the present graph.
 pub struct Now<'a> {
@@ -37,22 +38,26 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
     let g = now.g;
     let n = g.nodes();
     let (past, number) = rayon::join(|| Past::find(now, first), || numbers(now));
-    let ((weight, mut holder), (near, mut own)) = rayon::join(
-        || (balance(now, &past), holders(now, &past)),
+    let (weight, (mut holder, (near, mut own))) = rayon::join(
+        || balance(now, &past),
         || {
-            let near = nearest_survivors(now, &past);
-            let own = own_growth(now, &past, &near);
-            (near, own)
+            rayon::join(
+                || holders(now, &past),
+                || {
+                    let near = nearest_survivors(now, &past);
+                    let own = own_growth(now, &past, &near);
+                    (near, own)
+                },
+            )
         },
     );
-
     let mut gained = gains(now, &holder, &weight);
     let owner_of = |h: u32| (h as usize) < n;
     // A survivor that gained nothing itself only stands on the way (a link of a list): what seems attached to it belongs to
     // the survivor that dominates it.
     let stands_still = |v: u32, gained: &[f64]| {
         let growth = past.growth(v).unwrap_or(0);
-        growth.saturating_mul(10) < gained.get(v as usize).copied().unwrap_or(0.0) as i64 && !more_elements(now, v, first)
+        growth.saturating_mul(10) < gained.get(v as usize).copied().unwrap_or(0.0) as i64 && !past.more_elements(now, v)
     };
     let still: Vec<bool> = (0..n as u32).map(|v| gained.get(v as usize).is_some_and(|&b| b > 0.0) && stands_still(v, &gained)).collect();
     // Where only a root dominates (lists that the runtime holds in several ways) the way is all there is to go by.
@@ -72,6 +77,7 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
         }
     }
     if moved {
+        drop(gained);
         gained = gains(now, &holder, &weight);
     }
     // What a survivor dominates but another one holds is that one's growth.
@@ -83,14 +89,15 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
             *o = o.saturating_sub((g.self_size.get(v) as f64 * weight_of(&weight, g, v)) as i64);
         }
     }
-    let mut candidates: Vec<(u32, i64)> = Vec::new();
-    for v in 1..n as u32 {
+    let candidate = |v: u32| {
         if past.is_new(v) || g.node_kind(v) == NodeKind::Synthetic {
-            continue;
+            return None;
         }
-        let Some(&i) = number.get(v as usize) else { continue };
         let by_holding = gained.get(v as usize).copied().unwrap_or(0.0) as i64;
-        let by_dominating = own.get(i as usize).copied().unwrap_or(0);
+        let by_dominating = number.get(v as usize).and_then(|&i| own.get(i as usize)).copied().unwrap_or(0);
+        if by_holding <= 0 && by_dominating <= 0 {
+            return None;
+        }
         let size = if stands_still(v, &gained) {
             rooted.get(v as usize).copied().unwrap_or(0.0) as i64
         } else if by_holding <= 0 || by_dominating > by_holding / 2 && by_dominating < by_holding.saturating_mul(2) {
@@ -98,10 +105,9 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
         } else {
             by_holding
         };
-        if size > 0 {
-            candidates.push((v, size));
-        }
-    }
+        (size > 0).then_some((v, size))
+    };
+    let mut candidates: Vec<(u32, i64)> = (1..n as u32).into_par_iter().filter_map(candidate).collect();
     for h in n..gained.len() {
         let size = gained.get(h).copied().unwrap_or(0.0) as i64;
         if size > 0 {
@@ -157,12 +163,12 @@ impl<'a> Past<'a> {
         let row = self.row.get(v as usize).filter(|r| **r != NONE)?;
         Some((self.retained.get(v as usize) as i64).saturating_sub(self.first.retained.get(*row as usize) as i64))
     }
-}
 
-fn more_elements(now: &Now<'_>, v: u32, first: &Fold) -> bool {
-    let id = now.g.id.get(v as usize);
-    let was = find_row(first, id).and_then(|r| first.elements.get(r)).unwrap_or(0);
-    now.elements.get(v as usize).is_some_and(|&e| e > was.saturating_add(was / 50))
+    fn more_elements(&self, now: &Now<'_>, v: u32) -> bool {
+        let row = self.row.get(v as usize).filter(|r| **r != NONE);
+        let was = row.and_then(|r| self.first.elements.get(*r as usize)).unwrap_or(0);
+        now.elements.get(v as usize).is_some_and(|&e| e > was.saturating_add(was / 50))
+    }
 }
 
 /// Row of an object in a fold.
@@ -193,26 +199,35 @@ fn gains(now: &Now<'_>, holder: &[u32], weight: &[f64]) -> Vec<f64> {
 /// By class: the share of its new objects by which the class grew on balance, 0 to 1.
 fn balance(now: &Now<'_>, past: &Past<'_>) -> Vec<f64> {
     let (g, first) = (now.g, past.first);
-    let (class, table) = fold::classes(first, now.interfaces);
     let current = Fold { classes: g.classes.clone(), ..Fold::default() };
-    let common = fold::common(&[(first, &table), (&current, &g.classes)]);
-    let number = |side: usize| common.number.get(side).map_or(&[][..], |v| v);
-    let before = fold::totals(first, &class, number(0), common.classes.len());
-    let (mut all, mut new) = (vec![0u64; g.classes.len()], vec![0u64; g.classes.len()]);
-    for (v, &c) in g.class.iter().enumerate() {
-        if g.self_size.get(v) == 0 {
-            continue;
-        }
-        if let (Some(a), Some(b)) = (all.get_mut(c as usize), new.get_mut(c as usize)) {
-            *a += 1;
-            *b += u64::from(past.is_new(v as u32));
-        }
-    }
+    let (before, (all, new)) = rayon::join(
+        || {
+            let (class, table) = fold::classes(first, now.interfaces);
+            let common = fold::common(&[(first, &table), (&current, &g.classes)]);
+            let number = |side: usize| common.number.get(side).map_or(&[][..], |v| v);
+            let totals = fold::totals(first, &class, number(0), common.classes.len());
+            let of = |c: &Option<u32>| c.and_then(|k| totals.get(k as usize)).map_or(0, |t| t.0);
+            number(1).iter().map(of).collect::<Vec<u64>>()
+        },
+        || {
+            let (mut all, mut new) = (vec![0u64; g.classes.len()], vec![0u64; g.classes.len()]);
+            for (v, &c) in g.class.iter().enumerate() {
+                if g.self_size.get(v) == 0 {
+                    continue;
+                }
+                if let (Some(a), Some(b)) = (all.get_mut(c as usize), new.get_mut(c as usize)) {
+                    *a += 1;
+                    *b += u64::from(past.is_new(v as u32));
+                }
+            }
+            (all, new)
+        },
+    );
     all.iter()
         .zip(&new)
         .enumerate()
         .map(|(c, (&all, &new))| {
-            let was = number(1).get(c).copied().flatten().and_then(|k| before.get(k as usize)).map_or(0, |b| b.0);
+            let was = before.get(c).copied().unwrap_or(0);
             if new == 0 { 0.0 } else { (all.saturating_sub(was) as f64 / new as f64).min(1.0) }
         })
         .collect()
@@ -239,10 +254,12 @@ fn nearest_survivors(now: &Now<'_>, past: &Past<'_>) -> Vec<u32> {
 
 /// By number: retained growth of a survivor that is not growth of survivors beneath it.
 fn own_growth(now: &Now<'_>, past: &Past<'_>, near: &[u32]) -> Vec<i64> {
-    let of = |i: usize| now.tree.order.get(i).and_then(|&v| past.growth(v));
-    let mut own: Vec<i64> = (0..near.len()).map(|i| of(i).unwrap_or(0)).collect();
+    let of = |&v: &u32| past.growth(v).unwrap_or(0);
+    let mut own: Vec<i64> = now.tree.order.iter().map(of).collect();
+    // What a survivor dominates has larger numbers: its own growth is still whole when it is taken from the one above.
     for i in 1..near.len() {
-        if let (Some(growth), Some(up)) = (of(i), near.get(i).and_then(|&u| own.get_mut(u as usize))) {
+        let growth = own.get(i).copied().unwrap_or(0);
+        if let Some(up) = near.get(i).and_then(|&u| own.get_mut(u as usize)).filter(|_| growth != 0) {
             *up = up.saturating_sub(growth);
         }
     }

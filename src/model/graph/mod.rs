@@ -109,7 +109,7 @@ impl EdgeLabel {
 }
 
 /// Where a class was defined: script, line and column as the file numbers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     pub script: u32,
     pub line: u32,
