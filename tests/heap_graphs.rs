@@ -94,6 +94,26 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Each reference is led through 1,100 nodes of its own: what dominates what stays the same, and every node becomes a hub.
+    #[test]
+    fn hubs_are_dominated_as_the_definition_says(n in 1usize..10, raw in prop::collection::vec((0u32..10, 0u32..10), 0..25)) {
+        let edges: Vec<_> = raw.into_iter().map(|(a, b)| (a % n as u32, b % n as u32, false)).collect();
+        let naive = naive(&graph(n, &edges));
+        let between = |k: usize| n as u32 + k as u32;
+        let led = edges.iter().flat_map(|&(a, b, _)| (0..1_100).map(move |_| (a, b)));
+        let wide: Vec<_> = led.clone().enumerate().flat_map(|(k, (a, b))| [(a, between(k), false), (between(k), b, false)]).collect();
+        let (idom, _) = figures(&graph(n + led.count(), &wide));
+        if naive.iter().skip(1).all(Option::is_some) {
+            for v in 1..n {
+                prop_assert_eq!(Some(idom[v]), naive[v], "node {} of {:?}", v, edges);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_list_130_000_deep_and_a_hub_of_a_million_do_no_harm() {
     let n = 130_000u32;
