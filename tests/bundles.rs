@@ -276,6 +276,17 @@ fn a_wrong_checksum_or_length_is_told_and_the_content_kept() {
 }
 
 #[test]
+fn plain_files_take_nothing_from_what_may_be_unpacked() {
+    let d = Dir::new();
+    let small = Limits { max_total_bytes: 1 << 20, ..Limits::default() };
+    d.put("plain.txt", &vec![b'x'; 3 << 20]);
+    d.put("packed.zip", &zip_of(&[("inner.txt", vec![b'y'; 600 << 10])], zip::CompressionMethod::Deflated));
+    let root = d.put("lone.gz", &gzip(&vec![b'z'; 300 << 10]));
+    let b = open_with(root.parent().unwrap(), &small);
+    assert_eq!(codes(&b), Vec::<(String, &str)>::new(), "900 KiB of 1 MiB are unpacked");
+}
+
+#[test]
 fn bombs_stop_at_the_limits_and_say_so() {
     let d = Dir::new();
     let small = Limits { max_total_bytes: 1 << 20, ..Limits::default() };

@@ -151,3 +151,56 @@ fn kills_that_repeat_are_one_row_on_the_pages_and_all_in_the_data() {
     assert!(md.contains("× 60") && html.contains("× 60"), "{md}");
     assert!(md.lines().filter(|l| l.contains("`np`") || l.contains("(pid ")).count() < 6, "{md}");
 }
+
+#[test]
+fn a_node_that_panicked_for_memory_is_told() {
+    let mut b = bundle();
+    b.pod = Value::Null;
+    b.files.push(("n1/vmcore-dmesg.txt".into(), "[  811.120000] java invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0\n[  811.120100] Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled\n".into()));
+    let f = b.first();
+    assert!(f.cause == "inconclusive" && f.sentence.contains("Kernel panic"), "{} {}", f.cause, f.sentence);
+}
+
+#[test]
+fn an_input_in_which_nothing_tells_of_anything_still_has_a_finding() {
+    let mut b = bundle();
+    b.pod = Value::Null;
+    b.files.push(("pods.json".into(), "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": []}\n".into()));
+    assert_eq!(b.first().cause, "inconclusive");
+}
+
+#[test]
+fn an_ephemeral_container_is_not_its_pod() {
+    let mut b = bundle();
+    b.pod["spec"]["ephemeralContainers"] = json!([{"name": "debugger", "image": "busybox"}]);
+    b.pod["status"]["ephemeralContainerStatuses"] = json!([{"name": "debugger", "ready": false, "restartCount": 0, "image": "", "imageID": "",
+        "state": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "startedAt": "2026-02-20T09:00:00Z", "finishedAt": "2026-02-20T09:55:00Z"}}}]);
+    let f = b.first();
+    assert!(f.sentence.contains("container debugger of svc"), "{}", f.sentence);
+}
+
+#[test]
+fn a_kill_happened_on_the_node_whose_log_tells_it() {
+    let mut b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z");
+    let uid = "0b7e5a1c_1111_4222_8333_123456789abc";
+    let line = |node: &str, at: &str| {
+        format!("{at}+00:00 {node} kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg=/kubepods.slice/kubepods-pod{uid}.slice,task_memcg=/kubepods.slice/kubepods-pod{uid}.slice,task=app,pid=881,uid=0\n{at}+00:00 {node} kernel: Memory cgroup out of memory: Killed process 881 (app) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n")
+    };
+    b.files.push(("nodes/n2/kern.log".into(), line("n2", "2026-02-20T02:00:00")));
+    b.files.push(("nodes.json".into(), json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n2"}}]}).to_string()));
+    let nodes: Vec<_> = b.report().kills.into_iter().map(|k| k.owner.node).collect();
+    assert_eq!(nodes, [Some("n2".to_owned()), Some("n1".to_owned())]);
+}
+
+#[test]
+fn replicas_that_ended_alike_are_counted_together() {
+    let mut b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z");
+    let mut other = b.pod.clone();
+    other["metadata"]["name"] = json!("svc-1");
+    other["metadata"]["uid"] = json!("0b7e5a1c-1111-4222-8333-123456789abd");
+    b.files.push(("more.json".into(), other.to_string()));
+    let r = b.report();
+    assert!(r.findings[0].sentence.contains("the same in 1 more pod, 2 kills in all"), "{}", r.findings[0].sentence);
+    assert_eq!(r.headline.figures[0].value, "2");
+}

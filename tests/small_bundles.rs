@@ -440,3 +440,73 @@ fn a_size_that_its_own_record_refutes_is_not_given() {
     let size = f.advice.iter().find(|a| a.kind == "size").expect("a size");
     assert!(size.text.contains("still climbing at each of") && size.text.contains("Give it 1 GiB"), "{}", size.text);
 }
+
+#[test]
+fn a_cap_that_nothing_sets_is_not_said_to_be_set() {
+    // The runtime itself says what its heap may take: the pod names no flag.
+    let b = bundle().ended("OOMKilled", 137, 3, "2026-02-20T09:59:30Z").working_set(saw(200, 3));
+    let f = b.series("jvm_memory_max_bytes", vec![16384 * MIB; 700]).first();
+    assert!(f.advice.iter().all(|a| !a.text.contains("the present flag")), "{:?}", f.advice);
+}
+
+#[test]
+fn a_limit_that_was_raised_since_needs_nothing_now() {
+    let mut b = bundle().working_set((0..1400).map(|i| if i < 600 { 150 + 350 * (i % 100) / 100 } else { 400 + i % 5 }));
+    b.pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = json!("1Gi");
+    let limit = (0..1400).map(|i| if i < 600 { 512 * MIB } else { 1024 * MIB });
+    let b = b.series("kube_pod_container_resource_limits_memory_bytes", limit);
+    let f = b.series("kube_pod_container_status_restarts_total", (0..1400u64).map(|i| (i / 100).min(6))).first();
+    if f.cause == "limit-below-need" {
+        assert!(f.sentence.contains("earlier limit"), "{}", f.sentence);
+        assert!(f.advice.iter().all(|a| a.kind != "size") && !f.quantities.contains_key("recommended_limit_bytes"), "{:?}", f.advice);
+    }
+}
+
+#[test]
+fn a_pinned_soft_cap_makes_a_program_too_slow_to_answer() {
+    let mut b = bundle().working_set(level(498)).ended("Error", 137, 5, "2026-02-20T09:59:30Z");
+    b.pod["spec"]["containers"][0]["env"] = json!([{"name": "GOMEMLIMIT", "value": "480MiB"}]);
+    b.events.push(json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "svc-0.1", "namespace": "shop"},
+        "involvedObject": {"kind": "Pod", "namespace": "shop", "name": "svc-0", "fieldPath": "spec.containers{app}"},
+        "reason": "Killing", "message": "Container app failed liveness probe, will be restarted", "type": "Normal", "count": 5,
+        "firstTimestamp": "2026-02-20T08:00:00Z", "lastTimestamp": "2026-02-20T09:59:00Z", "source": {"component": "kubelet"}}));
+    let f = b.first();
+    assert_eq!(f.cause, "not-memory-kill", "{}", f.sentence);
+    assert!(f.advice.iter().any(|a| a.text.contains("Give it room first")), "{:?}", f.advice);
+}
+
+#[test]
+fn one_kill_without_a_series_is_no_need_that_is_known() {
+    let f = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z").first();
+    assert!(f.sentence.contains("whether it needs more or grows without end") && !f.sentence.contains("needs more than"), "{}", f.sentence);
+    assert!(f.advice.iter().any(|a| a.kind == "size" && a.text.starts_with("A stopgap")), "{:?}", f.advice);
+}
+
+#[test]
+fn a_size_is_not_asked_of_a_container_beyond_what_its_pod_has() {
+    let mut b = bundle().ended("OOMKilled", 137, 4, "2026-02-20T09:59:30Z").working_set(level(505));
+    let sized = |b: &Bundle| bundle_of(b).first().advice.into_iter().find(|a| a.kind == "size").expect("a size");
+    assert!(sized(&b).command.is_some_and(|c| c.contains("set resources")));
+    b.pod["spec"]["resources"] = json!({"limits": {"memory": "512Mi"}});
+    let whole = sized(&b);
+    assert!(whole.command.is_none() && whole.text.contains("pod's own"), "the API would refuse it: {whole:?}");
+}
+
+#[test]
+fn a_quiet_record_of_hours_lowers_no_limit() {
+    let r = bundle().working_set(level(100)).report();
+    assert!(r.trends[0]["recommended_limit_bytes"].as_f64().is_some_and(|l| l < 512.0 * MIB as f64), "{}", r.trends[0]["sizing"]);
+    assert_eq!(r.trends[0]["sizing"]["command"], Value::Null);
+}
+
+#[test]
+fn profiles_that_bear_their_pods_name_are_its() {
+    let text = |kib: u64| format!("heap profile: 1: {0} [1: {0}] @ heap/1048576\n1: {0} [1: {0}] @ 0x4a1b2c\n#\t0x4a1b2b\tmain.grow+0x2b\t/src/main.go:12\n\n", kib << 10);
+    let mut b = bundle();
+    for (at, kib) in [("20260220T003000Z", 40_000), ("20260220T053000Z", 240_000)] {
+        b.files.push((format!("pprof/svc-0_heap_{at}.txt"), text(kib)));
+    }
+    let r = b.report();
+    let owners: Vec<_> = r.deltas.iter().map(|d| d.owner.label()).collect();
+    assert_eq!(owners, ["shop/svc-0/app"], "{:?}", r.artifacts);
+}

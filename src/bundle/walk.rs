@@ -211,7 +211,7 @@ impl Walk {
             Kind::Tar => self.tar(path, content, depth + 1),
             Kind::Unsupported(name) => self.refuse(path, "archive-unsupported", format!("{name} is not unpacked here")),
             Kind::Plain if utf16::is_marked(&head) => self.wide(path, content, len),
-            Kind::Plain => self.artifact(path, content, len),
+            Kind::Plain => self.artifact(path, content, len, depth > 0),
         }
     }
 
@@ -443,8 +443,11 @@ impl Walk {
         }
     }
 
-    fn artifact(&mut self, member: String, content: Content, len: Option<u64>) {
-        self.total = self.total.saturating_add(len.unwrap_or(0));
+    /// A plain file lies where it is and is only mapped; what came out of something counts against the limit.
+    fn artifact(&mut self, member: String, content: Content, len: Option<u64>, unpacked: bool) {
+        if unpacked {
+            self.total = self.total.saturating_add(len.unwrap_or(0));
+        }
         self.list(member, content, len, false, Diagnostics::default());
     }
 

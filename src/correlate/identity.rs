@@ -269,6 +269,12 @@ impl Names {
         only(&pod.restarted).or_else(|| only(if pod.containers.is_empty() { &pod.logged } else { &pod.containers }))
     }
 
+    /// The node that a fact itself names, where it is a node's name: a pod of the same name may have been elsewhere then.
+    fn stated_node(&self, claim: &Claim) -> Option<String> {
+        let said = claim.node.as_deref().filter(|n| !claim.inferred && !n.contains(':'))?;
+        Some(self.node(said)).filter(|n| self.nodes.contains(n))
+    }
+
     fn named(&self, i: usize, container: Option<String>, claim: &Claim) -> Owner {
         let Some(p) = self.pods.get(i) else { return Owner::default() };
         Owner {
@@ -276,7 +282,9 @@ impl Names {
             workload: p.controller.as_ref().map(|c| c.name.clone()),
             pod: Some(p.name.clone()),
             container,
-            node: p.node.clone().or_else(|| claim.node.as_deref().filter(|n| !n.contains(':')).map(|n| self.node(n))),
+            node: self.stated_node(claim).or_else(|| p.node.clone()).or_else(|| {
+                claim.node.as_deref().filter(|n| !n.contains(':')).map(|n| self.node(n))
+            }),
         }
     }
 

@@ -22,7 +22,8 @@ const OPEN: f64 = 0.5;
 
 /// The one finding of an input that has no other.
 pub fn finding(incident: &Incident) -> Option<Finding> {
-    let first = incident.artifacts.iter().find(|a| a.facts > 0)?;
+    let read = || incident.artifacts.iter().find(|a| a.is_read());
+    let first = incident.artifacts.iter().find(|a| a.facts > 0).or_else(read)?;
     let fallback = Cite::whole(first.id, "");
     let seen = seen(incident);
     let calm = seen.is_empty() && !incident.pods.is_empty() && incident.pods.iter().all(|p| quiet(&p.what));

@@ -107,6 +107,9 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     ) {
         return None;
     }
+    if cause == Cause::LimitBelowNeed && cured(case) {
+        return None;
+    }
     let limit = case.limit();
     // The back-tested size, where a series is there to make one of.
     let sized = case.headline().and_then(|t| t.recommended_limit_bytes);
@@ -134,6 +137,13 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     let request = case.headline().and_then(|t| t.recommended_request_bytes);
     let whole = if sized == Some(need) { need } else { round(need) };
     (need > 0.0).then(|| (whole, request.unwrap_or_else(|| round(need * 0.5)).min(whole)))
+}
+
+/// The limit that was hit has been raised since, and memory has stayed below the one in force.
+pub fn cured(case: &Case<'_>) -> bool {
+    let below = |t: &Trend| t.limit_bytes.is_some_and(|l| t.percentiles.max_bytes < RAISED * l);
+    let throttled = case.cgroup.as_ref().is_some_and(|s| s.stalls());
+    case.kills.is_empty() && !throttled && !case.without_headroom() && case.headline().is_some_and(below)
 }
 
 /// Kills on record, none of which the back-tested size would have prevented.
@@ -335,8 +345,7 @@ fn limit_below_need(case: &Case<'_>, who: &str, limit: &str, kills: &str) -> Str
         );
     }
     // A limit that was raised since is not the one that was too low.
-    let raised = case.headline().filter(|t| case.kills.is_empty() && t.limit_bytes.is_some_and(|l| t.percentiles.max_bytes < RAISED * l));
-    if let Some(t) = raised {
+    if let Some(t) = case.headline().filter(|_| cured(case)) {
         let peak = human(t.percentiles.max_bytes);
         return format!(
             "{who} needed more than an earlier limit: {}; since then it stays below {limit} (peak {peak}).",
@@ -344,7 +353,8 @@ fn limit_below_need(case: &Case<'_>, who: &str, limit: &str, kills: &str) -> Str
         );
     }
     match case.headline().map(|t| t.verdict) {
-        None => format!("{who} needs more than {limit}: {kills}; no series shows whether it grew."),
+        // One level is no need: it may as well grow without end.
+        None => format!("{who} reached {limit}: {kills}; no series shows whether it needs more or grows without end."),
         Some(TrendVerdict::InsufficientData) => {
             format!("{who} needs more than {limit}: {kills}; the series are too short to tell whether it grew.")
         }
@@ -358,10 +368,19 @@ fn limit_below_need(case: &Case<'_>, who: &str, limit: &str, kills: &str) -> Str
     }
 }
 
+/// Who was killed, with the container where it is not called as the whole is.
+fn victim_of(k: &&Kill) -> String {
+    match (k.owner.workload.as_deref().or(k.owner.pod.as_deref()), k.owner.container.as_deref()) {
+        (Some(of), Some(c)) if of != c => format!("container {c} of {of}"),
+        (Some(of), _) => of.to_owned(),
+        (None, _) => "a container".into(),
+    }
+}
+
 fn node_overcommit(case: &Case<'_>, f: &Finding, who: &str, kills: &str) -> String {
     // Killed for memory without a limit of its own: some level above ran out, and nothing says that it was the node.
     if f.confidence < 0.5 && case.kills.iter().all(|k| k.report.is_none() && k.kind == KillKind::NodeOom) {
-        let victim = case.kills.last().and_then(|k| k.owner.workload.as_deref().or(k.owner.pod.as_deref())).unwrap_or("a container");
+        let victim = case.kills.last().map_or_else(|| "a container".into(), victim_of);
         return format!(
             "{who} may have run out of memory: {victim} was OOM-killed without a limit of its own, and no report of the node is in the input."
         );

@@ -380,6 +380,8 @@ fn suspend_victims(cases: &[Case<'_>], findings: &mut Vec<Finding>) {
 /// Replicas of one workload with the same cause are one finding, told by the first; the others are listed.
 fn merge_replicas(findings: &mut Vec<Finding>) {
     let mut out: Vec<Finding> = Vec::with_capacity(findings.len());
+    // Kills of the one that tells it and of all that are like it.
+    let mut counted: BTreeMap<Owner, f64> = BTreeMap::new();
     for f in findings.drain(..) {
         let same = |have: &&mut Finding| {
             have.cause == f.cause
@@ -390,8 +392,20 @@ fn merge_replicas(findings: &mut Vec<Finding>) {
                 && have.owner.container == f.owner.container
         };
         match out.iter_mut().find(same) {
-            Some(have) => have.also_owners.push(f.owner),
+            Some(have) => {
+                let told = have.quantities.get("kills").copied().unwrap_or(0.0) + f.quantities.get("kills").copied().unwrap_or(0.0);
+                counted.entry(have.owner.clone()).and_modify(|n| *n += f.quantities.get("kills").copied().unwrap_or(0.0)).or_insert(told);
+                have.also_owners.push(f.owner);
+            }
             None => out.push(f),
+        }
+    }
+    for f in &mut out {
+        let (more, all) = (f.also_owners.len(), counted.get(&f.owner).copied().unwrap_or(0.0));
+        if more > 0 && all > f.quantities.get("kills").copied().unwrap_or(0.0) {
+            let pods = if more == 1 { "1 more pod".to_owned() } else { format!("{more} more pods") };
+            let says = f.sentence.trim_end_matches('.').to_owned();
+            f.sentence = format!("{says}; the same in {pods}, {all:.0} kills in all.");
         }
     }
     *findings = out;

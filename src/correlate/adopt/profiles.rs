@@ -3,6 +3,7 @@
 //! together. A pprof file goes to a Go program only if its frames are Go's.
 
 use crate::model::incident::Join;
+use crate::model::pod::ContainerKind;
 use crate::model::profile::{HeapProfile, ProfileBody};
 use crate::model::runtime::Runtime;
 use crate::model::{Incident, Owner, When};
@@ -59,8 +60,50 @@ fn fitness(incident: &Incident, runtime: Runtime) -> BTreeMap<Owner, u32> {
     fit
 }
 
+/// The container by whose pod's full name a file or one of its folders is called: `ledger-0_heap_20260707T003000Z.txt`,
+/// `fin_ledger-0_ledger/heap-1.txt`. Another part of that name may be the container's or the namespace; else the pod has one.
+fn called(incident: &Incident, path: &str) -> Option<Owner> {
+    let parts = |folder: &str| folder.split('_').map(|p| p.split('.').next().unwrap_or(p).to_owned()).collect::<Vec<_>>();
+    path.rsplit(['/', '!']).find_map(|folder| {
+        let words = parts(folder);
+        let has = |name: Option<&str>| name.is_some_and(|n| words.iter().any(|w| w == n));
+        let mut pods: Vec<_> = incident.pods.iter().filter(|p| has(p.owner.pod.as_deref())).collect();
+        if pods.iter().any(|p| !p.owner.same_pod(&pods.first().map_or_else(Owner::default, |f| f.owner.clone()))) {
+            pods.retain(|p| has(p.owner.namespace.as_deref()));
+        }
+        let first = pods.first()?;
+        if pods.iter().any(|p| !p.owner.same_pod(&first.owner)) {
+            return None;
+        }
+        let names: Vec<&str> =
+            first.what.containers.iter().filter(|c| c.kind == ContainerKind::Main).map(|c| c.name.as_str()).collect();
+        let named: Vec<&str> = first.what.containers.iter().map(|c| c.name.as_str()).filter(|n| has(Some(n))).collect();
+        let container = match (named.as_slice(), names.as_slice()) {
+            ([one], _) | ([], [one]) => (*one).to_owned(),
+            _ => return None,
+        };
+        Some(Owner { container: Some(container), ..first.owner.clone() })
+    })
+}
+
+/// Gives ownerless profiles to the container whose name they bear.
+fn by_name(incident: &mut Incident) {
+    let orphans = incident.profiles.iter().enumerate().filter(|(_, p)| p.owner.pod.is_none());
+    let found: Vec<(usize, Owner)> =
+        orphans.filter_map(|(i, p)| Some((i, called(incident, incident.path(p.cite.span.artifact))?))).collect();
+    for (i, owner) in found {
+        let Some(p) = incident.profiles.get_mut(i) else { continue };
+        p.owner = owner.clone();
+        p.who.inferred = true;
+        let artifact = p.cite.span.artifact;
+        let reason = "inferred: the file is called as its pod is".to_owned();
+        incident.joins.push(Join { left: incident.path(artifact).to_owned(), right: owner.label(), reason });
+    }
+}
+
 /// Gives ownerless profiles of one folder and runtime to the container that fits best, if one workload stands alone.
 pub fn profiles(incident: &mut Incident) {
+    by_name(incident);
     let mut sets: BTreeMap<(Runtime, String), Vec<usize>> = BTreeMap::new();
     for (i, p) in incident.profiles.iter().enumerate().filter(|(_, p)| p.owner.pod.is_none()) {
         let folder = incident.path(p.cite.span.artifact).rsplit_once('/').map_or("", |(d, _)| d).to_owned();

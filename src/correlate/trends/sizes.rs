@@ -2,9 +2,13 @@
 
 use super::roles::Group;
 use crate::model::pod::{ContainerKind, PodState, Resources};
+use crate::model::time::DAY;
 use crate::model::trend::{Sizing, Trend, WorkloadKind};
 use crate::model::workload::Kind;
 use crate::model::{Incident, Owner};
+
+/// A record of a week holds a week's cycle.
+const RECORD_TO_LOWER: i64 = 7 * DAY;
 
 /// The kind of workload, and how it is known.
 pub(super) fn kind(incident: &Incident, owner: &Owner, batches: bool) -> (WorkloadKind, &'static str) {
@@ -74,6 +78,13 @@ pub(super) fn consequences(incident: &Incident, group: &Group, trend: &mut Trend
             // A request below its limit makes a pod Burstable whatever the rest of it says.
             sizing.qos_then = (request < limit).then_some("Burstable");
         }
+    }
+    // A few days know nothing of what the month's end or a start needs: a limit is not lowered on their word.
+    let brief = trend.window.1.0.saturating_sub(trend.window.0.0) < RECORD_TO_LOWER;
+    let lowers = trend.limit_bytes.is_some_and(|l| limit < l);
+    sizing.command = None;
+    if brief && lowers {
+        return replicas(incident, &owner, sizing);
     }
     sizing.command = incident.controller(&owner).and_then(|c| c.set_resources(&owner, limit as u64, request as u64));
     replicas(incident, &owner, sizing);

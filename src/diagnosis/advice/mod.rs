@@ -4,7 +4,7 @@ mod commands;
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::pools;
-use crate::diagnosis::sentences;
+use crate::diagnosis::sentences::{self, cured};
 use crate::diagnosis::trigger;
 use crate::model::finding::{Advice, Cause, Finding};
 use crate::model::kubectl::Kubectl;
@@ -14,6 +14,7 @@ use crate::model::promql;
 use crate::model::quantity::{human, human_seconds};
 use crate::model::runtime::Runtime;
 use crate::model::series::WORKING_SET;
+use crate::model::trend::Trend;
 use crate::model::workload::From;
 use crate::model::{Incident, Owner};
 use commands::{exec, of_container, of_pod};
@@ -36,8 +37,18 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             }
             out.extend(profile(case));
         }
+        Cause::LimitBelowNeed if cured(case) => out.push(advise(
+            "prove",
+            "Nothing to do now: the limit has been raised since, and memory stays below it. Keep watching the working set against the limit.".into(),
+            None,
+        )),
         Cause::LimitBelowNeed | Cause::LoadGrowth | Cause::BatchPeak => {
-            out.extend(resize(case, f, "The limit is below what the workload needs."))
+            out.extend(undo_limit(case, f));
+            let why = match case.headline() {
+                Some(_) => "The limit is below what the workload needs.",
+                None => "A stopgap while nothing shows whether it needs more or grows without end.",
+            };
+            out.extend(resize(case, f, why))
         }
         Cause::StartupPeak => {
             out.extend(resize(case, f, "Start-up needs more than the limit; lower its peak (stream instead of loading) or give it room."))
@@ -48,7 +59,10 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         }
         Cause::RuntimeCapAboveLimit => {
             out.push(cap(case));
-            out.extend(resize(case, f, "Or raise the limit until the heap cap leaves a quarter of it free."));
+            // How much room a cap needs is known only of one that is.
+            if case.cap().is_some() {
+                out.extend(resize(case, f, "Or raise the limit until the heap cap leaves a quarter of it free."));
+            }
         }
         Cause::PageCache => {
             let (kind, text) = if case.limit_kills().count() > 0 {
@@ -197,7 +211,12 @@ const TIGHT: f64 = 0.95;
 
 /// A gauge of the heap in use stands at the runtime's own cap.
 fn at_cap(case: &Case<'_>) -> bool {
-    let Some(cap) = case.cap().filter(|c| !c.soft) else { return false };
+    let Some(cap) = case.cap() else { return false };
+    // A soft cap counts all of the runtime's memory: the process as a whole stands there, and collects without pause.
+    if cap.soft {
+        let level = |t: &Trend| (TIGHT..=1.15).contains(&(t.percentiles.p95_bytes / cap.bytes as f64));
+        return case.headline().is_some_and(level);
+    }
     let heap = case.trends.iter().flat_map(|t| &t.companions).filter(|c| c.unit == "bytes" && c.metric.contains("heap"));
     heap.map(|c| c.max).any(|max| max >= TIGHT * cap.bytes as f64 && max <= 1.05 * cap.bytes as f64)
 }
@@ -222,6 +241,13 @@ pub fn collect_anything(incident: &Incident, owner: &Owner) -> Vec<Advice> {
         advise("collect", "The kernel log of the node.".into(), Some("journalctl -k -o short-iso-precise > kernel.log".into())),
     ]);
     out
+}
+
+/// A limit that a rollout lowered just before the kills is put back first.
+fn undo_limit(case: &Case<'_>, f: &Finding) -> Option<Advice> {
+    let t = f.trigger.as_ref().filter(|t| t.kind == "rollout" && trigger::lowers_limit(&t.detail))?;
+    let command = case.incident.controller(&case.owner).and_then(|c| c.rollout(&case.owner, "undo"));
+    Some(advise("stop", format!("Take the limit back that the kills began with: {}.", t.detail), command))
 }
 
 /// What takes the growth away for now: undoing what set it off, or a restart.
@@ -333,13 +359,13 @@ fn cap(case: &Case<'_>) -> Advice {
         Some(Runtime::Go) => format!("GOMEMLIMIT={:.0}MiB", (limit * 0.9 / (1 << 20) as f64).floor()),
         // Both are hexadecimal: 75 per cent is 4B.
         Some(Runtime::Dotnet) => format!("DOTNET_GCHeapHardLimitPercent=4B (or DOTNET_GCHeapHardLimit={:X})", (limit * 0.75) as u64),
-        Some(Runtime::Python | Runtime::Ruby | Runtime::Php | Runtime::Native) | None => format!("the cap to {mib:.0} MiB"),
+        Some(Runtime::Python | Runtime::Ruby | Runtime::Php | Runtime::Native) | None => format!("the runtime's heap cap to {mib:.0} MiB"),
     };
     advise(
         "fix",
         format!(
-            "Set {flag} instead of {}: {} the rest of {}.",
-            cap.map_or("the present flag", |c| c.flag.as_str()),
+            "Set {flag}{}: {} the rest of {}.",
+            cap.map_or(String::new(), |c| format!(" instead of {}", c.flag)),
             if cap.is_some_and(|c| c.soft) { "memory outside Go's runtime needs" } else { "code, stacks, metaspace and buffers need" },
             human(limit)
         ),

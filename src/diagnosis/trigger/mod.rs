@@ -4,7 +4,7 @@
 mod configs;
 mod revisions;
 
-pub use revisions::has_earlier;
+pub use revisions::{has_earlier, lowers_limit};
 
 use super::case::Case;
 use crate::model::Cite;

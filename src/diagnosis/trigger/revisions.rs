@@ -7,7 +7,7 @@ use super::Found;
 use crate::diagnosis::case::Case;
 use crate::model::finding::Trigger;
 use crate::model::pod::ContainerState;
-use crate::model::quantity::human_bytes;
+use crate::model::quantity::{human_bytes, parse_bytes};
 use crate::model::series::WORKING_SET;
 use crate::model::time::{DAY, HOUR, MINUTE};
 use crate::model::trend::{Trend, TrendVerdict};
@@ -137,6 +137,18 @@ fn scaled_up(message: &str) -> Option<&str> {
     from.is_none_or(|n| n == "0").then_some(name)
 }
 
+/// Whether a change, in the words of [`changes`], set a lower memory limit: `memory limit 1.50 GiB → 768 MiB`.
+pub fn lowers_limit(detail: &str) -> bool {
+    let size = |text: &str| parse_bytes(&text.trim().replace(' ', "").replace("iB", "i"));
+    let sides = detail.split_once(LIMIT).and_then(|(_, rest)| rest.split_once(" → "));
+    sides.is_some_and(|(before, after)| {
+        let after = after.split([',', ')', ';']).next().unwrap_or(after);
+        size(after).is_some_and(|a| size(before).is_none_or(|b| a < b))
+    })
+}
+
+const LIMIT: &str = "memory limit ";
+
 /// What a rollout changed in a container: image, memory limit, arguments, variables by name.
 fn changes(before: &ContainerState, after: &ContainerState) -> String {
     let mut parts = Vec::new();
@@ -145,7 +157,7 @@ fn changes(before: &ContainerState, after: &ContainerState) -> String {
     }
     if before.limits.memory_bytes != after.limits.memory_bytes {
         let size = |l: Option<u64>| l.map_or("none".to_owned(), human_bytes);
-        parts.push(format!("memory limit {} → {}", size(before.limits.memory_bytes), size(after.limits.memory_bytes)));
+        parts.push(format!("{LIMIT}{} → {}", size(before.limits.memory_bytes), size(after.limits.memory_bytes)));
     }
     if (&before.command, &before.args) != (&after.command, &after.args) {
         parts.push("changed arguments".into());

@@ -71,6 +71,10 @@ fn kernel(text: &[u8]) -> Option<Word> {
         let n = text.split(|&b| b == b' ').find_map(digits)?.0;
         return Some(Word { numbers: vec![("lost", n as f64)], ..word(LogPattern::MessagesLost) });
     }
+    // A node that is set to panic rather than to kill.
+    if has(text, "Kernel panic") && (has(text, "Out of memory") || has(text, "out of memory")) {
+        return Some(word(LogPattern::OtherOutOfMemory));
+    }
     let note = has(text, "page allocation failure: order:")
         || (has(text, " blocked for more than ") && has(text, " seconds"))
         || has(text, "SLUB: Unable to allocate memory on node");

@@ -152,7 +152,12 @@ fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure
         _ => String::new(),
     };
     let label = if mine.iter().all(|k| k.kind.is_memory()) { "Memory kills" } else { "Endings" };
-    out.push(figure(label, mine.len().to_string(), spread));
+    let like: usize = f.also_owners.iter().map(|o| incident.kills.iter().filter(|k| k.owner.same_container(o)).count()).sum();
+    let spread = match (like, mine.len()) {
+        (0, _) => spread,
+        (_, n) => format!("{n} of them here {spread}, the rest in {} more of its pods", f.also_owners.len()),
+    };
+    out.push(figure(label, (mine.len() + like).to_string(), spread));
     let q = |name: &str| f.quantities.get(name).copied();
     if let Some(g) = q("growth_bytes_per_hour") {
         let range = f.intervals.get("growth_bytes_per_hour").map_or(String::new(), |[a, b]| interval(&human(*a), &human(*b), "/h"));
@@ -181,7 +186,10 @@ fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure
         out.push(figure(
             "Containers judged",
             incident.trends.iter().filter(|t| t.metric == WORKING_SET).count().to_string(),
-            format!("{leaks} growing, {} findings", verdict.findings.len()),
+            match verdict.findings.len() {
+                1 => format!("{leaks} growing, 1 finding"),
+                n => format!("{leaks} growing, {n} findings"),
+            },
         ));
     }
     out.truncate(4);

@@ -3,7 +3,7 @@
 use super::{code, heading, prose, row};
 use crate::model::delta::{Delta, Suspect};
 use crate::model::quantity::{human, human_bytes};
-use crate::report::document::{Flame, ReportDoc};
+use crate::report::document::{Flame, ReportDoc, Span};
 use crate::report::{escape, outline, recording, when};
 use std::fmt::Write;
 
@@ -13,11 +13,17 @@ const SUSPECTS: usize = 5;
 /// Source places given for each.
 const SITES: usize = 3;
 
+/// A time with what parts it from the rest; nothing where none is known.
+fn at(time: &Span) -> String {
+    let known = when::span(time, None);
+    if known.is_empty() { known } else { format!("{known}, ") }
+}
+
 pub fn section(doc: &ReportDoc) -> String {
     let mut out = String::new();
     if let Some(k) = doc.kills.iter().rev().find(|k| !k.budget.is_empty()) {
         let total: u64 = k.budget.iter().map(|(_, b)| *b).fold(0, u64::saturating_add);
-        let _ = writeln!(out, "**What filled the memory at the kill** ({}, {} in total)\n", when::span(&k.time, None), human_bytes(total));
+        let _ = writeln!(out, "**What filled the memory at the kill** ({}{} in total)\n", at(&k.time), human_bytes(total));
         out.push_str(&heading(&["Part", ">Size", ">Share"]));
         for (name, bytes) in k.budget.iter().take(12) {
             out.push_str(&row(&[prose(name, true), human_bytes(*bytes), format!("{:.0} %", *bytes as f64 / total.max(1) as f64 * 100.0)]));

@@ -135,7 +135,11 @@ fn timeline(doc: &ReportDoc) -> String {
     let small = outline::small_charts(doc);
     for chart in small.iter().take(6) {
         if let Some(s) = sparkline::draw(chart, 72) {
-            let kills = if s.kills > 0 { format!(" · {} kills", s.kills) } else { String::new() };
+            let kills = match s.kills {
+                0 => String::new(),
+                1 => " · 1 kill".to_owned(),
+                n => format!(" · {n} kills"),
+            };
             let _ = writeln!(block, "{}{kills}\n{}", escape::line(&escape::middle(&chart.owner.label(), 60)), s.cells);
         }
     }
