@@ -184,7 +184,9 @@ fn a_kill_happened_on_the_node_whose_log_tells_it() {
     let mut b = bundle().ended("OOMKilled", 137, 1, "2026-02-20T09:59:30Z");
     let uid = "0b7e5a1c_1111_4222_8333_123456789abc";
     let line = |node: &str, at: &str| {
-        format!("{at}+00:00 {node} kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg=/kubepods.slice/kubepods-pod{uid}.slice,task_memcg=/kubepods.slice/kubepods-pod{uid}.slice,task=app,pid=881,uid=0\n{at}+00:00 {node} kernel: Memory cgroup out of memory: Killed process 881 (app) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n")
+        format!(
+            "{at}+00:00 {node} kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg=/kubepods.slice/kubepods-pod{uid}.slice,task_memcg=/kubepods.slice/kubepods-pod{uid}.slice,task=app,pid=881,uid=0\n{at}+00:00 {node} kernel: Memory cgroup out of memory: Killed process 881 (app) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n"
+        )
     };
     b.files.push(("nodes/n2/kern.log".into(), line("n2", "2026-02-20T02:00:00")));
     b.files.push(("nodes.json".into(), json!({"apiVersion": "v1", "kind": "List", "items": [

@@ -501,7 +501,12 @@ fn a_quiet_record_of_hours_lowers_no_limit() {
 
 #[test]
 fn profiles_that_bear_their_pods_name_are_its() {
-    let text = |kib: u64| format!("heap profile: 1: {0} [1: {0}] @ heap/1048576\n1: {0} [1: {0}] @ 0x4a1b2c\n#\t0x4a1b2b\tmain.grow+0x2b\t/src/main.go:12\n\n", kib << 10);
+    let text = |kib: u64| {
+        format!(
+            "heap profile: 1: {0} [1: {0}] @ heap/1048576\n1: {0} [1: {0}] @ 0x4a1b2c\n#\t0x4a1b2b\tmain.grow+0x2b\t/src/main.go:12\n\n",
+            kib << 10
+        )
+    };
     let mut b = bundle();
     for (at, kib) in [("20260220T003000Z", 40_000), ("20260220T053000Z", 240_000)] {
         b.files.push((format!("pprof/svc-0_heap_{at}.txt"), text(kib)));

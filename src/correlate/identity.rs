@@ -282,9 +282,10 @@ impl Names {
             workload: p.controller.as_ref().map(|c| c.name.clone()),
             pod: Some(p.name.clone()),
             container,
-            node: self.stated_node(claim).or_else(|| p.node.clone()).or_else(|| {
-                claim.node.as_deref().filter(|n| !n.contains(':')).map(|n| self.node(n))
-            }),
+            node: self
+                .stated_node(claim)
+                .or_else(|| p.node.clone())
+                .or_else(|| claim.node.as_deref().filter(|n| !n.contains(':')).map(|n| self.node(n))),
         }
     }
 

@@ -75,8 +75,7 @@ fn called(incident: &Incident, path: &str) -> Option<Owner> {
         if pods.iter().any(|p| !p.owner.same_pod(&first.owner)) {
             return None;
         }
-        let names: Vec<&str> =
-            first.what.containers.iter().filter(|c| c.kind == ContainerKind::Main).map(|c| c.name.as_str()).collect();
+        let names: Vec<&str> = first.what.containers.iter().filter(|c| c.kind == ContainerKind::Main).map(|c| c.name.as_str()).collect();
         let named: Vec<&str> = first.what.containers.iter().map(|c| c.name.as_str()).filter(|n| has(Some(n))).collect();
         let container = match (named.as_slice(), names.as_slice()) {
             ([one], _) | ([], [one]) => (*one).to_owned(),

@@ -10,7 +10,7 @@ use crate::model::{Cite, Claim, Facts, Observation, RawTime};
 
 /// A row, understood.
 pub enum Found {
-    Pod(PodState),
+    Pod(Box<PodState>),
     Node(NodeState),
     Event(KubeEvent),
     Usage(Claim, UsageReading),
@@ -27,7 +27,7 @@ impl Found {
             Found::Pod(p) => {
                 let who =
                     Claim { namespace: some(&p.namespace), pod: Some(p.name.as_str().into()), node: some(&p.node), ..Claim::default() };
-                out.pods.push(Observation { at: RawTime::Absent, who, cite, what: p });
+                out.pods.push(Observation { at: RawTime::Absent, who, cite, what: *p });
             }
             Found::Node(n) => {
                 let who = Claim { node: Some(n.name.as_str().into()), ..Claim::default() };
@@ -89,7 +89,7 @@ pub fn read(kind: Kind, columns: &Columns<'_>, raw: &str) -> Option<Found> {
             if let Some(labels) = cell("LABELS").and_then(owned) {
                 p.labels = labels.split(',').filter_map(|l| l.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
             }
-            Some(Found::Pod(p))
+            Some(Found::Pod(Box::new(p)))
         }
         Kind::PodColumns => {
             let any = |names: &[&str]| names.iter().find_map(|n| cell(n)).and_then(owned);
@@ -109,7 +109,7 @@ pub fn read(kind: Kind, columns: &Columns<'_>, raw: &str) -> Option<Found> {
             if p.status.is_none() && reason.is_some_and(|r| r.split(',').any(|r| r.trim() == "OOMKilled")) {
                 p.status = Some("OOMKilled".into());
             }
-            Some(Found::Pod(p))
+            Some(Found::Pod(Box::new(p)))
         }
         Kind::Nodes => {
             let mut n = node(name()?, cell("STATUS")?, cell("VERSION")?);

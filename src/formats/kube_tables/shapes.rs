@@ -41,7 +41,7 @@ fn pod(text: &str) -> Option<Found> {
     if ip.is_some_and(|i| i == "<none>" || i.contains('.') || i.contains(':')) && word(next + 4).is_some() {
         p.node = node.filter(|n| is_name(n)).map(str::to_owned);
     }
-    Some(Found::Pod(p))
+    Some(Found::Pod(Box::new(p)))
 }
 
 /// `[ns] 5m[ (x3 over 1h)] Warning Reason kind/name [subobject source] message [first count name]`
