@@ -384,7 +384,7 @@ fn growth_that_goes_to_swap_is_growth() {
     assert_eq!(f.cause, "heap-leak", "{}", f.sentence);
     assert!(f.confidence < 0.7 && f.sentence.contains("into swap"), "{} {}", f.confidence, f.sentence);
     assert!(f.quantities.get("growth_bytes_per_hour").is_some_and(|g| (g / MIB as f64 - 72.0).abs() < 8.0), "{:?}", f.quantities);
-    assert!(f.quantities.get("recommended_limit_bytes").is_none() && f.advice.iter().all(|a| !a.text.contains("before the limit")));
+    assert!(!f.quantities.contains_key("recommended_limit_bytes") && f.advice.iter().all(|a| !a.text.contains("before the limit")));
     // A few idle pages that were put away once are no growth.
     let f = b().series("container_memory_swap", (0..600).map(|i| (i.min(50)) * MIB)).first();
     assert_eq!(f.cause, "limit-below-need", "{}", f.sentence);
