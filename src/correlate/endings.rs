@@ -7,7 +7,7 @@ use crate::model::kill::Told;
 use crate::model::oom::{Constraint, KillKind, LimitLevel, OomKill};
 use crate::model::pod::{ContainerKind, ContainerRun, ContainerState, KubeEvent, PodState};
 use crate::model::time::{Basis, MINUTE, SECOND};
-use crate::model::{Cite, Incident, Placed, When};
+use crate::model::{Cite, Index, Placed, When};
 
 /// Two witnesses of one moment may differ by this much.
 const SAME_MOMENT: i64 = 2 * MINUTE;
@@ -54,14 +54,14 @@ impl Ending {
 
 /// Everything that bears on one ending, looked up once.
 struct Near<'a> {
-    incident: &'a Incident,
+    incident: &'a Index<'a>,
     pod: &'a Placed<PodState>,
     container: &'a ContainerState,
     at: Option<When>,
 }
 
 /// Reads one terminated state.
-pub fn classify(incident: &Incident, pod: &Placed<PodState>, c: &ContainerState, run: &ContainerRun) -> Ending {
+pub fn classify(incident: &Index<'_>, pod: &Placed<PodState>, c: &ContainerState, run: &ContainerRun) -> Ending {
     let at = run.finished.map(|t| When { earliest: t, latest: t.saturating_add(SECOND - 1), basis: Basis::Stated });
     let near = Near { incident, pod, container: c, at };
     let reason = run.reason.as_deref().unwrap_or("");
@@ -208,9 +208,8 @@ fn own_end(near: &Near<'_>, run: &ContainerRun, code: i32) -> Ending {
         return Ending::new(Some(KillKind::RuntimeAbort), "the runtime gave up at its own limit; the kernel was not involved")
             .with(Some((cite, format!("its termination message says: {first}"))));
     }
-    let log = near.incident.logs.iter().find(|l| {
-        let ours = l.owner.same_pod(&near.pod.owner)
-            && (l.owner.container.is_none() || l.owner.container.as_deref() == Some(near.container.name.as_str()));
+    let log = near.incident.logs_of(&near.pod.owner).find(|l| {
+        let ours = l.owner.container.is_none() || l.owner.container.as_deref() == Some(near.container.name.as_str());
         let fits = near.at.is_none_or(|a| !l.at.is_known() || l.at.near(&a, SAME_MOMENT));
         ours && fits && l.what.pattern.is_out_of_memory()
     });
@@ -236,7 +235,7 @@ impl Near<'_> {
     }
 
     fn events(&self) -> impl Iterator<Item = &Placed<KubeEvent>> {
-        self.incident.events.iter().filter(|e| e.owner.same_pod(&self.pod.owner))
+        self.incident.events_of(&self.pod.owner)
     }
 
     /// The event, folded or not, may belong to this ending.
@@ -333,11 +332,10 @@ impl Near<'_> {
     /// The kernel's report of a kill in this container, near in time.
     fn kernel(&self) -> Option<(&OomKill, (Cite, String))> {
         let ours = |r: &&Placed<OomKill>| {
-            r.owner.same_pod(&self.pod.owner)
-                && r.owner.container.as_deref().is_none_or(|c| c == self.container.name)
+            r.owner.container.as_deref().is_none_or(|c| c == self.container.name)
                 && self.at.is_none_or(|a| r.at.is_known() && r.at.near(&a, SAME_MOMENT))
         };
-        let r = self.incident.oom_reports.iter().find(ours)?;
+        let r = self.incident.reports_of(&self.pod.owner).find(ours)?;
         let victim = r.what.victims.first().and_then(|v| v.comm.as_deref()).unwrap_or("a task");
         Some((&r.what, (r.cite.clone(), format!("the kernel killed {victim} in this container"))))
     }
@@ -347,7 +345,7 @@ impl Near<'_> {
 mod tests {
     use super::*;
     use crate::model::pod::Resources;
-    use crate::model::{Owner, RawTime, Timestamp};
+    use crate::model::{Incident, Owner, RawTime, Timestamp};
 
     const AT: Timestamp = Timestamp(1_795_220_000_000_000_000);
 
@@ -379,7 +377,7 @@ mod tests {
     }
 
     fn kind(incident: &Incident, reason: &str, code: i32) -> Option<KillKind> {
-        classify(incident, &pod(), &container(), &run(reason, code)).kind
+        classify(&Index::of(incident), &pod(), &container(), &run(reason, code)).kind
     }
 
     #[test]
@@ -406,7 +404,7 @@ mod tests {
         };
         assert_eq!(kind(&other, "Error", 137), None);
         let stop = Incident { events: vec![event("Killing", "Stopping container api", 2 * SECOND)], ..Incident::default() };
-        let sticky = classify(&stop, &pod(), &container(), &run("OOMKilled", 143));
+        let sticky = classify(&Index::of(&stop), &pod(), &container(), &run("OOMKilled", 143));
         assert_eq!((sticky.kind, sticky.against.len()), (Some(KillKind::Sigterm), 1));
     }
 
@@ -414,7 +412,7 @@ mod tests {
     fn a_runtime_that_gave_up_says_so_in_its_message() {
         let mut r = run("Error", 1);
         r.message = Some("java.lang.OutOfMemoryError: Java heap space".into());
-        assert_eq!(classify(&Incident::default(), &pod(), &container(), &r).kind, Some(KillKind::RuntimeAbort));
+        assert_eq!(classify(&Index::of(&Incident::default()), &pod(), &container(), &r).kind, Some(KillKind::RuntimeAbort));
         assert_eq!(kind(&Incident::default(), "Error", 1), None);
     }
 
@@ -422,7 +420,7 @@ mod tests {
     fn a_text_that_breaks_off_behind_its_reason_tells_of_no_child() {
         let mut r = run("OOMKilled", 0);
         r.exit_code = None;
-        let ending = classify(&Incident::default(), &pod(), &container(), &r);
+        let ending = classify(&Index::of(&Incident::default()), &pod(), &container(), &r);
         assert_eq!((ending.kind, ending.against.len()), (Some(KillKind::MemcgContainer), 1));
     }
 
@@ -430,13 +428,13 @@ mod tests {
     fn a_limit_that_the_start_does_not_fit_in_is_a_kill() {
         let mut r = run("StartError", 128);
         r.message = Some("failed to create containerd task: OCI runtime create failed: runc create failed: unable to start container process: container init was OOM-killed (memory limit too low?): unknown".into());
-        assert_eq!(classify(&Incident::default(), &pod(), &container(), &r).kind, Some(KillKind::MemcgContainer));
+        assert_eq!(classify(&Index::of(&Incident::default()), &pod(), &container(), &r).kind, Some(KillKind::MemcgContainer));
     }
 
     #[test]
     fn without_any_limit_it_was_the_node() {
         let none = ContainerState { name: "api".into(), ..ContainerState::default() };
-        let killed = classify(&Incident::default(), &pod(), &none, &run("OOMKilled", 137));
+        let killed = classify(&Index::of(&Incident::default()), &pod(), &none, &run("OOMKilled", 137));
         assert_eq!(killed.kind, Some(KillKind::NodeOom));
     }
 }

@@ -11,7 +11,7 @@ use crate::model::oom::{KillKind, LimitLevel};
 use crate::model::pod::{ContainerState, PodState, WorkloadState};
 use crate::model::quantity::{Bytes, human_bytes, parse_bytes};
 use crate::model::time::{MINUTE, Timestamp};
-use crate::model::{Incident, Owner, Placed, When};
+use crate::model::{Incident, Index, Owner, Placed, When};
 
 /// A memory limit, and how it is known.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,7 +33,7 @@ const ROUNDING: u64 = 65_536;
 const FRESH: i64 = 15 * MINUTE;
 
 /// The limit of a container at a moment, without the kernel's word.
-pub fn in_force(incident: &Incident, pod: &Placed<PodState>, c: &ContainerState, at: Option<When>) -> LimitInForce {
+pub fn in_force(incident: &Index<'_>, pod: &Placed<PodState>, c: &ContainerState, at: Option<When>) -> LimitInForce {
     let owner = Owner { container: Some(c.name.clone()), ..pod.owner.clone() };
     if let Some(bytes) = at.and_then(|at| recorded(incident, &owner, at)) {
         return LimitInForce::of(bytes, LimitLevel::Container, "limit metric at the time");
@@ -72,7 +72,7 @@ fn defaulted(incident: &Incident, pod: &Placed<PodState>, c: &ContainerState, by
 }
 
 /// The last sample of a limit metric before the end of `at`.
-fn recorded(incident: &Incident, owner: &Owner, at: When) -> Option<Bytes> {
+fn recorded(incident: &Index<'_>, owner: &Owner, at: When) -> Option<Bytes> {
     let mine = |s: &&PlacedSeries| {
         let m = s.what.metric.as_str();
         let memory = s.what.label("resource").is_none_or(|r| r == "memory");
@@ -83,8 +83,7 @@ fn recorded(incident: &Incident, owner: &Owner, at: When) -> Option<Bytes> {
     };
     let until = at.latest.0.div_euclid(1_000_000);
     let best = incident
-        .series
-        .iter()
+        .series_of(owner)
         .filter(mine)
         .filter_map(|s| s.what.finite().take_while(|(t, _)| *t <= until).filter(|(_, v)| *v > 0.0).last())
         .max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)))?;
@@ -96,12 +95,13 @@ fn recorded(incident: &Incident, owner: &Owner, at: When) -> Option<Bytes> {
 /// Fills the limit of every kill that hit one, and notes where today's is another.
 pub fn settle(incident: &mut Incident) {
     let mut kills = std::mem::take(&mut incident.kills);
+    let index = Index::of(incident);
     for k in &mut kills {
         let level = matches!(k.limit_level, Some(LimitLevel::Container | LimitLevel::Pod));
         let by_limit =
             matches!(k.kind, KillKind::MemcgContainer | KillKind::MemcgPod | KillKind::OomGroup | KillKind::ChildProcess) || level;
         if by_limit {
-            settle_one(incident, k);
+            settle_one(&index, k);
         } else if k.limit_bytes.is_some() && k.limit_basis.is_empty() {
             k.limit_basis = if k.report.is_some() { "kernel report" } else { "pod specification" };
         }
@@ -109,10 +109,10 @@ pub fn settle(incident: &mut Incident) {
     incident.kills = kills;
 }
 
-fn settle_one(incident: &Incident, k: &mut Kill) {
+fn settle_one(incident: &Index<'_>, k: &mut Kill) {
     let report = k.report(incident);
     let uid = report.and_then(|r| r.what.identity.pod_uid.as_deref());
-    let pod = incident.pods.iter().filter(|p| p.owner.same_pod(&k.owner)).max_by_key(|p| p.what.containers.len());
+    let pod = incident.pods_of(&k.owner).max_by_key(|p| p.what.containers.len());
     // A StatefulSet's pod comes back under its old name: the one that died was another.
     let recreated = pod.is_some_and(|p| uid.is_some() && p.what.uid.is_some() && p.what.uid.as_deref() != uid);
     let container = pod.and_then(|p| p.what.containers.iter().find(|c| Some(&c.name) == k.owner.container.as_ref()));

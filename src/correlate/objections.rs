@@ -11,7 +11,7 @@ use crate::model::pod::{ContainerRun, ContainerState, KubeEvent, PodState};
 use crate::model::quantity::{human, human_bytes};
 use crate::model::series::WORKING_SET;
 use crate::model::time::{Basis, MINUTE, SECOND};
-use crate::model::{ArtifactId, Cite, Incident, Owner, Placed, Timestamp, When};
+use crate::model::{ArtifactId, Cite, Incident, Index, Owner, Placed, Timestamp, When};
 use std::collections::BTreeMap;
 
 /// A scrape before the kill still speaks of it.
@@ -28,8 +28,9 @@ const GRACE: i64 = 30;
 pub fn hear(incident: &mut Incident) {
     let mut kills = std::mem::take(&mut incident.kills);
     let covered = Covered::of(incident);
+    let index = Index::of(incident);
     for k in &mut kills {
-        let found = objections(incident, &covered, k);
+        let found = objections(&index, &covered, k);
         for (cite, says) in found {
             if !k.against.iter().any(|have| have.says == says) {
                 k.against.push(Told::aside(cite, says));
@@ -39,9 +40,9 @@ pub fn hear(incident: &mut Incident) {
     incident.kills = kills;
 }
 
-fn objections(incident: &Incident, covered: &Covered, k: &Kill) -> Vec<(Cite, String)> {
+fn objections(incident: &Index<'_>, covered: &Covered, k: &Kill) -> Vec<(Cite, String)> {
     let mut out = Vec::new();
-    let pod = incident.pods.iter().find(|p| p.owner.same_pod(&k.owner) && !p.what.containers.is_empty());
+    let pod = incident.pods_of(&k.owner).find(|p| !p.what.containers.is_empty());
     let run = pod.and_then(|p| {
         let c = p.what.containers.iter().find(|c| Some(&c.name) == k.owner.container.as_ref())?;
         Some((p, c, run_of(c, k)?))
@@ -105,31 +106,26 @@ fn status(p: &Placed<PodState>, c: &ContainerState) -> Cite {
 }
 
 /// Events of the kubelet that stop this container because of a probe, near the kill.
-fn probe_events<'a>(incident: &'a Incident, k: &'a Kill, slack: i64) -> impl Iterator<Item = &'a Placed<KubeEvent>> {
-    incident.events.iter().filter(move |e| {
+fn probe_events<'a>(incident: &'a Index<'a>, k: &'a Kill, slack: i64) -> impl Iterator<Item = &'a Placed<KubeEvent>> {
+    incident.events_of(&k.owner).filter(move |e| {
         e.what.reason == "Killing"
             && e.what.message.contains(" probe")
-            && e.owner.same_pod(&k.owner)
             && k.owner.container.as_deref().is_none_or(|c| e.what.names_container(c))
             && k.at.is_some_and(|at| e.at.is_known() && e.at.width() <= 10 * MINUTE && e.at.near(&at, slack))
     })
 }
 
-fn probe(incident: &Incident, k: &Kill) -> Option<(Cite, String)> {
+fn probe(incident: &Index<'_>, k: &Kill) -> Option<(Cite, String)> {
     let e = probe_events(incident, k, MINUTE).next()?;
     Some((e.cite.clone(), format!("the kubelet was stopping it for a failed probe at that time: {}", e.what.message)))
 }
 
 /// A process that is asked to stop and does not is killed when its grace period is over, not before.
-fn too_soon(incident: &Incident, k: &Kill) -> Option<(Cite, String)> {
+fn too_soon(incident: &Index<'_>, k: &Kill) -> Option<(Cite, String)> {
     let at = k.at?;
-    let e = incident.events.iter().find(|e| {
-        e.what.reason == "Killing"
-            && e.owner.same_pod(&k.owner)
-            && e.at.is_known()
-            && e.at.width() < 2 * SECOND
-            && e.at.near(&at, 10 * MINUTE)
-    })?;
+    let e = incident
+        .events_of(&k.owner)
+        .find(|e| e.what.reason == "Killing" && e.at.is_known() && e.at.width() < 2 * SECOND && e.at.near(&at, 10 * MINUTE))?;
     let seconds = at.latest.0.saturating_sub(e.at.earliest.0) / SECOND;
     (0..GRACE / 3).contains(&seconds).then(|| {
         (e.cite.clone(), format!("it was gone {seconds} s after the event Killing, before a usual grace period of {GRACE} s was over"))
@@ -182,7 +178,7 @@ impl Covered {
 }
 
 /// The last scrape before the end, against the limit.
-fn far_from_limit(incident: &Incident, k: &Kill) -> Option<(Cite, String)> {
+fn far_from_limit(incident: &Index<'_>, k: &Kill) -> Option<(Cite, String)> {
     let at_limit = matches!(k.kind, KillKind::MemcgContainer | KillKind::OomGroup) && k.usage_bytes.is_none();
     let elsewhere = matches!(k.kind, KillKind::ProbeKill | KillKind::Sigterm);
     if !at_limit && !elsewhere {
@@ -192,8 +188,7 @@ fn far_from_limit(incident: &Incident, k: &Kill) -> Option<(Cite, String)> {
     let until = at.earliest.0.div_euclid(1_000_000);
     let mine = |s: &&PlacedSeries| s.what.metric == WORKING_SET && s.owner.same_container(&k.owner);
     let (t, v, cite) = incident
-        .series
-        .iter()
+        .series_of(&k.owner)
         .filter(mine)
         .filter_map(|s| s.what.finite().take_while(|(t, _)| *t <= until).last().map(|(t, v)| (t, v, &s.cite)))
         .max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)))?;
@@ -223,8 +218,8 @@ fn far_from_limit(incident: &Incident, k: &Kill) -> Option<(Cite, String)> {
     })
 }
 
-fn spec_limit(incident: &Incident, owner: &Owner) -> Option<u64> {
-    let pod = incident.pods.iter().find(|p| p.owner.same_pod(owner) && !p.what.containers.is_empty())?;
+fn spec_limit(incident: &Index<'_>, owner: &Owner) -> Option<u64> {
+    let pod = incident.pods_of(owner).find(|p| !p.what.containers.is_empty())?;
     pod.what.containers.iter().find(|c| Some(&c.name) == owner.container.as_ref())?.limits.memory_bytes
 }
 

@@ -9,13 +9,18 @@ use crate::model::kill::Kill;
 use crate::model::oom::KillKind;
 use crate::model::pod::{ContainerRun, ContainerState, PodState};
 use crate::model::time::{Basis, SECOND};
-use crate::model::{Cite, Incident, Owner, Placed, When};
+use crate::model::{Cite, Incident, Index, Owner, Placed, When};
 
 /// Reasons by which a pod as a whole ended, with their message in its status.
 const OF_PODS: &[&str] = &["Evicted", "Preempting", "Preempted", "Terminated", "NodeShutdown", "NodeLost", "DeadlineExceeded"];
 
 /// Fills [`Incident::other_endings`], once kills are known; in the order of pods and events.
 pub fn gather(incident: &mut Incident) {
+    let found = gathered(&Index::of(incident));
+    incident.other_endings = found;
+}
+
+fn gathered(incident: &Index<'_>) -> Vec<OtherEnding> {
     let mut out: Vec<OtherEnding> = Vec::new();
     for p in &incident.pods {
         for c in &p.what.containers {
@@ -38,11 +43,11 @@ pub fn gather(incident: &mut Incident) {
             out.push(eviction(&l.owner, l.at.is_known().then_some(l.at), &says, &l.cite));
         }
     }
-    incident.other_endings = out;
+    out
 }
 
-fn evicted(incident: &Incident, owner: &Owner) -> bool {
-    incident.kills.iter().any(|k| k.kind == KillKind::Eviction && k.owner.same_pod(owner))
+fn evicted(incident: &Index<'_>, owner: &Owner) -> bool {
+    incident.kills_of(owner).any(|k| k.kind == KillKind::Eviction)
 }
 
 fn eviction(owner: &Owner, at: Option<When>, message: &str, cite: &Cite) -> OtherEnding {
@@ -51,7 +56,7 @@ fn eviction(owner: &Owner, at: Option<When>, message: &str, cite: &Cite) -> Othe
     OtherEnding { at, owner: Owner { container: None, ..owner.clone() }, says, known: true, cite: cite.clone(), ..OtherEnding::default() }
 }
 
-fn of_pod(incident: &Incident, p: &Placed<PodState>) -> Option<OtherEnding> {
+fn of_pod(incident: &Index<'_>, p: &Placed<PodState>) -> Option<OtherEnding> {
     let reason = p.what.reason.as_deref().filter(|r| OF_PODS.contains(r))?;
     if evicted(incident, &p.owner) {
         return None;
@@ -59,16 +64,15 @@ fn of_pod(incident: &Incident, p: &Placed<PodState>) -> Option<OtherEnding> {
     Some(eviction(&p.owner, None, p.what.message.as_deref().unwrap_or(reason), &p.cite))
 }
 
-fn of_container(incident: &Incident, p: &Placed<PodState>, c: &ContainerState, run: &ContainerRun) -> Option<OtherEnding> {
+fn of_container(incident: &Index<'_>, p: &Placed<PodState>, c: &ContainerState, run: &ContainerRun) -> Option<OtherEnding> {
     let ended = run.state.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("terminated")) || run.finished.is_some();
     let code = run.exit_code.filter(|code| ended && *code != 0)?;
     let owner = Owner { container: Some(c.name.clone()), ..p.owner.clone() };
     let at = run.finished.map(|t| When { earliest: t, latest: t.saturating_add(SECOND - 1), basis: Basis::Stated });
     let explained = |k: &Kill| {
-        (k.owner.same_container(&owner) || (k.owner.same_pod(&owner) && k.owner.container.is_none()))
-            && k.at.zip(at).is_none_or(|(a, b)| a.near(&b, SAME_ENDING))
+        (k.owner.container == owner.container || k.owner.container.is_none()) && k.at.zip(at).is_none_or(|(a, b)| a.near(&b, SAME_ENDING))
     };
-    if incident.kills.iter().any(explained) {
+    if incident.kills_of(&owner).any(explained) {
         return None;
     }
     let ending = endings::classify(incident, p, c, run);

@@ -2,6 +2,7 @@
 //! container at enough known moments are the working-set series that Prometheus would have stored, and are judged as one.
 //! Nothing is added where the series itself is in the input.
 
+use crate::model::by_pod::ByPod;
 use crate::model::incident::PlacedSeries;
 use crate::model::series::{Series, WORKING_SET};
 use crate::model::time::{MINUTE, civil};
@@ -25,15 +26,17 @@ pub fn series(incident: &mut Incident) {
         let slot = found.entry(owner).or_insert_with(|| (u.cite.clone(), BTreeMap::new()));
         slot.1.insert(at.0.div_euclid(1_000_000), bytes as f64);
     }
+    let mut by_pod = ByPod::of(incident.series.iter().map(|s| &s.owner));
     for (owner, (cite, samples)) in found {
-        let known = |s: &PlacedSeries| s.what.metric.ends_with(WORKING_SET) && s.owner.same_pod(&owner);
-        if samples.len() < READINGS_MIN || incident.series.iter().any(known) {
+        let known = |s: &PlacedSeries| s.what.metric.ends_with(WORKING_SET);
+        if samples.len() < READINGS_MIN || by_pod.of_pod(&incident.series, &owner).any(known) {
             continue;
         }
         let labels = [("namespace", &owner.namespace), ("pod", &owner.pod), ("container", &owner.container)];
         let labels = labels.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v.clone()?))).collect();
         let mut what = Series::new(WORKING_SET.into(), labels);
         (what.times, what.values) = samples.into_iter().unzip();
+        by_pod.add(&owner, incident.series.len());
         incident.series.push(PlacedSeries { owner, cite, what });
     }
 }

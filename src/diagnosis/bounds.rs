@@ -169,6 +169,7 @@ fn vertical(case: &Case<'_>, p: &Placed<SizingPolicy>, f: &Finding) -> Option<St
 mod tests {
     use super::*;
     use crate::diagnosis::case::bare_case;
+    use crate::model::Index;
     use crate::model::finding::Strength;
     use crate::model::{Cite, Claim, Incident, Owner, When};
     use std::collections::BTreeMap;
@@ -193,7 +194,8 @@ mod tests {
             node: None,
         };
         let incident = Incident { policies, ..Incident::default() };
-        let case = bare_case(&incident, owner.clone());
+        let index = Index::of(&incident);
+        let case = bare_case(&index, owner.clone());
         let mib = f64::from(1 << 20);
         let f = Finding {
             cause,

@@ -3,6 +3,7 @@
 use super::cgroup_state::CgroupState;
 use super::flags::{self, RuntimeCap};
 use super::rule::Need;
+use crate::model::by_pod::ByPod;
 use crate::model::cgroup::CgroupReading;
 use crate::model::incident::{OtherEnding, PlacedDelta};
 use crate::model::kill::Kill;
@@ -13,7 +14,7 @@ use crate::model::runtime::Runtime;
 use crate::model::series::WORKING_SET;
 use crate::model::time::MINUTE;
 use crate::model::trend::{Companion, Trend};
-use crate::model::{Cite, Incident, Owner, Placed, Timestamp, When};
+use crate::model::{Cite, Index, Owner, Placed, Timestamp, When};
 use std::collections::BTreeSet;
 
 /// Growth that reaches its limit within a fortnight is a date in somebody's calendar; later ones are a trend to watch.
@@ -45,7 +46,7 @@ const SWAPPED: f64 = 0.25;
 const SWAP_STILL: f64 = 0.9;
 
 pub struct Case<'a> {
-    pub incident: &'a Incident,
+    pub incident: &'a Index<'a>,
     pub owner: Owner,
     /// Endings of this container (or of the node, for a node case), earliest first.
     pub kills: Vec<&'a Kill>,
@@ -221,12 +222,9 @@ impl<'a> Case<'a> {
 
     /// Trends of other containers of the same pod.
     pub fn siblings(&self) -> impl Iterator<Item = &'a Trend> + '_ {
-        self.incident.trends.iter().filter(|t| {
-            t.metric == WORKING_SET
-                && t.owner.same_pod(&self.owner)
-                && t.owner.container.is_some()
-                && t.owner.container != self.owner.container
-        })
+        self.incident
+            .trends_of(&self.owner)
+            .filter(|t| t.metric == WORKING_SET && t.owner.container.is_some() && t.owner.container != self.owner.container)
     }
 
     /// Owner objects of this case's workload (ReplicaSets, Deployments, …).
@@ -243,7 +241,7 @@ impl<'a> Case<'a> {
 }
 
 /// Every container that was killed, that has a series worth judging or profiles, and every node on which something died.
-pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
+pub fn cases<'a>(incident: &'a Index<'a>) -> Vec<Case<'a>> {
     let mut containers = BTreeSet::new();
     let mut nodes = BTreeSet::new();
     for k in &incident.kills {
@@ -268,16 +266,18 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
             (Some(_), Some(_)) => drop(containers.insert(t.owner.clone())),
             (None, _) => drop(t.owner.node.as_deref().map(|n| nodes.insert(n.to_owned()))),
             // A pod whose containers nothing shows is a case of its own.
-            (Some(_), None) if !incident.trends.iter().any(|o| o.owner.same_pod(&t.owner) && o.owner.container.is_some()) => {
+            (Some(_), None) if !incident.trends_of(&t.owner).any(|o| o.owner.container.is_some()) => {
                 containers.insert(t.owner.clone());
             }
             _ => {}
         }
     }
     nodes.extend(super::processes::growing(incident).into_iter().map(|g| g.node.to_owned()));
+    let mut heard = ByPod::of(containers.iter());
     for o in incident.other_endings.iter().filter(|o| !o.stop || o.code == Some(137)) {
         // A pod's own ending is heard with those containers of it that are heard anyway.
-        if o.owner.container.is_some() || !containers.iter().any(|c| c.same_pod(&o.owner)) {
+        if o.owner.container.is_some() || heard.get(&o.owner).is_empty() {
+            heard.add(&o.owner, 0);
             containers.insert(o.owner.clone());
         }
     }
@@ -288,13 +288,18 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
     containers.extend(incident.deltas.iter().filter(|d| d.owner.container.is_some()).map(|d| d.owner.clone()));
     // One container may be known with and without its node or workload: keep the fullest owner.
     let mut owners: Vec<Owner> = Vec::new();
+    let mut by_pod = ByPod::default();
     for o in containers {
-        match owners.iter_mut().find(|have| have.same_container(&o)) {
+        let have = by_pod.get(&o).iter().copied().find(|i| owners.get(*i).is_some_and(|have| have.same_container(&o)));
+        match have.and_then(|i| owners.get_mut(i)) {
             Some(have) => {
                 have.workload = have.workload.take().or(o.workload);
                 have.node = have.node.take().or(o.node);
             }
-            None => owners.push(o),
+            None => {
+                by_pod.add(&o, owners.len());
+                owners.push(o);
+            }
         }
     }
     // Profiles without a pod around them are a case too, where there is no other.
@@ -305,11 +310,16 @@ pub fn cases(incident: &Incident) -> Vec<Case<'_>> {
     let mut cases: Vec<Case<'_>> =
         owners.into_iter().map(|o| container_case(incident, o)).chain(nodes.iter().map(|n| node_case(incident, n))).collect();
     // Nothing that was killed goes unheard: a kill whose container or node nobody names is a case of its own.
-    for k in &incident.kills {
-        if !cases.iter().any(|c| c.kills.iter().any(|have| std::ptr::eq(*have, k))) {
+    let mut heard: BTreeSet<*const Kill> = cases.iter().flat_map(|c| &c.kills).map(|k| std::ptr::from_ref(*k)).collect();
+    for k in &incident.incident().kills {
+        if heard.insert(k) {
             match cases.iter_mut().find(|c| c.owner == k.owner && (k.owner.pod.is_some() || c.is_unnamed_container() || !at_own_limit(k))) {
                 Some(c) => c.kills.push(k),
-                None if k.owner.pod.is_some() => cases.push(container_case(incident, k.owner.clone())),
+                None if k.owner.pod.is_some() => {
+                    let case = container_case(incident, k.owner.clone());
+                    heard.extend(case.kills.iter().map(|k| std::ptr::from_ref(*k)));
+                    cases.push(case);
+                }
                 None => cases.push(Case { kills: vec![k], ..bare_case(incident, k.owner.clone()) }),
             }
         }
@@ -323,7 +333,7 @@ fn at_own_limit(k: &Kill) -> bool {
 }
 
 /// A case of which nothing but its owner is known.
-pub(super) fn bare_case(incident: &Incident, owner: Owner) -> Case<'_> {
+pub(super) fn bare_case<'a>(incident: &'a Index<'a>, owner: Owner) -> Case<'a> {
     Case {
         incident,
         owner,
@@ -339,8 +349,8 @@ pub(super) fn bare_case(incident: &Incident, owner: Owner) -> Case<'_> {
     }
 }
 
-fn members(incident: &Incident, pod: &Owner) -> Vec<Owner> {
-    let Some(p) = incident.pods.iter().find(|p| p.owner.same_pod(pod) && !p.what.containers.is_empty()) else { return Vec::new() };
+fn members(incident: &Index<'_>, pod: &Owner) -> Vec<Owner> {
+    let Some(p) = incident.pods_of(pod).find(|p| !p.what.containers.is_empty()) else { return Vec::new() };
     p.what
         .containers
         .iter()
@@ -349,24 +359,27 @@ fn members(incident: &Incident, pod: &Owner) -> Vec<Owner> {
         .collect()
 }
 
-fn container_case<'a>(incident: &'a Incident, owner: Owner) -> Case<'a> {
-    let pod = incident.pods.iter().filter(|p| p.owner.same_pod(&owner)).max_by_key(|p| p.what.containers.len());
+fn container_case<'a>(incident: &'a Index<'a>, owner: Owner) -> Case<'a> {
+    let pod = incident.pods_of(&owner).max_by_key(|p| p.what.containers.len());
     let container = pod.and_then(|p| p.what.containers.iter().find(|c| Some(&c.name) == owner.container.as_ref()));
-    let kills = incident.kills.iter().filter(|k| k.concerns(&owner)).collect::<Vec<&Kill>>();
+    let mine = |o: &Owner| o.container == owner.container || o.container.is_none();
+    // Loose profiles, and kills that nobody owns, have no pod to be found by.
+    let (kills, deltas): (Vec<&Kill>, Vec<&PlacedDelta>) = match owner.pod {
+        Some(_) => (
+            incident.kills_of(&owner).filter(|k| k.concerns(&owner)).collect(),
+            incident.deltas_of(&owner).filter(|d| d.owner.same_container(&owner)).collect(),
+        ),
+        None => (
+            incident.incident().kills.iter().filter(|k| k.concerns(&owner)).collect(),
+            incident.incident().deltas.iter().filter(|d| d.owner == owner).collect(),
+        ),
+    };
     Case {
         incident,
-        others: incident
-            .other_endings
-            .iter()
-            .filter(|o| o.owner.same_container(&owner) || (o.owner.same_pod(&owner) && o.owner.container.is_none()))
-            .collect(),
-        trends: incident.trends.iter().filter(|t| t.owner.same_container(&owner)).collect(),
-        deltas: incident.deltas.iter().filter(|d| d.owner.same_container(&owner) || (owner.pod.is_none() && d.owner == owner)).collect(),
-        logs: incident
-            .logs
-            .iter()
-            .filter(|l| l.owner.same_container(&owner) || (l.owner.same_pod(&owner) && l.owner.container.is_none()))
-            .collect(),
+        others: incident.others_of(&owner).filter(|o| mine(&o.owner)).collect(),
+        trends: incident.trends_of(&owner).filter(|t| t.owner.same_container(&owner)).collect(),
+        deltas,
+        logs: incident.logs_of(&owner).filter(|l| mine(&l.owner)).collect(),
         cgroup: CgroupState::of(incident, &owner),
         caps: container.map(|c| caps_of(c, &kills)).unwrap_or_default(),
         kills,
@@ -385,7 +398,7 @@ fn caps_of(c: &ContainerState, kills: &[&Kill]) -> Vec<RuntimeCap> {
     caps
 }
 
-fn node_case<'a>(incident: &'a Incident, node: &str) -> Case<'a> {
+fn node_case<'a>(incident: &'a Index<'a>, node: &str) -> Case<'a> {
     let owner = Owner::node(node);
     let on_node = |o: &Owner| o.node.as_deref() == Some(node);
     Case {

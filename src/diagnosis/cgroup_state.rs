@@ -4,7 +4,7 @@
 //! of one moment: of a container that has just started they say nothing about what filled the one before.
 
 use crate::model::cgroup::CgroupReading;
-use crate::model::{Cite, Incident, Owner, Placed, When};
+use crate::model::{Cite, Index, Owner, Placed, When};
 
 /// Sizes in bytes; `None` where the file or key was not there.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,8 +39,8 @@ const UNLIMITED: u64 = 1 << 60;
 
 impl CgroupState {
     /// The state of the owner's own cgroup. None where no such file is in the input.
-    pub fn of(incident: &Incident, owner: &Owner) -> Option<CgroupState> {
-        CgroupState::read(incident.cgroups.iter().filter(|c| c.owner.container.is_some() && c.owner.same_container(owner)))
+    pub fn of(incident: &Index<'_>, owner: &Owner) -> Option<CgroupState> {
+        CgroupState::read(incident.cgroups_of(owner).filter(|c| c.owner.container.is_some() && c.owner.same_container(owner)))
     }
 
     /// Readings of one cgroup, put together; of two readings of a file the later wins.

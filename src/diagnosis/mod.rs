@@ -14,8 +14,8 @@ pub mod sentences;
 pub mod trigger;
 pub mod verdict;
 
-use crate::model::Incident;
 use crate::model::finding::{NotEvaluated, Verdict};
+use crate::model::{Incident, Index};
 use case::Case;
 use rayon::prelude::*;
 use rule::{Need, Testimony};
@@ -24,7 +24,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Every case heard by every rule, weighed into findings.
 pub fn diagnose(incident: &Incident) -> Verdict {
-    let cases = case::cases(incident);
+    let index = Index::of(incident);
+    let cases = case::cases(&index);
     let heard: Vec<(Testimony, Vec<NotEvaluated>)> = cases.par_iter().map(hear).collect();
     let mut not_evaluated = BTreeSet::new();
     let mut testimonies = Vec::with_capacity(heard.len());

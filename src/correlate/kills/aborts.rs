@@ -4,7 +4,7 @@ use super::gather::Kills;
 use super::{SAME_ENDING, only_container};
 use crate::model::kill::{Kill, Told, Witness};
 use crate::model::oom::{KillKind, Victim};
-use crate::model::{Cite, Incident, Owner, When};
+use crate::model::{Cite, Incident, Index, Owner, When};
 
 /// The witness that a report is which Node.js wrote of its own end.
 const REPORT: Witness = Witness::NodeReport;
@@ -18,7 +18,7 @@ pub(super) fn teller(incident: &Incident, cite: &Cite) -> Witness {
 }
 
 /// A runtime that ended itself: its last words, with the end of the run where the status shows it.
-pub(super) fn runtime_aborts(incident: &Incident, kills: &mut Kills) {
+pub(super) fn runtime_aborts(incident: &Index<'_>, kills: &mut Kills) {
     for l in incident.logs.iter().filter(|l| l.what.refused_memory() && l.owner.node.as_deref().is_none_or(|_| l.owner.pod.is_some())) {
         let container = l.owner.container.clone().or_else(|| only_container(incident, &l.owner));
         let owner = Owner { container, ..l.owner.clone() };
@@ -82,11 +82,9 @@ enum Life {
     Unbroken,
 }
 
-fn life(incident: &Incident, owner: &Owner, at: When) -> Life {
+fn life(incident: &Index<'_>, owner: &Owner, at: When) -> Life {
     let found = incident
-        .pods
-        .iter()
-        .filter(|p| p.owner.same_pod(owner))
+        .pods_of(owner)
         .flat_map(|p| &p.what.containers)
         .find(|c| Some(&c.name) == owner.container.as_ref() && c.now.state.is_some());
     let Some(c) = found else { return Life::Unknown };

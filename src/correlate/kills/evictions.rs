@@ -5,10 +5,10 @@ use crate::correlate::reclaim;
 use crate::model::kill::{Kill, Told, Witness};
 use crate::model::oom::{KillKind, LimitLevel};
 use crate::model::time::{Basis, SECOND};
-use crate::model::{Cite, Incident, Owner, When};
+use crate::model::{Cite, Index, Owner, When};
 
 /// Evicted pods, from events, from the pod's own status, and from the kubelet's log.
-pub(super) fn evictions(incident: &Incident, kills: &mut Kills) {
+pub(super) fn evictions(incident: &Index<'_>, kills: &mut Kills) {
     let mut add = |owner: &Owner, at: Option<When>, who: Witness, cite: &Cite, says: String| {
         let same = |k: &Kill| k.kind == KillKind::Eviction && k.owner.same_pod(owner);
         if let Some(k) = kills.find(owner, same) {
@@ -49,7 +49,7 @@ pub(super) fn evictions(incident: &Incident, kills: &mut Kills) {
     }
     // The pod's own status knows better what it was evicted for.
     let otherwise = |o: &Owner| {
-        let mut own = incident.pods.iter().filter(|p| p.owner.same_pod(o) && p.what.reason.as_deref() == Some("Evicted"));
+        let mut own = incident.pods_of(o).filter(|p| p.what.reason.as_deref() == Some("Evicted"));
         own.any(|p| p.what.message.as_deref().is_some_and(|m| !about_memory(m)))
     };
     for (l, resource) in reclaim::evicted(incident).filter(|(l, r)| r.is_none_or(|r| r == "memory") && !otherwise(&l.owner)) {

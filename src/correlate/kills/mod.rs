@@ -18,7 +18,7 @@ use crate::model::kill::Kill;
 use crate::model::oom::KillKind;
 use crate::model::pod::ContainerKind;
 use crate::model::time::{MINUTE, WrittenTime};
-use crate::model::{Incident, Owner, Timestamp};
+use crate::model::{Incident, Index, Owner, Timestamp};
 use gather::Kills;
 
 /// Two witnesses of one ending may differ by this much: kubelet notices late, `dmesg -T` drifts.
@@ -27,11 +27,17 @@ pub(super) const SAME_ENDING: i64 = 2 * MINUTE;
 /// Fills [`Incident::kills`], earliest first, those without a time last. Who knows more of an ending is heard before who
 /// knows less, so that the latter confirms what is there instead of adding what another tells better.
 pub fn endings(incident: &mut Incident) {
+    incident.kills = gathered(incident);
+}
+
+fn gathered(incident: &mut Incident) -> Vec<Kill> {
     let mut reports = kernel::kills(incident);
     // Reports need their wall clock before anything is compared with them by time.
     kernel::anchor_by_status(incident, &mut reports);
     rhythm::anchor(incident, &mut reports);
     let mut kills = Kills::of(reports);
+    let found = Index::of(incident);
+    let incident = &found;
     statuses::endings(incident, &mut kills);
     evictions::evictions(incident, &mut kills);
     // Neither container nor time: only for pods of which nothing better is known.
@@ -46,7 +52,7 @@ pub fn endings(incident: &mut Incident) {
     counters::cgroups(incident, &mut kills);
     let mut kills = kills.into_list();
     kills.sort_by_cached_key(key);
-    incident.kills = kills;
+    kills
 }
 
 /// Adds the endings that only series tell of, once trends are known.
@@ -66,8 +72,8 @@ fn key(k: &Kill) -> (Timestamp, Option<WrittenTime>, Owner, KillKind, Option<u32
     (k.at.and_then(|w| w.mid()).unwrap_or(Timestamp::MAX), written, k.owner.clone(), k.kind, k.victims.first().and_then(|v| v.pid))
 }
 
-fn only_container(incident: &Incident, owner: &Owner) -> Option<String> {
-    let pod = incident.pods.iter().find(|p| p.owner.same_pod(owner) && !p.what.containers.is_empty())?;
+fn only_container(incident: &Index<'_>, owner: &Owner) -> Option<String> {
+    let pod = incident.pods_of(owner).find(|p| !p.what.containers.is_empty())?;
     let mut main = pod.what.containers.iter().filter(|c| c.kind == ContainerKind::Main);
     match (main.next(), main.next()) {
         (Some(one), None) => Some(one.name.clone()),

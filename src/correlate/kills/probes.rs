@@ -8,7 +8,7 @@ use crate::model::oom::KillKind;
 use crate::model::pod::KubeEvent;
 use crate::model::quantity::times;
 use crate::model::time::MINUTE;
-use crate::model::{Cite, Incident, Owner, Placed, When};
+use crate::model::{Cite, Incident, Index, Owner, Placed, When};
 use std::collections::BTreeMap;
 
 /// The kubelet's `Killing` events count how often a probe ended a container, of which the status keeps the last time only:
@@ -51,17 +51,17 @@ fn named_in(message: &str) -> Option<String> {
 }
 
 /// The kubelet's word that a probe killed this container, at a time that fits.
-pub(super) fn probe_event<'a>(incident: &'a Incident, owner: &Owner, at: Option<When>) -> Option<&'a Placed<KubeEvent>> {
-    incident.events.iter().find(|e| {
+pub(super) fn probe_event<'a>(incident: &Index<'a>, owner: &Owner, at: Option<When>) -> Option<&'a Placed<KubeEvent>> {
+    incident.events_of(owner).find(|e| {
         let w = &e.what;
         let fits = at.is_none_or(|a| !e.at.is_known() || e.at.near(&a, 10 * MINUTE) || w.count.is_some_and(|n| n > 1));
-        is_probe_kill(w) && e.owner.same_pod(owner) && owner.container.as_deref().is_none_or(|c| w.names_container(c)) && fits
+        is_probe_kill(w) && owner.container.as_deref().is_none_or(|c| w.names_container(c)) && fits
     })
 }
 
 /// `ContainerDied` and `TaskOOM` notices confirm an entry; for a container that a probe keeps killing they are the only
 /// trace of the earlier kills.
-pub(super) fn container_deaths(incident: &Incident, kills: &mut Kills) {
+pub(super) fn container_deaths(incident: &Index<'_>, kills: &mut Kills) {
     for l in incident
         .logs
         .iter()
@@ -98,7 +98,7 @@ pub(super) fn container_deaths(incident: &Incident, kills: &mut Kills) {
 
 /// The kubelet's word that a probe failed and it is killing the container: of a container of which nothing else tells an
 /// ending, that is the ending, as often as the event was counted (or once, where a counter of restarts tells the rest).
-pub(super) fn probe_events(incident: &Incident, kills: &mut Kills) {
+pub(super) fn probe_events(incident: &Index<'_>, kills: &mut Kills) {
     for e in incident.events.iter().filter(|e| e.owner.pod.is_some() && is_probe_kill(&e.what)) {
         let m = &e.what.message;
         let owner = Owner { container: e.what.container.clone().or_else(|| named_in(m)), ..e.owner.clone() };
@@ -112,7 +112,7 @@ pub(super) fn probe_events(incident: &Incident, kills: &mut Kills) {
         kills.add(Kill {
             at: e.at.is_known().then_some(e.at),
             kind: KillKind::ProbeKill,
-            count: if incident.series.iter().any(|s| counter(&s)) { 1 } else { folded },
+            count: if incident.series_of(&owner).any(|s| counter(&s)) { 1 } else { folded },
             owner,
             told: vec![Told::by(Witness::Event, e.cite.clone(), format!("{m} (event counted {})", times(folded)))],
             ..Kill::default()

@@ -9,13 +9,13 @@ use crate::model::oom::{KillKind, LimitLevel};
 use crate::model::pod::{ContainerRun, ContainerState, PodState};
 use crate::model::quantity::human_bytes;
 use crate::model::time::{Basis, SECOND};
-use crate::model::{Cite, Incident, Owner, Placed, When};
+use crate::model::{Cite, Index, Owner, Placed, When};
 
 /// From this many restarts on, stops on request are worth an entry.
 const REPEATED: u64 = 3;
 
 /// Terminated states of containers: confirm a kernel entry or stand alone.
-pub(super) fn endings(incident: &Incident, kills: &mut Kills) {
+pub(super) fn endings(incident: &Index<'_>, kills: &mut Kills) {
     for p in &incident.pods {
         for c in &p.what.containers {
             for run in [c.last.as_ref(), Some(&c.now)].into_iter().flatten().chain(&c.past) {
@@ -29,7 +29,7 @@ pub(super) fn endings(incident: &Incident, kills: &mut Kills) {
     }
 }
 
-fn ending(incident: &Incident, kills: &mut Kills, p: &Placed<PodState>, c: &ContainerState, run: &ContainerRun) {
+fn ending(incident: &Index<'_>, kills: &mut Kills, p: &Placed<PodState>, c: &ContainerState, run: &ContainerRun) {
     let owner = Owner { container: Some(c.name.clone()), ..p.owner.clone() };
     let at = run.finished.map(|t| When { earliest: t, latest: t.saturating_add(SECOND - 1), basis: Basis::Stated });
     let cite = status_cite(p, c, run);
@@ -108,7 +108,7 @@ fn status_sentence(c: &ContainerState, run: &ContainerRun) -> String {
 }
 
 /// The STATUS column of `get pods` is all that a table tells of a kill: which pod, neither which container nor when.
-pub(super) fn printed(incident: &Incident, kills: &mut Kills) {
+pub(super) fn printed(incident: &Index<'_>, kills: &mut Kills) {
     for p in &incident.pods {
         let now = p.what.status.as_ref().map(|s| (s, &p.cite));
         let killed = now.into_iter().chain(p.what.past_status.iter().map(|(s, c)| (s, c))).find(|(s, _)| s.ends_with("OOMKilled"));

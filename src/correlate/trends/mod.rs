@@ -14,7 +14,7 @@ use super::histories::{Joined, join};
 use crate::model::cgroup_path;
 use crate::model::series::{Series, WORKING_SET};
 use crate::model::trend::{Run as RunFact, Trend, TrendVerdict, WhatIf};
-use crate::model::{Incident, Owner, Timestamp};
+use crate::model::{Incident, Index, Owner, Timestamp};
 use crate::series::shape::Curve;
 use crate::series::sizing::Choice;
 use crate::series::sizing::policies::Record;
@@ -43,7 +43,7 @@ pub fn compute(incident: &mut Incident, choice: Choice) {
         }
     }
     let trends = {
-        let incident: &Incident = incident;
+        let incident = &Index::of(incident);
         let (containers, pods, agents) = gather(incident);
         let mut members: BTreeMap<(Option<String>, Option<String>), usize> = BTreeMap::new();
         for key in containers.keys() {
@@ -127,7 +127,7 @@ fn stamp(ms: i64) -> Timestamp {
 }
 
 /// One container's headline trend.
-fn container(incident: &Incident, group: &Group, choice: Choice) -> Option<Trend> {
+fn container(incident: &Index<'_>, group: &Group, choice: Choice) -> Option<Trend> {
     // Some exports hold only RSS or usage: better than nothing, and the metric is named.
     let main = [Role::WorkingSet, Role::Usage, Role::Rss, Role::LiveHeap].into_iter().find(|r| group.roles.contains_key(r))?;
     let owner = group.placed(incident, main).first()?.owner.clone();
@@ -141,7 +141,7 @@ fn capacity(incident: &Incident, group: &Group) -> Option<f64> {
 }
 
 /// The trend of one role's series, cut into runs where what it measures ended and began anew.
-fn restarted(incident: &Incident, group: &Group, main: Role, owner: Owner, choice: Choice) -> Option<Trend> {
+fn restarted(incident: &Index<'_>, group: &Group, main: Role, owner: Owner, choice: Choice) -> Option<Trend> {
     let placed = group.placed(incident, main);
     let first = placed.first()?;
     let joined = join(&group.series(incident, main));

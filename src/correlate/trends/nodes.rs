@@ -6,7 +6,7 @@ use crate::correlate::histories::{Joined, join};
 use crate::model::cgroup_path;
 use crate::model::incident::PlacedSeries;
 use crate::model::trend::Trend;
-use crate::model::{Incident, Owner};
+use crate::model::{Incident, Index, Owner};
 use crate::series::sizing::Choice;
 use crate::series::sizing::policies::Record;
 use crate::series::trend::{Ended, History, Run, analyse};
@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// A process of the node itself (kubelet, container runtime), with what its runtime says beside it.
-pub(super) fn single(incident: &Incident, group: &Group, choice: Choice) -> Option<Trend> {
+pub(super) fn single(incident: &Index<'_>, group: &Group, choice: Choice) -> Option<Trend> {
     let first = *group.placed(incident, Role::Rss).first()?;
     let mut owner = first.owner.clone();
     owner.node = owner.node.or_else(|| {

@@ -6,7 +6,7 @@ use crate::correlate::histories::{Joined, join, rate};
 use crate::model::quantity::human;
 use crate::model::series::{NO_TIME, Series, SeriesKind, WORKING_SET};
 use crate::model::trend::{Companion, Trend};
-use crate::model::{Incident, Owner};
+use crate::model::{Incident, Index, Owner};
 use crate::series::blocks::{Blocks, Samples};
 use crate::series::stats::{median, theil_sen};
 use crate::series::trend::{History, Run};
@@ -53,13 +53,13 @@ pub(super) fn grows_in_the_kernel(incident: &Incident, group: &Group, joined: &J
 }
 
 /// Limit or request from the pod's own description.
-pub(super) fn spec(incident: &Incident, owner: &Owner, limit: bool) -> Option<f64> {
+pub(super) fn spec(incident: &Index<'_>, owner: &Owner, limit: bool) -> Option<f64> {
     if owner.pod.is_none() {
         // A service's limit shows nowhere but in the kernel's report.
         return incident.kills.iter().rev().find(|k| limit && ended_here(k, owner)).and_then(|k| k.limit_bytes).map(|b| b as f64);
     }
     // The latest description stands last.
-    let pods = incident.pods.iter().rev().filter(|p| p.owner.same_pod(owner));
+    let pods = incident.pods_of(owner).rev();
     pods.flat_map(|p| &p.what.containers)
         .filter(|c| owner.container.as_deref() == Some(c.name.as_str()))
         .find_map(|c| if limit { c.limits.memory_bytes } else { c.requests.memory_bytes })

@@ -6,7 +6,7 @@ use crate::correlate::histories::{Boundary, Joined, increases};
 use crate::model::kill::Kill;
 use crate::model::oom::KillKind;
 use crate::model::series::{NO_TIME, Series, SeriesKind};
-use crate::model::{Incident, Owner, Timestamp};
+use crate::model::{Incident, Index, Owner, Timestamp};
 
 /// A run ended after its last sample, at latest when the next began: half a step after the last sample is the best guess,
 /// unless a restart counter that rose within a few steps narrows it further.
@@ -27,7 +27,7 @@ const BACK: f64 = 0.25;
 const AT_LIMIT: f64 = 0.93;
 
 /// Where one run ends and the next begins: by incarnation id, restart counter, start time, or a kill that other evidence saw.
-pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, step: i64, owner: &Owner) -> Vec<Boundary> {
+pub(super) fn boundaries(incident: &Index<'_>, group: &Group, joined: &Joined, step: i64, owner: &Owner) -> Vec<Boundary> {
     let at = |i: usize| joined.times.get(i).copied();
     let mut found: Vec<Boundary> =
         joined.changes.iter().filter_map(|&i| Some(Boundary { last: at(i.checked_sub(1)?)?, first: at(i)?, counted: None })).collect();
@@ -130,9 +130,9 @@ pub(super) fn boundaries(incident: &Incident, group: &Group, joined: &Joined, st
 }
 
 /// Nothing in the input could tell of this container's restarts: no counter, no start time, no status, and no limit to fall from.
-pub(super) fn uncounted(incident: &Incident, group: &Group, owner: &Owner) -> bool {
+pub(super) fn uncounted(incident: &Index<'_>, group: &Group, owner: &Owner) -> bool {
     let told = [Role::Restarts, Role::Started, Role::Reason, Role::Limit].iter().any(|r| group.roles.contains_key(r));
-    let known = incident.pods.iter().any(|p| p.owner.same_pod(owner)) || incident.kills.iter().any(|k| k.owner.same_pod(owner));
+    let known = incident.pods_of(owner).next().is_some() || incident.kills_of(owner).next().is_some();
     !told && !known && owner.pod.is_some() && group.roles.contains_key(&Role::WorkingSet)
 }
 
@@ -162,8 +162,8 @@ fn to_the_start(joined: &Joined) -> Vec<Boundary> {
 }
 
 /// How often the container restarted in all, as its own status says.
-fn restarts(incident: &Incident, owner: &Owner) -> Option<usize> {
-    let pods = incident.pods.iter().filter(|p| p.owner.same_pod(owner)).flat_map(|p| &p.what.containers);
+fn restarts(incident: &Index<'_>, owner: &Owner) -> Option<usize> {
+    let pods = incident.pods_of(owner).flat_map(|p| &p.what.containers);
     let counts = pods.filter(|c| Some(c.name.as_str()) == owner.container.as_deref()).filter_map(|c| c.restart_count);
     counts.max().and_then(|n| usize::try_from(n).ok())
 }
@@ -171,7 +171,7 @@ fn restarts(incident: &Incident, owner: &Owner) -> Option<usize> {
 /// Falls from the limit to a small part of it within a step or two, deepest first: a collector knows nothing of the
 /// container's limit, so what turns back just there was killed there. Where a restart counter runs beside the series it knows
 /// better. Memory that is file cache in part may be dropped at the limit: only what leaves cache out counts.
-fn from_the_limit(incident: &Incident, group: &Group, joined: &Joined, owner: &Owner) -> Vec<Boundary> {
+fn from_the_limit(incident: &Index<'_>, group: &Group, joined: &Joined, owner: &Owner) -> Vec<Boundary> {
     let counted = group.roles.contains_key(&Role::Restarts) || group.roles.contains_key(&Role::Started);
     if counted || !(group.roles.contains_key(&Role::WorkingSet) || group.roles.contains_key(&Role::Rss)) {
         return Vec::new();
@@ -239,7 +239,7 @@ pub(super) fn stated_by(incident: &Incident, group: &Group) -> Option<&'static s
 /// Which boundaries were out-of-memory kills: by the recorded reason, the OOM counter, a kill that other evidence saw, or
 /// (where none of these exists) by ending at the limit.
 pub(super) fn oom_flags(
-    incident: &Incident,
+    incident: &Index<'_>,
     group: &Group,
     boundaries: &[Boundary],
     joined: &Joined,
@@ -250,6 +250,11 @@ pub(super) fn oom_flags(
     let reasons = group.series(incident, Role::Reason);
     let events: Vec<(i64, i64, f64)> = group.series(incident, Role::OomEvents).into_iter().flat_map(increases).collect();
     let slack = (3 * step).max(60_000);
+    // A service of the node has no pod to be found by.
+    let endings: Vec<&Kill> = match owner.pod {
+        Some(_) => incident.kills_of(owner).filter(|k| ended_here(k, owner)).collect(),
+        None => incident.kills.iter().filter(|k| ended_here(k, owner)).collect(),
+    };
     boundaries
         .iter()
         .enumerate()
@@ -259,10 +264,9 @@ pub(super) fn oom_flags(
                 return true;
             }
             let mid = boundary_time(b, step).0 / 1_000_000;
-            let seen = incident.kills.iter().any(|k| {
+            let seen = endings.iter().any(|k| {
                 k.kind.is_memory()
                     && k.kind != KillKind::RuntimeAbort
-                    && ended_here(k, owner)
                     && k.at.and_then(|w| w.mid()).is_some_and(|t| (t.0 / 1_000_000 - mid).abs() <= slack)
             });
             if seen {

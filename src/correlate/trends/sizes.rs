@@ -3,9 +3,9 @@
 use super::roles::Group;
 use crate::model::pod::{ContainerKind, PodState, Resources};
 use crate::model::time::DAY;
-use crate::model::trend::{Sizing, Trend, WorkloadKind};
+use crate::model::trend::{Trend, WorkloadKind};
 use crate::model::workload::Kind;
-use crate::model::{Incident, Owner};
+use crate::model::{Incident, Index, Owner};
 
 /// A record of a week holds a week's cycle.
 const RECORD_TO_LOWER: i64 = 7 * DAY;
@@ -58,12 +58,12 @@ fn qos_of_path(group: &Group, incident: &Incident) -> Option<&'static str> {
 }
 
 /// Fills in what the chosen sizes mean.
-pub(super) fn consequences(incident: &Incident, group: &Group, trend: &mut Trend) {
+pub(super) fn consequences(incident: &Index<'_>, group: &Group, trend: &mut Trend) {
     let owner = trend.owner.clone();
     let (Some(limit), Some(request)) = (trend.recommended_limit_bytes, trend.recommended_request_bytes) else { return };
     let Some(sizing) = &mut trend.sizing else { return };
     let (Some(container), Some(_)) = (owner.container.as_deref(), owner.pod.as_deref()) else { return };
-    let pod = incident.pods.iter().rev().find(|p| p.owner.same_pod(&owner) && p.what.containers.iter().any(|c| c.name == container));
+    let pod = incident.pods_of(&owner).rev().find(|p| p.what.containers.iter().any(|c| c.name == container));
     match pod {
         Some(p) => {
             let own = p.what.containers.iter().find(|c| c.name == container);
@@ -82,27 +82,9 @@ pub(super) fn consequences(incident: &Incident, group: &Group, trend: &mut Trend
     // A few days know nothing of what the month's end or a start needs: a limit is not lowered on their word.
     let brief = trend.window.1.0.saturating_sub(trend.window.0.0) < RECORD_TO_LOWER;
     let lowers = trend.limit_bytes.is_some_and(|l| limit < l);
-    sizing.command = None;
-    if brief && lowers {
-        return replicas(incident, &owner, sizing);
-    }
-    sizing.command = incident.controller(&owner).and_then(|c| c.set_resources(&owner, limit as u64, request as u64));
-    replicas(incident, &owner, sizing);
-}
-
-/// Pods of the same workload that the input knows.
-fn replicas(incident: &Incident, owner: &Owner, sizing: &mut Sizing) {
-    let mut pods: Vec<&str> = incident
-        .series
-        .iter()
-        .map(|s| &s.owner)
-        .chain(incident.pods.iter().map(|p| &p.owner))
-        .filter(|o| o.namespace == owner.namespace && o.workload.is_some() && o.workload == owner.workload)
-        .filter_map(|o| o.pod.as_deref())
-        .collect();
-    pods.sort_unstable();
-    pods.dedup();
-    sizing.replicas = pods.len().max(1);
+    let controller = incident.controller(&owner).filter(|_| !(brief && lowers));
+    sizing.command = controller.and_then(|c| c.set_resources(&owner, limit as u64, request as u64));
+    sizing.replicas = incident.replicas(&owner).max(1);
 }
 
 #[cfg(test)]

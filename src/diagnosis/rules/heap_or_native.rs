@@ -102,7 +102,7 @@ fn anothers(case: &Case<'_>, gauge: &Companion, slope: f64) -> bool {
     let metric = gauge.metric.split('{').next().unwrap_or(&gauge.metric);
     let own = |s: &&PlacedSeries| s.what.metric == metric && s.owner.same_container(&case.owner);
     let several = case.siblings().next().is_some() || case.pod.is_some_and(|p| p.what.containers.len() > 1);
-    several && gauge.slope_per_hour.unwrap_or(0.0) < LITTLE * slope && !case.incident.series.iter().any(|s| own(&s))
+    several && gauge.slope_per_hour.unwrap_or(0.0) < LITTLE * slope && !case.incident.series_of(&case.owner).any(|s| own(&s))
 }
 
 /// Share of the growth below which a gauge has no part in it: gauges are read at other moments than the working set, and a
@@ -151,7 +151,7 @@ fn allocators(case: &Case<'_>, total: &Trend, slope: f64, out: &mut Witness<'_>)
 /// The gauge's own series, then the working set's.
 fn gauge_cites(case: &Case<'_>, total: &Trend, gauge: &Companion) -> Vec<Cite> {
     let metric = gauge.metric.split('{').next().unwrap_or(&gauge.metric);
-    let own = case.incident.series.iter().find(|s| s.what.metric == metric && s.owner.same_pod(&case.owner)).map(|s| s.cite.clone());
+    let own = case.incident.series_of(&case.owner).find(|s| s.what.metric == metric).map(|s| s.cite.clone());
     own.into_iter().chain([total.cite.clone()]).collect()
 }
 

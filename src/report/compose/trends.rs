@@ -1,11 +1,12 @@
 //! `trends[]` of the report, headline of each container first; those that grew come before those that did not.
 
-use crate::model::Incident;
 use crate::model::trend::{Trend, TrendVerdict};
+use crate::model::{Incident, Index};
 use serde_json::{Value, json};
 
 pub fn section(incident: &Incident, most: usize) -> Vec<Value> {
-    let killed = |t: &Trend| incident.kills.iter().any(|k| k.owner.same_container(&t.owner));
+    let index = Index::of(incident);
+    let killed = |t: &Trend| index.kills_of(&t.owner).any(|k| k.owner.same_container(&t.owner));
     let mut order: Vec<(bool, bool, usize)> =
         incident.trends.iter().enumerate().map(|(i, t)| (!killed(t), t.verdict != TrendVerdict::Leak, i)).collect();
     order.sort_unstable();
