@@ -8,7 +8,7 @@ use postmem::model::kill::{Kill, Told, Witness};
 use postmem::model::oom::{Constraint, KillKind, LimitLevel, OomKill, Task, Victim};
 use postmem::model::pod::{ContainerKind, ContainerState, PodState, Volume};
 use postmem::model::time::HOUR;
-use postmem::model::trend::{Companion, Estimate, Percentiles, Run, Trend, TrendVerdict};
+use postmem::model::trend::{Companion, Ended, Estimate, Percentiles, Run, Trend, TrendVerdict};
 use postmem::model::workload::{Controller, From, Kind};
 use postmem::model::{Cite, Claim, Incident, Owner, Placed, Timestamp, When};
 
@@ -415,7 +415,7 @@ fn a_long_first_life_in_the_series_is_no_startup_peak() {
     let story = |first: i64| {
         let mut s = Story::new();
         s.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Bounded, |t| {
-            t.runs = vec![Run { start: hour(8 - first), end: hour(8), ended: "oom".into(), ..Run::default() }];
+            t.runs = vec![Run { start: hour(8 - first), end: hour(8), ended: Ended::Oom, ..Run::default() }];
         });
         s.0.kills[0].started = Some(Timestamp(hour(8).0 - 60_000_000_000));
         let about = |e: &&Evidence| e.rule == "startup-peak" && e.cause == Cause::StartupPeak;

@@ -12,8 +12,8 @@ use postmem::model::finding::{Cause, Stance};
 use postmem::model::incident::{OtherEnding, PlacedDelta};
 use postmem::model::oom::{Constraint, KillKind, LimitLevel, Task};
 use postmem::model::pod::{ContainerKind, ContainerState};
-use postmem::model::trend::{Percentiles, Run, TrendVerdict};
-use postmem::model::{Claim, Owner, Placed, When};
+use postmem::model::trend::{Ended, Percentiles, Run, TrendVerdict};
+use postmem::model::{Claim, Index, Owner, Placed, When};
 use std::collections::BTreeMap;
 
 /// Rules that cannot do all three, and why.
@@ -98,7 +98,7 @@ fn stories() -> Vec<Story> {
     let life = |hours: i64| {
         told(|s| {
             s.kill(KillKind::MemcgContainer, 8, |_| {}).trend(WS, TrendVerdict::Bounded, |t| {
-                t.runs = vec![Run { start: hour(8 - hours), end: hour(8), ended: "oom".into(), ..Run::default() }];
+                t.runs = vec![Run { start: hour(8 - hours), end: hour(8), ended: Ended::Oom, ..Run::default() }];
             });
             s.0.kills[0].started = Some(hour(8));
         })
@@ -201,7 +201,8 @@ fn every_rule_speaks_speaks_against_and_stays_silent() {
     // Heard each alone, so that no other rule stands in for it: (for, against, silent).
     let mut heard: BTreeMap<&str, (usize, usize, usize)> = RULES.iter().map(|r| (r.id(), Default::default())).collect();
     let stories = stories();
-    for case in stories.iter().flat_map(|s| cases(&s.0)) {
+    let indices: Vec<Index<'_>> = stories.iter().map(|s| Index::of(&s.0)).collect();
+    for case in indices.iter().flat_map(|i| cases(i)) {
         for rule in RULES {
             let said = testimony(*rule, &case);
             let counts = heard.get_mut(rule.id()).unwrap();

@@ -32,7 +32,7 @@ fn a_configuration_changed_at_the_onset_is_the_trigger() {
     let mounts = |pod: &mut Value| pod["spec"]["volumes"] = json!([{"name": "cfg", "configMap": {"name": "limits"}}]);
     let f = with_config("limits", "2026-02-20T03:19:00Z", mounts);
     let t = f.trigger.as_ref().expect("a trigger");
-    assert_eq!((t.kind.as_str(), t.detail.as_str()), ("config", "ConfigMap limits changed by kubectl-edit"));
+    assert_eq!((t.kind.word(), t.detail.as_str()), ("config", "ConfigMap limits changed by kubectl-edit"));
     assert!(f.evidence.iter().any(|e| e.artifact.ends_with("config.json") && e.strength == "on record"), "{:?}", f.evidence);
     assert!(f.advice.iter().any(|a| a.kind == "stop" && a.text.contains("Undo the change")), "{:?}", f.advice);
     // Variables name it too.
@@ -85,7 +85,7 @@ fn a_rollout_that_only_an_event_tells_of_is_the_trigger() {
     );
     assert_eq!(f.owner.pod.as_deref(), Some("svc-5b8c7d9f6-m4kzp"), "{}", f.sentence);
     let t = f.trigger.expect("a trigger");
-    assert_eq!((t.kind.as_str(), t.time.rfc3339().as_str()), ("rollout", "2026-02-20T02:00:00.000000Z"));
+    assert_eq!((t.kind.word(), t.time.rfc3339().as_str()), ("rollout", "2026-02-20T02:00:00.000000Z"));
     assert!(t.detail.contains("svc:2"), "{}", t.detail);
     // A set that had replicas was scaled, not rolled out; and where the old one grows as well, the new one is not to blame.
     assert!(rolled_out("Scaled up replica set svc-5b8c7d9f6 to 3 from 2", false).trigger.is_none());
@@ -116,7 +116,7 @@ fn a_rollout_long_before_the_growth_is_not_its_trigger() {
         b.first()
     };
     let soon = told(0);
-    assert_eq!(soon.trigger.as_ref().map(|t| t.kind.as_str()), Some("rollout"), "{}", soon.sentence);
+    assert_eq!(soon.trigger.as_ref().map(|t| t.kind.word()), Some("rollout"), "{}", soon.sentence);
     let late = told(900);
     assert!(late.trigger.is_none(), "{:?}", late.trigger);
     assert!(late.advice.iter().all(|a| a.command.as_deref().is_none_or(|c| !c.contains("undo"))), "{:?}", late.advice);

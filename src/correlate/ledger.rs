@@ -5,7 +5,7 @@
 //! termination and sees nothing while the container's first process lives. Refuses to call a difference a loss where a
 //! counter began anew with the container.
 
-use crate::model::incident::{Difference, LedgerRow};
+use crate::model::incident::{Difference, Gap, LedgerRow};
 use crate::model::kill::{Kill, Witness};
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
@@ -218,7 +218,7 @@ fn counts(owner: &Owner, t: &Tally) -> Vec<(String, u64)> {
 /// lacks is invisible (the container lived on) or overwritten (the status keeps one ending only).
 fn differences(owner: &Owner, t: &Tally, unseen: &BTreeMap<String, u64>) -> Vec<Difference> {
     let mut out = Vec::new();
-    let mut differ = |kind: &'static str, count: u64, reason: String| {
+    let mut differ = |kind: Gap, count: u64, reason: String| {
         if count > 0 {
             out.push(Difference { kind, count, reason });
         }
@@ -236,26 +236,26 @@ fn differences(owner: &Owner, t: &Tally, unseen: &BTreeMap<String, u64>) -> Vec<
             } else {
                 "the log was rate-limited or rotated, or begins later".to_owned()
             };
-            differ("lost", n - t.processes, why);
+            differ(Gap::Lost, n - t.processes, why);
         } else if n < t.processes && t.v1 {
-            differ("counter-restarted", t.processes - n, "cgroup v1 does not count the kills of child cgroups".into());
+            differ(Gap::CounterRestarted, t.processes - n, "cgroup v1 does not count the kills of child cgroups".into());
         } else if n < t.processes {
             let why = if t.other_instance > 0 {
                 "the counter began anew with the present container; these were kills of earlier ones"
             } else {
                 "the counter counts from the creation of its cgroup only"
             };
-            differ("counter-restarted", t.processes - n, why.into());
+            differ(Gap::CounterRestarted, t.processes - n, why.into());
         }
         if n >= t.processes {
-            differ("counted-twice", t.groups, "a group kill counts its first victim twice".into());
+            differ(Gap::CountedTwice, t.groups, "a group kill counts its first victim twice".into());
         }
     }
     if container && t.kernel > kubernetes {
         let missing = t.kernel - kubernetes;
         let children = t.children.min(missing);
-        differ("invisible", children, "a child process died and the container lived on".into());
-        differ("overwritten", missing - children, "the status keeps only the last termination".into());
+        differ(Gap::Invisible, children, "a child process died and the container lived on".into());
+        differ(Gap::Overwritten, missing - children, "the status keeps only the last termination".into());
     }
     if container && kubernetes > t.kernel {
         let why = if t.counter.is_some_and(|n| n > t.processes) {
@@ -263,14 +263,14 @@ fn differences(owner: &Owner, t: &Tally, unseen: &BTreeMap<String, u64>) -> Vec<
         } else {
             "Kubernetes calls the ending OOMKilled and no kernel report of it is in this bundle"
         };
-        differ("unexplained-status", kubernetes - t.kernel, why.into());
+        differ(Gap::UnexplainedStatus, kubernetes - t.kernel, why.into());
     }
     if t.task_oom > 0 && t.task_oom != t.kernel {
-        differ("runtime-notice", t.task_oom.abs_diff(t.kernel), "notices of the runtime get lost or doubled".into());
+        differ(Gap::RuntimeNotice, t.task_oom.abs_diff(t.kernel), "notices of the runtime get lost or doubled".into());
     }
     if let Some(n) = t.metric.filter(|n| *n != t.kernel) {
         differ(
-            "metric",
+            Gap::Metric,
             n.abs_diff(t.kernel),
             if n < t.kernel {
                 "the metric's series ends with the container before the next scrape"
@@ -280,8 +280,8 @@ fn differences(owner: &Owner, t: &Tally, unseen: &BTreeMap<String, u64>) -> Vec<
             .into(),
         );
     }
-    differ("report-lost", t.lost_reports, "only the last line is there: the kernel's rate limit dropped the report".into());
-    differ("folded", t.folded, "repeated reports of one incident are one entry".into());
+    differ(Gap::ReportLost, t.lost_reports, "only the last line is there: the kernel's rate limit dropped the report".into());
+    differ(Gap::Folded, t.folded, "repeated reports of one incident are one entry".into());
     out
 }
 
@@ -307,16 +307,16 @@ fn sentence(owner: &Owner, t: &Tally, differences: &[Difference]) -> String {
         return format!("{head}: all agree{tail}");
     }
     let word = |d: &Difference| match d.kind {
-        "lost" => format!("{} lost", d.count),
-        "invisible" => format!("{} invisible", d.count),
-        "overwritten" => format!("{} overwritten", d.count),
-        "unexplained-status" => format!("{} without a report", d.count),
-        "counter-restarted" => format!("{} not counted", d.count),
-        "counted-twice" => format!("{} counted twice", d.count),
-        "runtime-notice" => format!("{} runtime notices off", d.count),
-        "metric" => format!("{} off in Prometheus", d.count),
-        "report-lost" => format!("{} with the last line only", d.count),
-        _ => format!("{} folded", d.count),
+        Gap::Lost => format!("{} lost", d.count),
+        Gap::Invisible => format!("{} invisible", d.count),
+        Gap::Overwritten => format!("{} overwritten", d.count),
+        Gap::UnexplainedStatus => format!("{} without a report", d.count),
+        Gap::CounterRestarted => format!("{} not counted", d.count),
+        Gap::CountedTwice => format!("{} counted twice", d.count),
+        Gap::RuntimeNotice => format!("{} runtime notices off", d.count),
+        Gap::Metric => format!("{} off in Prometheus", d.count),
+        Gap::ReportLost => format!("{} with the last line only", d.count),
+        Gap::Folded => format!("{} folded", d.count),
     };
     let short: Vec<String> = differences.iter().map(word).collect();
     let name = |d: &Difference| word(d).trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').to_owned();
@@ -371,6 +371,6 @@ mod tests {
         assert_eq!(row.counts, [("kernel log".to_owned(), 7), ("memory.events oom_kill".into(), 9), ("container status".into(), 1)]);
         assert!(row.says.starts_with("9 by the counter, 7 in the log, 1 in Kubernetes: 2 lost, 6 invisible (lost: "), "{}", row.says);
         let kinds: Vec<_> = row.differences.iter().map(|d| (d.kind, d.count)).collect();
-        assert_eq!(kinds, [("lost", 2), ("invisible", 6)]);
+        assert_eq!(kinds, [(Gap::Lost, 2), (Gap::Invisible, 6)]);
     }
 }

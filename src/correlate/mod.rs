@@ -138,22 +138,28 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.joins = joins.into_iter().collect();
     incident.capture = clock.capture();
     incident.contradictions.extend(clock.contradictions().cloned());
+    // One pod, one entry, before anything is asked of it; then what the reader left out, so that no later step hears of it.
     pods::merge(&mut incident);
     window::restrict(&mut incident, options.since, options.until);
+    // Owners before endings: what nobody names finds its container, and only then can two witnesses be of one.
     samples::series(&mut incident);
     adopt::reports(&mut incident);
     adopt::files(&mut incident);
+    // Endings before limits (a kill asks which one it hit), limits before trends (a run that stood at its limit was killed).
     kills::endings(&mut incident);
     limits::settle(&mut incident);
     trends::compute(&mut incident, options.sizing);
+    // Endings that only series show, beside those that are known; then what was no kill, and what speaks against each.
     kills::from_series(&mut incident);
     other_endings::gather(&mut incident);
     objections::hear(&mut incident);
+    // Profiles find their container by who was killed and who grew.
     adopt::profiles(&mut incident);
     if !options.uncompared {
         profiles::compare(&mut incident, &options.rows, again);
         incident.bridges = bridge::build(&incident);
     }
+    // Told from all of the above; a trend is tied to rollouts last, for the timeline knows them.
     accounts::balance(&mut incident);
     dumps::explain(&mut incident);
     ledger::balance(&mut incident);

@@ -331,7 +331,7 @@ fn trigger_as_evidence(case: &Case<'_>, cause: Cause, found: &trigger::Found) ->
         stance: Stance::For,
         strength: Strength::Weak,
         source: "Kubernetes",
-        says: format!("{} at {} UTC: {}", t.kind, t.time.human(), t.detail),
+        says: format!("{} at {} UTC: {}", t.kind.word(), t.time.human(), t.detail),
         cites: Cites::one(found.cite.clone()?),
         on_record: true,
     })

@@ -135,10 +135,29 @@ pub struct Culprit {
     pub share: Option<f64>,
 }
 
+/// What set an incident off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TriggerKind {
+    Rollout,
+    Config,
+    Load,
+}
+
+impl TriggerKind {
+    /// The word in the documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            TriggerKind::Rollout => "rollout",
+            TriggerKind::Config => "config",
+            TriggerKind::Load => "load",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trigger {
-    /// `rollout`, `config`, `load` or `restart`.
-    pub kind: String,
+    pub kind: TriggerKind,
     pub time: Timestamp,
     pub detail: String,
 }

@@ -130,11 +130,42 @@ pub struct LedgerRow {
 /// Kills that one witness has and another lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// `lost`, `invisible`, `overwritten`, `unexplained-status`, `counter-restarted`, `counted-twice`, `runtime-notice`,
-    /// `metric`, `report-lost`, `folded`.
-    pub kind: &'static str,
+    pub kind: Gap,
     pub count: u64,
     pub reason: String,
+}
+
+/// Why two witnesses count differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    Lost,
+    Invisible,
+    Overwritten,
+    UnexplainedStatus,
+    CounterRestarted,
+    CountedTwice,
+    RuntimeNotice,
+    Metric,
+    ReportLost,
+    Folded,
+}
+
+impl Gap {
+    /// The word in the documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            Gap::Lost => "lost",
+            Gap::Invisible => "invisible",
+            Gap::Overwritten => "overwritten",
+            Gap::UnexplainedStatus => "unexplained-status",
+            Gap::CounterRestarted => "counter-restarted",
+            Gap::CountedTwice => "counted-twice",
+            Gap::RuntimeNotice => "runtime-notice",
+            Gap::Metric => "metric",
+            Gap::ReportLost => "report-lost",
+            Gap::Folded => "folded",
+        }
+    }
 }
 
 /// One death of a node service in its own cgroup, with what led to it and what followed.

@@ -212,6 +212,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documents_list_every_witness() {
+        let page = include_str!("../../docs/json.md");
+        let line = page.lines().find_map(|l| l.strip_prefix("- `witnesses[]`: ")).unwrap_or_default();
+        // What stands in brackets explains a word.
+        let words: String = line.split('(').map(|part| part.rsplit(')').next().unwrap_or(part)).collect();
+        let listed: Vec<&str> = words.split('`').skip(1).step_by(2).collect();
+        assert_eq!(listed, Witness::ALL.map(Witness::word));
+    }
+
+    #[test]
     fn a_witness_is_heard_once_and_before_what_bears_on_the_kill() {
         let told =
             vec![Told::by(Witness::ContainerStatus, Cite::default(), "status"), Told::aside(Cite::default(), "an event that bears on it")];

@@ -35,6 +35,27 @@ pub struct Estimate {
     pub high: f64,
 }
 
+/// Why a life ended, as far as the series tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Ended {
+    Oom,
+    Restart,
+    #[default]
+    Open,
+}
+
+impl Ended {
+    /// The word in the documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ended::Oom => "oom",
+            Ended::Restart => "restart",
+            Ended::Open => "open",
+        }
+    }
+}
+
 /// One life of a container between restarts.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Run {
@@ -45,8 +66,7 @@ pub struct Run {
     pub peak_bytes: f64,
     /// Theil–Sen slope of the run's envelope; `None` when too short.
     pub slope_bytes_per_hour: Option<f64>,
-    /// Why the run ended, as far as the series tell: `oom`, `restart`, `open`.
-    pub ended: String,
+    pub ended: Ended,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]

@@ -1,7 +1,7 @@
 //! Two hand-made reports: one as a good bundle gives it, one in which every string is hostile and every list too long.
 
 use postmem::model::delta::{Amount, Delta, DeltaRow, PathStep, SnapshotInfo, Step, Suspect};
-use postmem::model::finding::{Advice, Culprit, NotEvaluated, Trigger};
+use postmem::model::finding::{Advice, Culprit, NotEvaluated, Trigger, TriggerKind};
 use postmem::model::{Owner, Timestamp};
 use postmem::report::document::*;
 use serde_json::{Value, json};
@@ -295,7 +295,7 @@ pub fn rich() -> ReportDoc {
                 .collect(),
                 intervals: [("growth_bytes_per_hour".to_owned(), [233.0 * MIB as f64, 250.0 * MIB as f64])].into_iter().collect(),
                 culprits: vec![Culprit { kind: "class".into(), name: "IdempotencyEntry".into(), growth_bytes: Some(154 * MIB), share: Some(0.55) }],
-                trigger: Some(Trigger { kind: "rollout".into(), time: at(242.2), detail: "v2.31.0 finished rolling out".into() }),
+                trigger: Some(Trigger { kind: TriggerKind::Rollout, time: at(242.2), detail: "v2.31.0 finished rolling out".into() }),
                 evidence: vec![
                     evidence("E1", "Kernel", journal, Some(48_213), "The kernel killed `node` inside the pod's own cgroup, not because the node ran out."),
                     evidence("E2", "Kubernetes", describe, Some(42), "Container `app`: last state OOMKilled, exit 137, restarts 6, limit 512Mi, QoS Burstable."),
@@ -466,7 +466,7 @@ pub fn nasty() -> ReportDoc {
         sentence: h(),
         quantities: (0..40).map(|i| (format!("{HOSTILE}{i}"), f64::INFINITY)).collect(),
         culprits: (0..40).map(|_| Culprit { kind: h(), name: h(), growth_bytes: Some(i64::MIN), share: Some(f64::NAN) }).collect(),
-        trigger: Some(Trigger { kind: h(), time: Timestamp::MAX, detail: h() }),
+        trigger: Some(Trigger { kind: TriggerKind::Load, time: Timestamp::MAX, detail: h() }),
         evidence: (0..60).map(|j| ev(i * 400 + j)).collect(),
         against: (0..60).map(|j| ev(i * 400 + 200 + j)).collect(),
         advice: (0..30).map(|_| todo()).collect(),

@@ -221,12 +221,7 @@ fn told(found: &Found, history: &History, record: &Record, owner: Owner, joined:
         last_bytes: r.memory.v.last().copied().unwrap_or(0.0),
         peak_bytes: r.memory.v.iter().copied().fold(0.0, f64::max),
         slope_bytes_per_hour: found.run_slopes.get(i).copied().flatten().map(|s| s * 3600.0),
-        ended: match r.ended {
-            Ended::Oom => "oom",
-            Ended::Restart => "restart",
-            Ended::Open => "open",
-        }
-        .into(),
+        ended: r.ended,
     });
     let mut trend = Trend {
         owner,

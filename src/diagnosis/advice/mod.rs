@@ -6,7 +6,7 @@ use crate::diagnosis::case::Case;
 use crate::diagnosis::pools;
 use crate::diagnosis::sentences::{self, cured};
 use crate::diagnosis::trigger;
-use crate::model::finding::{Advice, Cause, Finding};
+use crate::model::finding::{Advice, Cause, Finding, TriggerKind};
 use crate::model::kubectl::Kubectl;
 use crate::model::oom::KillKind;
 use crate::model::pod::PodState;
@@ -253,11 +253,11 @@ fn undo_limit(case: &Case<'_>, f: &Finding) -> Option<Advice> {
 /// What takes the growth away for now: undoing what set it off, or a restart.
 fn stop_leak(case: &Case<'_>, f: &Finding) -> Option<Advice> {
     let trigger = f.trigger.as_ref();
-    if let Some(t) = trigger.filter(|t| t.kind == "config") {
+    if let Some(t) = trigger.filter(|t| t.kind == TriggerKind::Config) {
         return Some(advise("stop", format!("Undo the change that growth began with: {}.", t.detail), None));
     }
     let controller = case.incident.controller(&case.owner)?;
-    let rolled_out = trigger.filter(|t| t.kind == "rollout");
+    let rolled_out = trigger.filter(|t| t.kind == TriggerKind::Rollout);
     if case.swaps_out().is_some() {
         let text = "Restart it: it stands at its limit and waits for swap. That resets the growth, it does not cure it.";
         return Some(advise("stop", text.into(), Some(controller.rollout(&case.owner, "restart")?)));

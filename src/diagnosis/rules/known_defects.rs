@@ -7,6 +7,7 @@
 use crate::diagnosis::case::Case;
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, DefectNote, Strength};
+use crate::model::incident::Gap;
 use crate::model::log::LogWord;
 use crate::model::node::NodeState;
 use crate::model::oom::KillKind;
@@ -232,7 +233,7 @@ fn found(incident: &Incident, node: &str, d: &Defect) -> bool {
         Needed::Notices => incident
             .ledger
             .iter()
-            .any(|r| r.differences.iter().any(|x| x.kind == "runtime-notice") && r.owner.node.as_deref().is_none_or(|n| n == node)),
+            .any(|r| r.differences.iter().any(|x| x.kind == Gap::RuntimeNotice) && r.owner.node.as_deref().is_none_or(|n| n == node)),
         Needed::PlainError => incident
             .kills
             .iter()

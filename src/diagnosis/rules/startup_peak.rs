@@ -7,7 +7,7 @@ use crate::model::finding::{Cause, Strength};
 use crate::model::oom::KillKind;
 use crate::model::quantity::{human_seconds, times};
 use crate::model::time::SECOND;
-use crate::model::trend::{Run, Trend, TrendVerdict};
+use crate::model::trend::{Ended, Run, Trend, TrendVerdict};
 
 /// A life shorter than this is a start: what has run for longer than a few minutes has loaded its data and serves.
 const START_SECONDS: f64 = 180.0;
@@ -112,7 +112,7 @@ fn lives_of(case: &Case<'_>) -> Vec<(i64, i64)> {
     let told = case.kills.iter().filter_map(|k| Some((k.started?.0, k.at?.mid()?.0)));
     // What a series shows before the last start has ended, whether or not a sample saw it end.
     let last_start = case.kills.last().and_then(|k| k.started);
-    let over = |r: &&Run| r.ended != "open" || last_start.is_some_and(|s| r.end <= s);
+    let over = |r: &&Run| r.ended != Ended::Open || last_start.is_some_and(|s| r.end <= s);
     let seen = case.headline().into_iter().flat_map(|t| &t.runs).filter(over).map(|r| (r.start.0, r.end.0));
     let made = case.pod.and_then(|p| p.what.start_time).map_or(i64::MIN, |t| t.0);
     let mut all: Vec<(i64, i64)> =

@@ -3,7 +3,7 @@
 
 use super::Found;
 use crate::diagnosis::case::Case;
-use crate::model::finding::Trigger;
+use crate::model::finding::{Trigger, TriggerKind};
 use crate::model::pod::ConfigState;
 use crate::model::time::{HOUR, MINUTE};
 use crate::model::trend::TrendVerdict;
@@ -27,7 +27,7 @@ pub fn changed(case: &Case<'_>) -> Option<Found> {
         .min_by_key(|(at, c)| (at.0.abs_diff(onset.0), c.what.kind.clone(), c.what.name.clone()))?;
     let by = config.what.changed_by.as_deref().map_or(String::new(), |who| format!(" by {who}"));
     let verb = if config.what.changed == Some(at) { "changed" } else { "created" };
-    let trigger = Trigger { kind: "config".into(), time: at, detail: format!("{} {} {verb}{by}", config.what.kind, config.what.name) };
+    let trigger = Trigger { kind: TriggerKind::Config, time: at, detail: format!("{} {} {verb}{by}", config.what.kind, config.what.name) };
     Some(Found { trigger, cite: Some(config.cite.clone()) })
 }
 

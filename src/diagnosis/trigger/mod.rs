@@ -8,7 +8,7 @@ pub use revisions::{has_earlier, lowers_limit};
 
 use super::case::Case;
 use crate::model::Cite;
-use crate::model::finding::{Cause, Trigger};
+use crate::model::finding::{Cause, Trigger, TriggerKind};
 use crate::model::time::HOUR;
 
 /// A trigger with the place that shows it; load is shown by the finding's own series.
@@ -35,5 +35,5 @@ fn burst(case: &Case<'_>) -> Option<Found> {
     let factor = t.load_factor?;
     let rose = t.load_rose.filter(|at| *at <= first && first.0.saturating_sub(at.0) <= 6 * HOUR);
     let detail = format!("request rate at {factor:.1} times its usual level");
-    Some(Found { trigger: Trigger { kind: "load".into(), time: rose.unwrap_or(first), detail }, cite: None })
+    Some(Found { trigger: Trigger { kind: TriggerKind::Load, time: rose.unwrap_or(first), detail }, cite: None })
 }

@@ -5,7 +5,7 @@
 
 use super::Found;
 use crate::diagnosis::case::Case;
-use crate::model::finding::Trigger;
+use crate::model::finding::{Trigger, TriggerKind};
 use crate::model::pod::ContainerState;
 use crate::model::quantity::{human_bytes, parse_bytes};
 use crate::model::series::WORKING_SET;
@@ -69,7 +69,7 @@ pub fn rollout(case: &Case<'_>) -> Option<Found> {
         _ => String::new(),
     };
     let revision = newest.number.map_or(String::new(), |r| format!(" revision {r}"));
-    let trigger = Trigger { kind: "rollout".into(), time: created, detail: format!("{}{revision}{change}", newest.name) };
+    let trigger = Trigger { kind: TriggerKind::Rollout, time: created, detail: format!("{}{revision}{change}", newest.name) };
     Some(Found { trigger, cite: Some(newest.cite.clone()) })
 }
 

@@ -84,7 +84,7 @@ fn chart(incident: &Incident, t: &Trend, main: bool, columns: usize) -> Chart {
                 first_bytes: r.first_bytes,
                 peak_bytes: r.peak_bytes,
                 slope_bytes_per_hour: r.slope_bytes_per_hour,
-                ended: r.ended.clone(),
+                ended: r.ended.word().into(),
             })
             .collect(),
         source,

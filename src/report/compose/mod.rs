@@ -109,7 +109,7 @@ pub fn report(incident: &Incident, verdict: &Verdict) -> ReportDoc {
                 differences: l
                     .differences
                     .iter()
-                    .map(|d| DifferenceDoc { kind: d.kind.into(), count: d.count, reason: d.reason.clone() })
+                    .map(|d| DifferenceDoc { kind: d.kind.word().into(), count: d.count, reason: d.reason.clone() })
                     .collect(),
                 says: l.says.clone(),
                 evidence: l.cites.iter().map(|c| numbering.unnumbered(c, &l.says)).collect(),

@@ -74,7 +74,7 @@ fn facts(v: &View<'_>, f: &FindingDoc) -> Markup {
                     @for c in f.culprits.iter().take(12) { tr { th scope="row" { "culprit: " (v.text(&c.kind)) } td { code { (v.text(&c.name)) }
                         @if let Some(g) = c.growth_bytes { " grew by " (human(g as f64)) }
                         @if let Some(s) = c.share { span class="dim" { " (" (format!("{:.0} %", s * 100.0)) " of the growth)" } } } } }
-                    @if let Some(t) = &f.trigger { tr { th scope="row" { "trigger: " (v.text(&t.kind)) } td { (when::stamp(t.time)) " UTC, " (v.prose(&t.detail)) } } }
+                    @if let Some(t) = &f.trigger { tr { th scope="row" { "trigger: " (v.text(t.kind.word())) } td { (when::stamp(t.time)) " UTC, " (v.prose(&t.detail)) } } }
                     @if !f.also_owners.is_empty() { tr { th scope="row" { "also in" } td class="mono" {
                         (f.also_owners.iter().take(12).map(|o| o.label()).collect::<Vec<_>>().join(", "))
                         @if f.also_owners.len() > 12 { " and " (crate::report::outline::more(f.also_owners.len() - 12, "replica")) } } } }

@@ -11,17 +11,10 @@ pub use judged::{Judged, working_fit};
 use super::blocks::{Blocks, Samples, load_of};
 use super::shape::{Curve, MARGIN};
 use super::stats::{correlation, median, quantile};
+pub use crate::model::trend::Ended;
 use crate::model::trend::{Estimate, TrendForm, TrendVerdict};
 use judged::{SAMPLES_LEAST, judge_run, run_slope};
 use leak::leaking;
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    Oom,
-    Restart,
-    Open,
-}
 
 /// One life of a container. Times are seconds from the window's start.
 #[derive(Debug, Clone)]
