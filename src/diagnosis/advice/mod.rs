@@ -245,7 +245,7 @@ pub fn collect_anything(incident: &Incident, owner: &Owner) -> Vec<Advice> {
 
 /// A limit that a rollout lowered just before the kills is put back first.
 fn undo_limit(case: &Case<'_>, f: &Finding) -> Option<Advice> {
-    let t = f.trigger.as_ref().filter(|t| t.kind == "rollout" && trigger::lowers_limit(&t.detail))?;
+    let t = f.trigger.as_ref().filter(|t| t.kind == TriggerKind::Rollout && trigger::lowers_limit(&t.detail))?;
     let command = case.incident.controller(&case.owner).and_then(|c| c.rollout(&case.owner, "undo"));
     Some(advise("stop", format!("Take the limit back that the kills began with: {}.", t.detail), command))
 }
