@@ -206,3 +206,37 @@ fn replicas_that_ended_alike_are_counted_together() {
     assert!(r.findings[0].sentence.contains("the same in 1 more pod, 2 kills in all"), "{}", r.findings[0].sentence);
     assert_eq!(r.headline.figures[0].value, "2");
 }
+
+#[test]
+fn ids_that_tables_cut_short_are_the_same_containers() {
+    let mut b = bundle();
+    b.pod["status"]["containerStatuses"][0]["containerID"] = json!("containerd://e8e4bcb54813a");
+    let id = format!("e8e4bcb54813a{}", "7".repeat(51));
+    let uid = "1b7e5a1c_1111_4222_8333_123456789abc";
+    b.files.push(("nodes/n1/kern.log".into(), format!("2026-02-20T02:00:00+00:00 n1 kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg=/kubepods.slice/kubepods-pod{uid}.slice/crio-{id}.scope,task_memcg=/kubepods.slice/kubepods-pod{uid}.slice/crio-{id}.scope,task=java,pid=881,uid=0\n2026-02-20T02:00:00+00:00 n1 kernel: Memory cgroup out of memory: Killed process 881 (java) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n")));
+    let r = b.report();
+    assert_eq!(r.kills[0].owner.label(), "shop/svc-0/app", "{:?}", r.joins);
+}
+
+#[test]
+fn what_stood_in_swap_is_part_of_the_need() {
+    let mut b = bundle();
+    let group =
+        "/kubepods.slice/kubepods-pod0b7e5a1c_1111_4222_8333_123456789abc.slice/cri-containerd-".to_owned() + &"ab".repeat(32) + ".scope";
+    let line = |text: &str| format!("2026-02-20T02:00:00+00:00 n1 kernel: {text}\n");
+    let text = [
+        "app invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=985".to_owned(),
+        "memory: usage 524288kB, limit 524288kB, failcnt 811".to_owned(),
+        "swap: usage 1048576kB, limit 1048576kB, failcnt 12".to_owned(),
+        format!("Memory cgroup stats for {group}:"),
+        "anon 530000000".to_owned(),
+        "file 0".to_owned(),
+        format!("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg={group},task_memcg={group},task=app,pid=881,uid=0"),
+        "Memory cgroup out of memory: Killed process 881 (app) total-vm:1900000kB, anon-rss:510000kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:985".to_owned(),
+    ];
+    b.files.push(("nodes/n1/kern.log".into(), text.iter().map(|t| line(t)).collect()));
+    let f = b.first();
+    let size = f.advice.iter().find(|a| a.kind == "size").expect("a size");
+    assert!(size.text.contains("1 GiB of it stood in swap"), "{}", size.text);
+    assert!(f.quantities["recommended_limit_bytes"] >= 1.5 * 1024.0 * 1024.0 * 1024.0, "{:?}", f.quantities);
+}

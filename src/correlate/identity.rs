@@ -10,6 +10,10 @@ use crate::model::series::Series;
 use crate::model::workload::{Controller, From};
 use crate::model::{Claim, Owner};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// Digits that docker prints of an id; crictl prints 13. So many are one container's.
+const SHORT_ID: usize = 12;
 
 /// What is known of one pod, gathered from every artifact that names it.
 #[derive(Debug, Clone, Default)]
@@ -215,7 +219,7 @@ impl Names {
         let cid = claim.container_id.as_deref().map(str::to_owned).or(path.container_id.map(str::to_owned));
         let uid = claim.pod_uid.as_deref().map(str::to_owned).or(path.pod_uid);
         if let Some(cid) = &cid
-            && let Some((i, container)) = self.by_container.get(cid)
+            && let Some((i, container)) = self.incarnation(cid)
         {
             return (self.named(*i, Some(container.clone()), claim), self.join(cid, *i, Some(container), "container id"));
         }
@@ -303,9 +307,18 @@ impl Names {
         })
     }
 
+    /// By the whole id or, since `crictl` and `docker` print their tables so, by its beginning.
+    fn incarnation(&self, id: &str) -> Option<&(usize, String)> {
+        let begins = |short: &str, long: &str| short.len() >= SHORT_ID && long.starts_with(short);
+        let before = || self.by_container.range::<str, _>((Bound::Unbounded, Bound::Excluded(id))).next_back();
+        let after = || self.by_container.range::<str, _>((Bound::Excluded(id), Bound::Unbounded)).next();
+        let whole = self.by_container.get(id);
+        whole.or_else(|| before().filter(|(k, _)| begins(k, id)).or_else(|| after().filter(|(k, _)| begins(id, k))).map(|(_, v)| v))
+    }
+
     /// The container whose incarnation a container id belongs to, if any artifact names it.
     pub fn container_of(&self, container_id: &str) -> Option<(Owner, &str)> {
-        let (i, c) = self.by_container.get(container_id)?;
+        let (i, c) = self.incarnation(container_id)?;
         Some((self.named(*i, Some(c.clone()), &Claim::default()), c))
     }
 }

@@ -120,6 +120,10 @@ fn recommended(case: &Case<'_>, cause: Cause) -> Option<(f64, f64)> {
     if let Some(l) = limit.filter(|l| hit && need <= l * ABOVE_LIMIT) {
         need = l * CENSORED_STEP;
     }
+    // Swap is need as well: without it all of that would have to fit.
+    if let Some((l, swap)) = limit.zip(swapped(case)) {
+        need = need.max((l + swap) * ABOVE_LIMIT);
+    }
     // A size that the record itself shows to prevent no kill is no answer: memory was still climbing at each of them.
     if let Some(l) = limit.filter(|_| unproven(case).is_some()) {
         need = need.max(l * CLIMBING_STEP);
@@ -144,6 +148,17 @@ pub fn cured(case: &Case<'_>) -> bool {
     let below = |t: &Trend| t.limit_bytes.is_some_and(|l| t.percentiles.max_bytes < RAISED * l);
     let throttled = case.cgroup.as_ref().is_some_and(|s| s.stalls());
     case.kills.is_empty() && !throttled && !case.without_headroom() && case.headline().is_some_and(below)
+}
+
+/// What stood in swap at the kills, where the kernel tells of more than a trifle (a sixteenth of the limit). The first cgroup
+/// version counts memory and swap together, and its statistics have no `anon`.
+pub fn swapped(case: &Case<'_>) -> Option<f64> {
+    let swap = case.reports().filter_map(|r| {
+        let told = r.what.swap_usage_bytes?;
+        if r.what.memcg_stats.contains_key("anon") { Some(told) } else { told.checked_sub(r.what.usage_bytes?) }
+    });
+    let most = swap.max()? as f64;
+    case.limit().is_some_and(|l| most >= l / 16.0).then_some(most)
 }
 
 /// Kills on record, none of which the back-tested size would have prevented.

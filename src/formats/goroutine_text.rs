@@ -7,7 +7,8 @@
 use super::stack_builder::StackBuilder;
 use super::{Format, Head, Input, Match, lines};
 use crate::model::profile::{Frame, HeapProfile, Measure, ProfileBody};
-use crate::model::{Cite, Facts, Observation, RawTime};
+use crate::model::time::in_name;
+use crate::model::{Cite, Facts, Observation};
 use std::collections::BTreeMap;
 
 pub struct GoroutineText;
@@ -283,7 +284,7 @@ impl Dump {
             body: ProfileBody::Stacks(Box::new(table)),
             ..HeapProfile::default()
         };
-        out.profiles.push(Observation { at: RawTime::Absent, who: input.who.clone(), cite, what: profile });
+        out.profiles.push(Observation { at: in_name(input.file_name()), who: input.who.clone(), cite, what: profile });
     }
 }
 

@@ -8,7 +8,8 @@ use super::heap_scale::scale;
 use super::stack_builder::StackBuilder;
 use super::{Format, Head, Input, Match, lines};
 use crate::model::profile::{HeapProfile, Measure, ProfileBody};
-use crate::model::{Cite, Facts, Observation, RawTime};
+use crate::model::time::in_name;
+use crate::model::{Cite, Facts, Observation};
 use std::collections::HashMap;
 
 const HEADER: &str = "--- heapz 1 ---";
@@ -133,7 +134,7 @@ impl Text {
             body: ProfileBody::Stacks(Box::new(table)),
             ..HeapProfile::default()
         };
-        let at = RawTime::Absent;
+        let at = in_name(input.file_name());
         out.profiles.push(Observation { at, who: input.who.clone(), cite, what: profile });
     }
 }

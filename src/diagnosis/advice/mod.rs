@@ -322,7 +322,8 @@ fn resize(case: &Case<'_>, f: &Finding, why: &str) -> Vec<Advice> {
         let kills = if n == 1 { "the one kill".into() } else { format!("each of the {n} kills") };
         format!(" Memory was still climbing at {kills}, so the record does not show how much would hold: this is twice the limit, to see where it ends.")
     });
-    let peak = format!("{peak}{climbing}");
+    let swap = sentences::swapped(case).map_or(String::new(), |b| format!(" At the kill {} of it stood in swap.", human(b)));
+    let peak = format!("{peak}{swap}{climbing}");
     let controller = case.incident.controller(&case.owner);
     // The API refuses a container more than the pod as a whole has, and it would not lift the pod's limit.
     if let Some(whole) = case.pod.and_then(|p| p.what.limits.memory_bytes).filter(|whole| *limit > *whole as f64) {

@@ -10,7 +10,7 @@ use super::heap_scale::scale;
 use super::stack_builder::StackBuilder;
 use super::{Format, Head, Input, Match, lines};
 use crate::model::profile::{Frame, HeapProfile, Measure, ProfileBody};
-use crate::model::time::MINUTE;
+use crate::model::time::{MINUTE, in_name};
 use crate::model::{Cite, Facts, Observation, RawTime, Timestamp};
 use maps::Maps;
 use std::collections::BTreeMap;
@@ -317,7 +317,7 @@ impl Text {
         let (table, totals) = builder.finish(self.maps.mappings, kept);
         let process = table.mappings.first().map(|m| m.file.to_string()).filter(|f| !f.is_empty());
         let at = match self.last_gc {
-            0 => RawTime::Absent,
+            0 => in_name(input.file_name()),
             // The runtime collects every two minutes at the latest, so the capture is not much later.
             ns => RawTime::Utc { at: Timestamp(ns), precision: 2 * MINUTE },
         };
