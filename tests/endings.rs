@@ -126,6 +126,7 @@ fn endings_without_a_time_and_those_of_other_causes_are_in_the_timeline() {
     let (ending, kill) = (&r.timeline[0], &r.timeline[1]);
     assert!(ending.text.contains("exit code 1") && ending.time.earliest.is_some());
     assert_eq!((kill.time.earliest, kill.time_written.as_deref()), (None, Some("270000.000 s after a boot of unknown time")));
+    assert_eq!(r.kills[0].time_written, kill.time_written, "the ledger's entry says the same");
     assert_eq!(r.other_endings.iter().map(|o| (o.exit_code, o.known, o.stop)).collect::<Vec<_>>(), [(Some(1), true, false)]);
     assert!(r.window.is_some_and(|w| w.earliest == ending.time.earliest), "an unknown time is no end of the window");
     for page in [postmem::report::markdown::page(&r, 200_000), postmem::report::html::page(&r)] {
@@ -214,8 +215,13 @@ fn ids_that_tables_cut_short_are_the_same_containers() {
     let id = format!("e8e4bcb54813a{}", "7".repeat(51));
     let uid = "1b7e5a1c_1111_4222_8333_123456789abc";
     b.files.push(("nodes/n1/kern.log".into(), format!("2026-02-20T02:00:00+00:00 n1 kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg=/kubepods.slice/kubepods-pod{uid}.slice/crio-{id}.scope,task_memcg=/kubepods.slice/kubepods-pod{uid}.slice/crio-{id}.scope,task=java,pid=881,uid=0\n2026-02-20T02:00:00+00:00 n1 kernel: Memory cgroup out of memory: Killed process 881 (java) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n")));
+    let mut tabled = Bundle { pod: Value::Null, ..bundle() };
+    tabled.files.clone_from(&b.files);
+    tabled.files.push(("n1/crictl_ps_-a".into(), "CONTAINER           IMAGE               CREATED             STATE               NAME                ATTEMPT             POD ID              POD\ne8e4bcb54813a       3b5f1d2c4a6e8       2 days ago          Exited              app                 2                   a1b2c3d4e5f60       svc-0\n".into()));
     let r = b.report();
     assert_eq!(r.kills[0].owner.label(), "shop/svc-0/app", "{:?}", r.joins);
+    let r = tabled.report();
+    assert_eq!(r.kills[0].owner.container.as_deref(), Some("app"), "{:?}", r.joins);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct Resources {
 pub struct ContainerState {
     pub name: String,
     pub kind: ContainerKind,
-    /// 64 hex digits without the runtime's prefix.
+    /// 64 hex digits without the runtime's prefix; the first 12 or 13 where only a table tells it.
     pub container_id: Option<String>,
     pub image: Option<String>,
     pub now: ContainerRun,

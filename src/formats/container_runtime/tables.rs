@@ -87,7 +87,7 @@ impl Format for RuntimeTables {
                 continue;
             };
             let get = |name: &str| columns.cell(&cells, name);
-            let id = get("CONTAINER").or_else(|| get("CONTAINER ID")).or_else(|| get("ID")).filter(|i| i.len() == 64);
+            let id = get("CONTAINER").or_else(|| get("CONTAINER ID")).or_else(|| get("ID")).filter(|i| is_id(i));
             let cite = out.cite(line.offset, Some(line.number), line.text);
             let mut who: Claim = input.who.clone();
             who.container_id = id.map(Into::into);
@@ -154,6 +154,11 @@ impl Format for RuntimeTables {
             }
         }
     }
+}
+
+/// A container's id, whole or cut short as tables are: docker prints 12 digits of it, crictl 13.
+fn is_id(text: &str) -> bool {
+    (12..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
