@@ -215,7 +215,8 @@ fn ids_that_tables_cut_short_are_the_same_containers() {
     let id = format!("e8e4bcb54813a{}", "7".repeat(51));
     let uid = "1b7e5a1c_1111_4222_8333_123456789abc";
     b.files.push(("nodes/n1/kern.log".into(), format!("2026-02-20T02:00:00+00:00 n1 kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg=/kubepods.slice/kubepods-pod{uid}.slice/crio-{id}.scope,task_memcg=/kubepods.slice/kubepods-pod{uid}.slice/crio-{id}.scope,task=java,pid=881,uid=0\n2026-02-20T02:00:00+00:00 n1 kernel: Memory cgroup out of memory: Killed process 881 (java) total-vm:900kB, anon-rss:800kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:80kB oom_score_adj:0\n")));
-    let mut tabled = Bundle { pod: Value::Null, ..bundle() };
+    let mut tabled = bundle();
+    tabled.pod = Value::Null;
     tabled.files.clone_from(&b.files);
     tabled.files.push(("n1/crictl_ps_-a".into(), "CONTAINER           IMAGE               CREATED             STATE               NAME                ATTEMPT             POD ID              POD\ne8e4bcb54813a       3b5f1d2c4a6e8       2 days ago          Exited              app                 2                   a1b2c3d4e5f60       svc-0\n".into()));
     let r = b.report();
