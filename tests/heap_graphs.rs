@@ -333,6 +333,7 @@ fn a_file_cut_anywhere_says_so_and_keeps_what_came_before() {
             assert_eq!(kept, nodes, "all nodes stand before {cut}");
             let d = diff(&[earlier.clone(), file]);
             assert!(d.snapshots[1].truncated);
+            assert_eq!(d.same_process, Some(true), "what is lost is no sign of another process");
             let session = d.rows.iter().find(|r| r.name == "Session");
             assert!(session.is_none_or(|r| r.count_delta == Some(0)), "names are borrowed from the earlier file: {session:?}");
         }
@@ -417,6 +418,36 @@ fn leaks_of_a_real_program_are_told_by_pattern_and_its_bounded_caches_are_not_bl
     for bounded in ["RecentPage", "country", "{code, name}"] {
         assert!(!d.suspects.iter().any(|s| s.name.contains(bounded)), "{bounded} is bounded");
     }
+}
+
+#[test]
+fn what_services_leak_is_told_in_their_own_words() {
+    let files: Vec<PathBuf> =
+        (0..3).map(|i| PathBuf::from(format!("samples/formats/v8-heapsnapshot/services.t{i}.heapsnapshot.gz"))).collect();
+    let d = diff(&files);
+    let told: Vec<(&str, &str)> = d.suspects.iter().map(|s| (s.pattern.as_str(), s.why.as_str())).collect();
+    for (pattern, start) in [
+        ("unbounded-cache", "Map tokens in services.js gained 150 strings a step"),
+        // What is cut from a text keeps all of it.
+        ("sliced-strings", "1.1"),
+        ("listener-leak", "topic._subscribers in services.js gained 250 Viewer a step"),
+        // A promise that has a result waits for nothing.
+        ("unbounded-cache", "Map Loader.cache in services.js gained 300 {"),
+        // Keys of dictionaries are data.
+        ("growing-array", "14 Arrays rooms[key].members in services.js together gained 280 Member a step"),
+        ("unbounded-cache", "MemoryStore.sessions in services.js gained 200 {user, seen} a step"),
+        // A weak table above a list that grew is only on the way.
+        ("growing-array", "Array Ledger.(weak entry) in services.js gained 300 Posting a step"),
+    ] {
+        assert!(told.iter().any(|(p, w)| *p == pattern && w.starts_with(start)), "no {pattern}: {start} in {told:#?}");
+    }
+    // Entries that hold several of what weighs most are counted as entries.
+    let compiled = told.iter().find(|(_, w)| w.contains("validators")).unwrap();
+    assert!(compiled.1.contains(" gained 40 "), "{compiled:?}");
+    // Optimised code of functions that were there before and the table of unique strings are no leaks.
+    assert!(d.suspects.iter().all(|s| !s.why.contains("the runtime itself")), "{told:#?}");
+    let keys = |s: &str| s.len() == 24 && s.bytes().all(|b| b.is_ascii_hexdigit());
+    assert!(d.suspects.iter().flat_map(|s| &s.path).all(|p| !keys(&p.edge)), "a session's key is shown");
 }
 
 #[test]

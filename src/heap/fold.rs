@@ -160,9 +160,15 @@ pub fn elements(g: &GraphColumns, tree: &super::dominators::Tree, mut count: Vec
     count
 }
 
-/// FNV-1a over a name and a kind, the same on every machine.
-fn hash(name: &str, kind: u8) -> u32 {
-    name.bytes().chain([kind]).fold(0x811c_9dc5, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193))
+/// FNV-1a of a name over a kind in the lowest byte, the same on every machine; a name that the file lost is 0.
+fn mark(name: Option<&str>, kind: u8) -> u32 {
+    let hash = |name: &str| name.bytes().fold(0x811c_9dc5u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    name.map_or(0, hash) & !0xff | u32::from(kind)
+}
+
+/// Whether two marks are of the same thing, as far as both are known.
+fn agree(a: u32, b: u32) -> bool {
+    a == b || a & 0xff == b & 0xff && (a <= 0xff || b <= 0xff)
 }
 
 /// Every eighth object by id with a hash of what it is; none where ids move.
@@ -176,14 +182,16 @@ pub fn marks(g: &GraphColumns, order: &[u32]) -> Vec<(u64, u32)> {
             let id = g.id.get(n as usize);
             (id >> 1 & 7 == 0).then(|| {
                 let kind = g.node_kind(n);
-                (id, hash(g.node_name(n), kind as u8))
+                let lost = g.name.get(n as usize).is_some_and(|&s| s as usize >= g.strings.len());
+                (id, mark((!lost).then(|| g.node_name(n)), kind as u8))
             })
         })
         .collect()
 }
 
 /// Whether two folds are of one process: objects with one id are the same thing in both. Measured: 100 % of common ids
-/// within a process, 18 to 45 % across processes, for ids are handed out in order of start-up.
+/// within a process, 18 to 45 % across processes, for ids are handed out in order of start-up. Of a file that was cut before
+/// its names the kinds tell as well: 100 % within a process, 32 to 50 % across.
 pub fn same_process(a: &Fold, b: &Fold) -> Option<bool> {
     same_marks(&a.marks, &b.marks)
 }
@@ -194,7 +202,7 @@ pub fn same_marks(a: &[(u64, u32)], b: &[(u64, u32)]) -> Option<bool> {
     while let (Some(x), Some(y)) = (a.get(i), b.get(k)) {
         if x.0 == y.0 {
             common += 1;
-            equal += u64::from(x.1 == y.1);
+            equal += u64::from(agree(x.1, y.1));
             i += 1;
             k += 1;
         } else if x.0 < y.0 {

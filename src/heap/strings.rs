@@ -39,6 +39,14 @@ impl Copies {
     }
 }
 
+/// Whether the string `v` is alive for a part of it only: what dominates it is text put together of this one string.
+pub fn is_kept_for_a_part(g: &GraphColumns, v: u32, dominator: u32) -> bool {
+    let text = |v: u32| matches!(g.node_kind(v), NodeKind::String | NodeKind::Rope);
+    g.node_kind(v) == NodeKind::String
+        && g.node_kind(dominator) == NodeKind::Rope
+        && g.edges(dominator).filter(|&e| text(g.target(e))).count() == 1
+}
+
 /// Length of a text in UTF-16 units.
 fn units(text: &str) -> u32 {
     // Never more units than bytes: most texts are short, and their length is known without looking.

@@ -140,6 +140,10 @@ pub struct PathStep {
     /// What an object of its kind is called: the file of a module, the function of a generator.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub title: Option<String>,
+    /// Where in the program's source a function or the class of an object is defined, `path:line:column` from 1; of a scope
+    /// only the file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub place: Option<String>,
     pub retained_bytes: Option<i64>,
 }
 

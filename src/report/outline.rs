@@ -1,7 +1,7 @@
 //! What all pages agree on: which chart is the large one, what a kind of advice is called, how a comparison becomes a
 //! table of growth. Pages differ in marks only, not in content.
 
-use crate::model::delta::{Delta, DeltaRow};
+use crate::model::delta::{Delta, DeltaRow, PathStep, Suspect};
 use crate::model::finding::Advice;
 use crate::model::graph::{Repeated, RepeatedStrings};
 use crate::model::quantity::{grouped, human, human_bytes};
@@ -359,7 +359,7 @@ pub fn growth(delta: &Delta, max_rows: usize) -> Growth {
             grew: grew_by.is_some_and(|g| g > 0.0 && number(g / factor, only_counts) != "0.0"),
             growth,
             share,
-            objects: r.and_then(|r| r.count_delta).filter(|_| !only_counts).map(|n| signed(n as f64, true)).unwrap_or_default(),
+            objects: r.filter(|_| !only_counts).map(objects).unwrap_or_default(),
             retained: r.and_then(|r| r.retained_delta).filter(|v| *v != 0).map(|v| signed(v as f64 / factor, false)).unwrap_or_default(),
             trend: r.map(|r| r.trend.clone()).unwrap_or_default(),
         }
@@ -375,6 +375,39 @@ pub fn growth(delta: &Delta, max_rows: usize) -> Growth {
         more_growth: if only_counts { signed(rest, true) } else { format!("{}{}", if rest > 0.0 { "+" } else { "" }, human(rest)) },
         skipped: n - shown.len(),
     }
+}
+
+/// How many objects more: `+1,200`; where some came and others went `+1,500 −300`.
+fn objects(r: &DeltaRow) -> String {
+    match (r.added_count, r.removed_count) {
+        (Some(new), Some(gone)) if new > 0 && gone > 0 => {
+            format!("{} {}", signed(new as f64, true), signed(gone.saturating_neg() as f64, true))
+        }
+        _ => r.count_delta.map(|n| signed(n as f64, true)).unwrap_or_default(),
+    }
+}
+
+/// Steps at either end of a long way that are shown in one line.
+const WAY_ENDS: usize = 5;
+
+/// The way from a root to what is held as one line, `Module wsclients.js → exports Object → …`; nothing for call stacks.
+pub fn way(s: &Suspect) -> String {
+    if s.path.iter().all(|p| p.edge == "calls") {
+        return String::new();
+    }
+    let step = |p: &PathStep| {
+        let what = if p.class.is_empty() { p.node.as_str() } else { p.class.as_str() };
+        let what = if what == "system / Context" { "(scope)" } else { what };
+        let title = p.title.as_deref().and_then(|t| t.rsplit(['/', '\\']).next()).map_or(String::new(), |t| format!(" {t}"));
+        if p.edge.is_empty() { format!("{what}{title}") } else { format!("{}: {what}{title}", p.edge) }
+    };
+    let steps: Vec<String> = s.path.iter().map(step).collect();
+    let left_out = steps.len().saturating_sub(2 * WAY_ENDS);
+    if left_out < 2 {
+        return steps.join(" → ");
+    }
+    let (head, tail) = (steps.get(..WAY_ENDS).unwrap_or(&[]), steps.get(WAY_ENDS + left_out..).unwrap_or(&[]));
+    format!("{} → … {left_out} steps … → {}", head.join(" → "), tail.join(" → "))
 }
 
 /// `inuse_space of one process` and the like, for a heading.

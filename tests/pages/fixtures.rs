@@ -138,6 +138,7 @@ pub fn delta() -> Delta {
         edge: edge.into(),
         node: node.into(),
         class: class.into(),
+        place: None,
         title: None,
         retained_bytes: Some((mib * MIB as f64) as i64),
     };
@@ -494,7 +495,7 @@ pub fn nasty() -> ReportDoc {
             pattern: h(),
             why: h(),
             path: (0..200)
-                .map(|_| PathStep { edge: h(), node: h(), class: h(), title: Some(h()), retained_bytes: Some(i64::MIN) })
+                .map(|_| PathStep { edge: h(), node: h(), class: h(), title: Some(h()), place: Some(h()), retained_bytes: Some(i64::MIN) })
                 .collect(),
             sites: vec![h(); 50],
             ..Suspect::default()

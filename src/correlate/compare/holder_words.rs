@@ -15,20 +15,27 @@ pub fn of(p: &GrowthPoint) -> Held {
     let (path, holder_at) = from_module(p);
     let upto = path.get(..=holder_at.min(path.len().saturating_sub(1))).unwrap_or(path);
     if p.holders == 0 {
-        let name = handle(p).unwrap_or(&p.class.name).to_owned();
+        let name = handle(p).to_owned();
         return Held { sentence: format!("the runtime itself ({name})"), name };
     }
     let Some(holder) = upto.last() else {
         return Held { name: p.class.name.to_string(), sentence: p.class.name.to_string() };
     };
     let mut words: Vec<String> = Vec::new();
+    // Where the code stands that owns what the words begin with.
+    let mut home = None;
     for (i, s) in upto.iter().enumerate().rev() {
         if i + 1 < upto.len() && is_owner(&s.class) {
             words.push(owner(s));
+            home = s.place.as_deref();
             break;
         }
         if is_global(&s.class) && !words.is_empty() {
             words.push("globalThis".into());
+            break;
+        }
+        // What a bound function was bound to is told by its own fields.
+        if s.edge == "bound_this" && !words.is_empty() {
             break;
         }
         if let Some(e) = word(&s.edge).filter(|_| !exports(&s.edge)) {
@@ -39,6 +46,8 @@ pub fn of(p: &GrowthPoint) -> Held {
         if scope(1) && !words.is_empty() {
             let function = i.checked_sub(2).filter(|_| scope(3)).and_then(|k| upto.get(k));
             words.extend(function.and_then(|f| word(&f.edge)));
+            let place = |k: usize| i.checked_sub(k).and_then(|k| upto.get(k)).and_then(|s| s.place.as_deref());
+            home = place(1).or_else(|| place(2));
             break;
         }
         if words.len() >= 5 {
@@ -49,11 +58,11 @@ pub fn of(p: &GrowthPoint) -> Held {
     // A named list within the holder that takes all the gains belongs to the name: `_events.price-updated`.
     let next = path.get(holder_at + 1).filter(|_| path.len() > holder_at + 2);
     if let Some(e) =
-        next.filter(|s| matches!(&*s.class, "Array" | "Map" | "Set" | "Object")).and_then(|s| word(&s.edge)).filter(|e| e != "[]")
+        next.filter(|s| matches!(&*s.class, "Array" | "Map" | "Set" | "Object")).and_then(|s| word(&s.edge)).filter(|e| !e.starts_with('['))
     {
         words.push(e);
     }
-    let name = if words.is_empty() { holder.class.clone() } else { words.join(".") };
+    let name = if words.is_empty() { holder.class.clone() } else { joined(&words) };
     let kind = match &*holder.class {
         k @ ("Map" | "Set" | "WeakMap" | "WeakSet" | "Array") => Some(k),
         k @ "FinalizationRegistry" if p.holders == 1 => Some(k),
@@ -69,16 +78,20 @@ pub fn of(p: &GrowthPoint) -> Held {
         sentence = format!("{sentence} in module {m}");
     } else if let Some(v) = global_variable(upto).filter(|v| !name.split('.').any(|word| word == v)) {
         sentence = format!("{sentence} in globalThis.{v}");
+    } else if let Some(file) = home.map(|h| file_label(file(h))) {
+        sentence = format!("{sentence} in {file}");
     }
     Held { name, sentence }
 }
 
 /// The runtime's own thing that holds what was gained, where no object of the program does: `TCPSocketWrap`.
-pub fn handle(p: &GrowthPoint) -> Option<&str> {
-    let name = |s: &'_ PathStep| s.node.rsplit_once(" @").map_or("", |(name, _)| name).len();
-    let s = p.path.iter().find(|s| name(s) > 0 && !s.node.starts_with('('))?;
-    let text = s.node.get(..name(s))?;
-    Some(text.strip_prefix("Node / ").unwrap_or(text))
+pub fn handle(p: &GrowthPoint) -> &str {
+    // What hangs there is a handle itself where it has a class; else the first thing on the way that has a name.
+    let class = p.class.name.strip_prefix("Detached ").unwrap_or(&p.class.name);
+    let named = |s: &'_ PathStep| s.node.rsplit_once(" @").map_or(0, |(name, _)| name.len());
+    let first = || p.path.iter().find(|s| named(s) > 0 && !s.node.starts_with('(')).and_then(|s| s.node.get(..named(s)));
+    let text = Some(class).filter(|c| c.starts_with("Node / ")).or_else(first).unwrap_or(class);
+    text.strip_prefix("Node / ").unwrap_or(text)
 }
 
 /// The way from the module that owns it, and the holder's place there: everything before is how this program happens to
@@ -108,18 +121,46 @@ fn global_variable(path: &[PathStep]) -> Option<String> {
     if rest.iter().any(code) {
         return None;
     }
-    word(&rest.first()?.edge).filter(|e| e != "[]")
+    word(&rest.first()?.edge).filter(|e| !e.starts_with('['))
 }
 
 /// The file of the module that a way begins with.
 pub fn module(path: &[PathStep]) -> Option<&str> {
     let s = path.first().filter(|s| is_module(s))?;
-    s.title.as_deref().map(base)
+    s.title.as_deref().map(file_label)
 }
 
-/// The last part of a path.
-fn base(path: &str) -> &str {
-    path.rsplit(['/', '\\']).next().unwrap_or(path)
+/// The file of `path:line:column`, or of a path alone.
+fn file(place: &str) -> &str {
+    let number = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+    let mut parts = place.rsplitn(3, ':');
+    let numbers = parts.next().is_some_and(number) && parts.next().is_some_and(number);
+    parts.next().filter(|_| numbers).unwrap_or(place)
+}
+
+/// A file as it is spoken of: within a package by all of its path there, else by its name, with its folder where many files
+/// have that name.
+fn file_label(path: &str) -> &str {
+    let separator = |c: char| c == '/' || c == '\\';
+    if let Some(at) = path.rfind("node_modules").map(|at| at + "node_modules/".len()).filter(|at| *at < path.len()) {
+        return path.get(at..).unwrap_or(path);
+    }
+    let name = path.rfind(separator).map_or(0, |at| at + 1);
+    let common = path.get(name..).is_some_and(|n| n.starts_with("index."));
+    let above = path.get(..name.saturating_sub(1)).and_then(|p| p.rfind(separator)).map_or(0, |at| at + 1);
+    path.get(if common { above } else { name }..).unwrap_or(path)
+}
+
+/// Words as a program would write them: `cache.byUser`, `rooms[key].members`.
+fn joined(words: &[String]) -> String {
+    let mut out = String::new();
+    for w in words {
+        if !out.is_empty() && !w.starts_with('[') {
+            out.push('.');
+        }
+        out += w;
+    }
+    out
 }
 
 fn exports(edge: &str) -> bool {
@@ -128,7 +169,7 @@ fn exports(edge: &str) -> bool {
 
 fn owner(s: &PathStep) -> String {
     match (&*s.class, &s.title) {
-        ("Module" | "ModuleWrap", Some(t)) => base(t).to_owned(),
+        ("Module" | "ModuleWrap", Some(t)) => file_label(t).to_owned(),
         ("Generator" | "AsyncGenerator" | "AsyncFunctionObject", Some(t)) => format!("{t}()"),
         _ => s.class.clone(),
     }
@@ -139,7 +180,9 @@ fn word(edge: &str) -> Option<String> {
     match edge {
         "" | "context" | "elements" | "table" | "properties" | "previous" | "map" | "code" | "shared" | "feedback_cell" => None,
         e if e.contains(" ×") => None,
+        "[key]" => Some("[key]".into()),
         e if e.starts_with('[') => Some("[]".into()),
+        e if e.starts_with("<symbol ") => Some(format!("[{}]", e.trim_start_matches("<symbol ").trim_end_matches('>'))),
         e => Some(e.to_owned()),
     }
 }

@@ -28,7 +28,8 @@ pub fn of(p: &GrowthPoint) -> &'static str {
     let entry_is = |names: &[&str]| entry.is_some_and(|g| names.contains(&&*g.class.name));
     let holder = &*p.class.name;
 
-    if p.gains.iter().any(|g| g.class.name.starts_with("Detached ")) {
+    // A runtime's own handles may be detached too: from their JavaScript side, not from a document.
+    if p.gains.iter().any(|g| g.class.name.strip_prefix("Detached ").is_some_and(|n| !n.starts_with("Node / "))) {
         return "detached-dom";
     }
     if share(&["system / JSArrayBufferData", "ArrayBuffer", "Buffer", "Uint8Array", "SharedArrayBuffer"]) > 0.6 {
@@ -37,6 +38,14 @@ pub fn of(p: &GrowthPoint) -> &'static str {
     if edge(near, &["_events", "_listeners", "kEvents", "listeners"])
         && (!entry_is(&SOCKETS) || below.first().is_some_and(|s| is_code(&s.class)))
     {
+        return "listener-leak";
+    }
+    let functions = p.gains.iter().filter(|g| &*g.class.name == "Function").map(|g| g.count).sum::<i64>();
+    let per_entry = |count: i64| entry.or(main).is_some_and(|e| count.saturating_mul(2) >= e.count.min(e.entries.max(1) as i64));
+    let list = path.get(at + 1).filter(|s| matches!(&*s.class, "Array" | "Map" | "Set" | "Object"));
+    let named = path.get(at).into_iter().chain(list).any(|s| is_listener_list(&s.edge))
+        || holder == "Array" && below.first().is_some_and(|s| s.class == "Function") && near.iter().any(|s| is_publisher(&s.edge));
+    if named && functions > 0 && per_entry(functions) {
         return "listener-leak";
     }
     if class(around, &["TimersList", "Timeout", "Immediate", "ImmediateList"])
@@ -54,10 +63,12 @@ pub fn of(p: &GrowthPoint) -> &'static str {
     if class(around, &["AsyncLocalStorage", "AsyncContextFrame", "AsyncResource"]) || edge(around, &["kResourceStore"]) {
         return "async-context";
     }
-    if share(&["Promise", "PromiseReaction", "system / PromiseReaction"]) > 0.6
-        || main_is(&["Promise", "Generator", "AsyncFunctionObject"])
-        || edge(around, &["reactions_or_result"])
-    {
+    // What waits for a promise hangs in the runtime's reactions to it; the result of a settled one is a value like any other.
+    let settled = around.iter().any(|s| s.edge == "reactions_or_result");
+    let count = |name: &str| p.gains.iter().filter(|g| &*g.class.name == name).map(|g| g.count).sum::<i64>();
+    let waited_for = count("(system)").saturating_add(functions).saturating_mul(2) >= count("Promise");
+    let promises = share(&["Promise", "(system)"]) > 0.6 || main_is(&["Promise"]);
+    if main_is(&SUSPENDED) || !settled && (edge(around, &["reactions_or_result"]) || promises && count("Promise") > 0 && waited_for) {
         return "pending-promise";
     }
     if entry_is(&SOCKETS) || main_is(&SOCKETS) || p.holders == 0 && is_handle(p) {
@@ -68,16 +79,22 @@ pub fn of(p: &GrowthPoint) -> &'static str {
     {
         return "stream-backlog";
     }
-    if share(&["(compiled code)", "(object shape)", "(code)"]) > 0.6 {
+    if share(&["(compiled code)", "(object shape)", "(code)"]) > 0.6 || main_is(&["(compiled code)"]) {
         return "recompiled-code";
     }
     if class(near, &["FinalizationRegistry"]) {
         return "finalizer-held";
     }
-    if matches!(holder, "WeakMap" | "WeakSet") || edge(around, &["(weak entry)"]) {
+    let container = entries_grew(p);
+    // Above a container that grew a weak table is only on the way to it.
+    if matches!(holder, "WeakMap" | "WeakSet") || edge(if container { below } else { around }, &["(weak entry)"]) {
         return "weak-key-kept";
     }
-    let container = entries_grew(p);
+    // Functions that are kept under keys are looked up again: what is wrong is that no key is deleted.
+    let keyed = container && (holder == "Map" || holder == "Object") && below.first().is_some_and(|s| s.class == "Function");
+    if keyed {
+        return "unbounded-cache";
+    }
     if below.iter().any(|s| s.class.starts_with("system / Context")) || !container && chained(&p.gains) {
         return "closure-context";
     }
@@ -87,10 +104,28 @@ pub fn of(p: &GrowthPoint) -> &'static str {
         "Array" => "growing-array",
         _ if linked => "linked-list",
         _ if !container && share(&["(string)", "(concatenated string)", "(sliced string)"]) > 0.6 => "growing-string",
-        _ if below.first().is_some_and(|s| s.edge.starts_with('[')) => "growing-array",
+        _ if p.holders > 0 && below.first().is_some_and(|s| is_index(&s.edge)) => "growing-array",
         _ if container || holder == "Object" => "unbounded-cache",
         _ => "growth",
     }
+}
+
+/// What a function that waits is.
+const SUSPENDED: [&str; 3] = ["Generator", "AsyncGenerator", "AsyncFunctionObject"];
+
+/// Fields by which libraries and programs call the list of those to be told of something.
+const LISTENER_LISTS: [&str; 8] = ["subscribers", "subscriptions", "observers", "listeners", "handlers", "callbacks", "watchers", "hooks"];
+
+/// `_subscribers`, `currentObservers`, `nextListeners`: whether a field is called after those that listen.
+fn is_listener_list(edge: &str) -> bool {
+    let edge = edge.to_ascii_lowercase();
+    LISTENER_LISTS.iter().any(|w| edge.ends_with(w))
+}
+
+/// `emitter`, `eventBus`: whether a field is called after what tells others of something.
+fn is_publisher(edge: &str) -> bool {
+    let edge = edge.to_ascii_lowercase();
+    ["emitter", "bus", "pubsub", "dispatcher"].iter().any(|w| edge.ends_with(w))
 }
 
 /// The library's things that stand for a connection.
@@ -110,7 +145,12 @@ fn is_field(edge: &str, field: &str) -> bool {
     edge == field
         || edge.strip_prefix("<symbol ").and_then(|e| e.strip_suffix('>')) == Some(field)
         || edge.strip_prefix("Symbol(").and_then(|e| e.strip_suffix(')')) == Some(field)
-        || edge.strip_prefix(field).is_some_and(|rest| rest.starts_with('['))
+        || edge.strip_prefix(field).is_some_and(|rest| rest.starts_with('[') || rest.ends_with("_handler"))
+}
+
+/// `[17]`, an item of an array.
+fn is_index(edge: &str) -> bool {
+    edge.strip_prefix('[').and_then(|e| e.strip_suffix(']')).is_some_and(|e| e.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_code(class: &str) -> bool {
@@ -119,8 +159,8 @@ fn is_code(class: &str) -> bool {
 
 /// Whether the runtime holds it through a handle of an open connection.
 fn is_handle(p: &GrowthPoint) -> bool {
-    let name = holder_words::handle(p).unwrap_or("");
-    ["TCP", "TLS", "Pipe", "Stream", "Socket", "UDP"].iter().any(|w| name.contains(w))
+    let name = holder_words::handle(p);
+    ["TCP", "TLS", "Pipe", "Stream", "Socket", "UDP", "Http2"].iter().any(|w| name.contains(w))
 }
 
 /// Whether the holder itself has more entries than before.
@@ -154,6 +194,7 @@ pub fn meaning(pattern: &str) -> &'static str {
         "weak-key-kept" => "the keys of a weak map are kept alive elsewhere",
         "module-cache" => "modules are loaded again and again and kept",
         "stream-backlog" => "a stream is written faster than it is read",
+        "sliced-strings" => "a string that is a part of another keeps all of it",
         "duplicated-strings" => "equal texts are kept as separate strings",
         "growing-string" => "a string is appended to and never cut",
         "detached-dom" => "DOM nodes are kept after they left the document",
@@ -174,7 +215,7 @@ pub fn remedy(pattern: &str) -> Option<&'static str> {
         "growing-array" => "Trim it, hand its items on, or write them out: nothing takes one off.",
         "linked-list" => "Cut the chain: drop the reference to older items when they are done.",
         "closure-context" => {
-            "Copy the small value that the function needs and let go of the large variable: all functions of a scope share its variables."
+            "Drop functions that are no longer needed from what holds them, or copy the small value that they need and let go of the large variable: all functions of a scope share its variables."
         }
         "buffers" => "Copy the few bytes that are kept, so that the large buffer can go, and drop buffers when they are sent.",
         "recompiled-code" => "Compile once and keep the function, by schema or template, not per request.",
@@ -183,6 +224,9 @@ pub fn remedy(pattern: &str) -> Option<&'static str> {
         "weak-key-kept" => "The weak map is not the owner: look for what else keeps its keys.",
         "module-cache" => "Load modules once, not per request; deleting from the cache and loading anew keeps the old ones alive.",
         "stream-backlog" => "Respect back-pressure: stop writing when write() returns false, or use pipeline().",
+        "sliced-strings" => {
+            "Copy the part that is kept (Buffer.from(part).toString(), structuredClone(part)), so that the text it was cut from can go."
+        }
         "duplicated-strings" => "Keep one copy of each repeated text (a Map from text to itself), or ids in its place.",
         "growing-string" => "Write the text out in pieces instead of appending to it.",
         "detached-dom" => "Drop references to nodes that left the document: closures, listeners and caches keep them.",

@@ -27,7 +27,9 @@ pub fn apply(delta: &mut Delta, maps: &[&SourceMap]) {
         let mut names = renamed.iter().filter(|(short, _)| *short == s.name);
         // Two classes of one short name: which of them it is the name alone does not tell.
         if let (Some((short, name)), None) = (names.next(), names.next()) {
-            s.why = s.why.replacen(&format!(" {short} a step"), &format!(" {name} ({short}) a step"), 1);
+            for end in ["a step", "in them"] {
+                s.why = s.why.replacen(&format!(" {short} {end}"), &format!(" {name} ({short}) {end}"), 1);
+            }
             s.culprits.insert(0, ("class".into(), name.clone()));
             s.name = format!("{name} ({short})");
         }

@@ -22,8 +22,10 @@ pub fn suspects(last: &HeapGraph, snapshots: usize, rows: &[DeltaRow], total: i6
     let mut points: Vec<&GrowthPoint> = last.growth.iter().filter(|p| still_grows(p, snapshots, rows)).collect();
     // Objects that keep no count of what they gained grew by something that is told better elsewhere, or by a little that
     // the runtime did; what only the runtime's own handles hold usually follows from what the program holds.
-    let vague = |p: &GrowthPoint| entries(p, snapshots).or(p.gains.first().map(|g| g.count)).unwrap_or(0) <= 1;
+    let vague = |p: &GrowthPoint| entries(p, snapshots).or(p.gains.first().map(|g| g.count)).unwrap_or(0) <= 1 || is_optimising(p);
     let weight = |p: &GrowthPoint| if p.holders == 0 { p.growth_bytes / 2 } else { p.growth_bytes };
+    // Text that only a root of the runtime leads to is in its table of unique strings, which keeps none alive.
+    points.retain(|p| p.holders > 0 || p.gains.first().is_none_or(|g| !g.class.name.ends_with("string)")));
     points.retain(|p| p.growth_bytes >= LEAST_BYTES && (!vague(p) || p.growth_bytes as f64 >= total as f64 * LEAST_VAGUE));
     points.sort_by_key(|p| (vague(p), std::cmp::Reverse(weight(p))));
     let most = points.iter().map(|p| p.growth_bytes).max().unwrap_or(0);
@@ -31,7 +33,7 @@ pub fn suspects(last: &HeapGraph, snapshots: usize, rows: &[DeltaRow], total: i6
     let mut out: Vec<Suspect> = Vec::new();
     for p in points {
         let whole = suspect(p, snapshots);
-        let copies = copies(p, &whole);
+        let (copies, slices) = (copies(p, &whole), slices(p, &whole));
         // Records and bare strings that are nearly all repeated text: holding each text once is most of the cure. Objects of
         // a class of its own are what the program meant to keep, whatever text they carry.
         let mostly = p.copied_bytes as f64 >= p.growth_bytes as f64 * MOSTLY_COPIES
@@ -41,6 +43,7 @@ pub fn suspects(last: &HeapGraph, snapshots: usize, rows: &[DeltaRow], total: i6
         if let Some(copies) = copies {
             out.insert(if mostly { at } else { at + 1 }, copies);
         }
+        out.extend(slices);
     }
     out.truncate(SUSPECTS);
     out
@@ -77,23 +80,35 @@ fn suspect(p: &GrowthPoint, snapshots: usize) -> Suspect {
     let main = p.gains.first();
     // A string that is appended to is a tree of joints over the strings that were appended, which are what its program made.
     let appended = || p.gains.iter().find(|g| &*g.class.name == "(string)").map(|g| g.count).filter(|_| pattern == "growing-string");
-    let added = appended().or_else(|| entries(p, snapshots)).or(main.map(|g| g.count)).unwrap_or(0);
+    let called_by = entries(p, snapshots);
+    let counted = if called_by.is_none() && pattern != "growing-string" { more_entries(p, snapshots) } else { None };
+    let added = appended().or(called_by).or(counted).or(main.map(|g| g.count)).unwrap_or(0);
     let steps = snapshots.saturating_sub(1).max(1) as i64;
     let each = if added > 0 { p.growth_bytes / added } else { 0 };
     let size = |b: i64| human_bytes(u64::try_from(b).unwrap_or(0));
+    let verb = if p.holders > 1 { "together gained" } else { "gained" };
     let what = match main {
         Some(_) if pattern == "growing-string" => {
             let field = p.path.get(p.holder_at + 1).map_or(String::new(), |s| format!(".{}", s.edge));
             format!("{}{field}, a string, took up {} strings a step", held.sentence, grouped(added / steps))
         }
+        Some(g) if counted.is_some() => {
+            let (entries, of) = (grouped(added / steps), grouped(g.count / steps));
+            format!(
+                "{} {verb} {entries} entries a step with {of} {} in them, {} each with what they hold",
+                held.sentence,
+                plural(g),
+                size(each)
+            )
+        }
         Some(g) if added > 1 => {
-            let verb = if p.holders > 1 { "together gained" } else { "gained" };
             format!("{} {verb} {} {} a step, {} each with what they hold", held.sentence, grouped(added / steps), plural(g), size(each))
         }
         _ => format!("{} grew", held.sentence),
     };
     let over = if snapshots > 2 { format!("over {snapshots} snapshots") } else { "between the two snapshots".into() };
-    let mut why = format!("{what}: {} more {over}; {}", size(p.growth_bytes), leak_patterns::meaning(pattern));
+    let late = if all_late(p, snapshots) { ", nearly all in the last step" } else { "" };
+    let mut why = format!("{what}: {} more {over}{late}; {}", size(p.growth_bytes), leak_patterns::meaning(pattern));
     why += &allocated_words(p);
     let name = main.map_or_else(|| p.class.name.to_string(), called);
     let mut path = holder_words::from_module(p).0.to_vec();
@@ -173,6 +188,65 @@ fn entries(p: &GrowthPoint, snapshots: usize) -> Option<i64> {
     let here = i64::try_from(g.entries).ok()?;
     // Only where the growth is called by what hangs right there, and not by what that holds.
     (more > 0 && here > 0 && here.saturating_mul(2) >= g.count).then_some(here.min(more))
+}
+
+/// Entries that a container gained, where the growth is called by what those hold, and of that more or fewer than one each.
+fn more_entries(p: &GrowthPoint, snapshots: usize) -> Option<i64> {
+    let g = p.gains.first()?;
+    let known: Vec<u64> = p.elements.iter().rev().take(snapshots).rev().copied().collect::<Option<_>>()?;
+    let more = i64::try_from(known.last()?.checked_sub(*known.first()?)?).ok()?;
+    let steps = snapshots.saturating_sub(1).max(1) as i64;
+    // A table that was just copied into a larger one counts twice for a while.
+    let like = (g.count - more).abs().saturating_mul(4) <= more;
+    // Objects that have fields of their own besides must have become much wider.
+    let last = i64::try_from(*known.last()?).ok()?;
+    let wider = || more.saturating_mul(10) >= last && more >= i64::from(p.holders).saturating_mul(8);
+    let list = match &*p.class.name {
+        "Array" | "Map" | "Set" => true,
+        "Object" => wider(),
+        _ => p.class.kind == ClassKind::Shape && wider(),
+    };
+    (list && more >= 2 * steps && p.entries.saturating_mul(2) >= more.unsigned_abs() && !like).then_some(more)
+}
+
+/// Code and shapes that the engine makes for functions which were there before: it optimises, and stops when all are done.
+fn is_optimising(p: &GrowthPoint) -> bool {
+    let engine =
+        |name: &str| name.starts_with("system / ") || ["Function", "(compiled code)", "(system)", "(object shape)"].contains(&name);
+    let made = p.gains.first().is_some_and(|g| ["(compiled code)", "(system)", "(object shape)"].contains(&&*g.class.name));
+    made && engine(&p.class.name)
+}
+
+/// Whether the steps before the last one brought nearly nothing. Entries tell best: what a holder retains also depends on
+/// what else refers to them for a while.
+fn all_late(p: &GrowthPoint, snapshots: usize) -> bool {
+    let late = |values: &[Option<u64>]| {
+        let known: Vec<u64> = values.iter().rev().take(snapshots).rev().flatten().copied().collect();
+        let (first, [before, last]) = (known.first()?, known.last_chunk::<2>()?);
+        let late = last.saturating_sub(*before).saturating_mul(10) >= last.saturating_sub(*first).saturating_mul(9);
+        (known.len() > 2 && *last > first.saturating_add(1)).then_some(late)
+    };
+    late(&p.elements).unwrap_or(true) && late(&p.sizes).unwrap_or(false)
+}
+
+/// Texts that are alive for a part of them, where they are half of what a holder gained.
+fn slices(p: &GrowthPoint, whole: &Suspect) -> Option<Suspect> {
+    (p.sliced_bytes >= LEAST_BYTES as u64 && p.sliced_bytes as f64 >= p.growth_bytes as f64 * 0.5).then(|| Suspect {
+        name: "(sliced string)".into(),
+        pattern: "sliced-strings".into(),
+        advice: leak_patterns::remedy("sliced-strings").map(str::to_owned),
+        why: format!(
+            "{} of the growth of {} are texts that only strings cut from them refer to; {}",
+            human_bytes(p.sliced_bytes),
+            holder_words::of(p).sentence,
+            leak_patterns::meaning("sliced-strings")
+        ),
+        growth_bytes: i64::try_from(p.sliced_bytes).ok(),
+        path: whole.path.clone(),
+        sites: whole.sites.clone(),
+        culprits: vec![("class".into(), "sliced string".into())],
+        ..Suspect::default()
+    })
 }
 
 /// What the growth is called by.

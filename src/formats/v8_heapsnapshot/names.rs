@@ -26,6 +26,9 @@ const TITLES: [(&str, &str); 7] = [
     ("Timeout", "_onTimeout"),
 ];
 
+/// Slots that an entry takes in a collection's table: key, value and the next of its chain.
+const SLOTS: [(&str, u8); 2] = [("Map", 3), ("Set", 2)];
+
 /// Classes of the runtime that only wrap what a program gave them: growth is never best called by them.
 const WRAPPERS: [&str; 9] =
     ["Generator", "AsyncGenerator", "AsyncFunctionObject", "Timeout", "TimersList", "Immediate", "Listener", "AsyncResource", "Promise"];
@@ -180,6 +183,8 @@ pub struct Classes {
 
 impl Classes {
     pub fn give_to(self, g: &mut GraphColumns) {
+        let slots = |c: &Class| SLOTS.iter().find(|s| *s.0 == *c.name && c.place.is_none()).map(|s| s.1);
+        g.tables = (0u32..).zip(&self.table).filter_map(|(i, c)| Some((i, slots(c)?))).collect();
         g.class = self.class;
         g.classes = self.table;
         g.nameless = self.nameless;

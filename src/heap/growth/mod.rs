@@ -8,6 +8,7 @@
 
 mod alike;
 mod describe;
+mod entries;
 pub mod way;
 
 use super::dominators::Tree;
@@ -51,6 +52,7 @@ pub fn find(now: &Now<'_>, earlier: &[&Fold]) -> Vec<GrowthPoint> {
             )
         },
     );
+    below_standing(now, &past, &weight, &mut holder);
     let mut gained = gains(now, &holder, &weight);
     let owner_of = |h: u32| (h as usize) < n;
     // A survivor that gained nothing itself only stands on the way (a link of a list): what seems attached to it belongs to
@@ -300,4 +302,41 @@ fn holders(now: &Now<'_>, past: &Past<'_>) -> Vec<u32> {
         }
     }
     holder
+}
+
+/// Some runtimes number their own nodes anew in every file: what seems new at the top of a way is there in every one. What
+/// only such a node holds is put to the first new one on its way of which there are more than before.
+fn below_standing(now: &Now<'_>, past: &Past<'_>, weight: &[f64], holder: &mut [u32]) {
+    let n = holder.len() as u32;
+    let stands = |h: u32| {
+        let class = h.checked_sub(n).filter(|_| h != NONE).and_then(|c| now.g.classes.get(c as usize).zip(weight.get(c as usize)));
+        class.is_some_and(|(class, weight)| *weight <= 0.0 || &*class.name == "(synthetic)")
+    };
+    let grows = |w: u32| now.g.node_kind(w) != NodeKind::Synthetic && weight_of(weight, now.g, w as usize) > 0.0;
+    let Some(first) = holder.iter().position(|&h| stands(h)) else { return };
+    let mut done = vec![false; holder.len()];
+    let mut way = Vec::new();
+    for v in first as u32..n {
+        let Some(&own) = holder.get(v as usize).filter(|h| stands(**h)) else { continue };
+        let (mut at, mut found) = (v, own);
+        while at != NONE && past.is_new(at) {
+            if done.get(at as usize) == Some(&true) {
+                found = holder.get(at as usize).copied().unwrap_or(own);
+                break;
+            }
+            way.push(at);
+            at = now.from.get(at as usize).copied().unwrap_or(NONE);
+        }
+        let mut standing = stands(found);
+        for w in way.drain(..).rev() {
+            if standing && grows(w) {
+                found = n.saturating_add(now.g.class.get(w as usize).copied().unwrap_or(0));
+                standing = false;
+            }
+            if let (Some(slot), Some(done)) = (holder.get_mut(w as usize), done.get_mut(w as usize)) {
+                *slot = found;
+                *done = true;
+            }
+        }
+    }
 }

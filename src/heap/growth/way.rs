@@ -1,6 +1,7 @@
 //! The shortest way from a root to an object as steps that a reader can follow: arrays and tables that only serve their
 //! owner are folded into it, a list's links into one step with their number.
 
+use super::entries::is_dictionary;
 use super::{Now, Past};
 use crate::model::delta::PathStep;
 use crate::model::graph::{EdgeKind, EdgeLabel, FAR, GraphColumns, NODE, NONE, NodeKind};
@@ -65,7 +66,7 @@ pub fn to(now: &Now<'_>, past: &Past<'_>, to: u32, holder: u32) -> Way {
                 let before = std::mem::take(&mut pending);
                 // What the program itself calls it needs no word of how the runtime stores it.
                 let before = if label.is_some_and(|l| l.kind() == EdgeKind::Property) { String::new() } else { before };
-                let edge = format!("{before}{}", label.map(|l| text(g, l)).unwrap_or_default());
+                let edge = format!("{before}{}", from.zip(label).map(|(f, l)| step_text(g, f, l)).unwrap_or_default());
                 kept.push(Kept { v, edge, label: field, times: 1 });
             }
         }
@@ -94,6 +95,7 @@ fn step(now: &Now<'_>, k: Kept) -> PathStep {
         node: node_text(g, k.v),
         class: g.class_name(k.v).to_owned(),
         title: title(g, k.v).map(str::to_owned),
+        place: place(g, k.v).or_else(|| scope_file(g, k.v)),
         retained_bytes: i64::try_from(now.retained.get(k.v as usize)).ok(),
     }
 }
@@ -123,6 +125,16 @@ fn text(g: &GraphColumns, label: EdgeLabel) -> String {
     }
 }
 
+/// An edge on a way: the keys of dictionaries and the slots of tables are data, and often somebody's.
+fn step_text(g: &GraphColumns, from: u32, label: EdgeLabel) -> String {
+    let slot = || is_part(g, from) && text(g, label).bytes().all(|b| b.is_ascii_digit());
+    match label.kind() {
+        EdgeKind::Internal if slot() => "[entry]".into(),
+        EdgeKind::Property if is_dictionary(g, from) => "[key]".into(),
+        _ => text(g, label),
+    }
+}
+
 /// What an object of a class that has a title is called: the file of a module, the function of a generator.
 pub fn title(g: &GraphColumns, v: u32) -> Option<&str> {
     let class = *g.class.get(v as usize)?;
@@ -134,7 +146,9 @@ pub fn title(g: &GraphColumns, v: u32) -> Option<&str> {
             !l.kind().is_indexed() && l.name() == name
         })
     };
-    rules.filter_map(|t| leads(t.1)).map(|e| g.node_name(g.target(e))).find(|t| !t.is_empty())
+    // The name of text that was put together is not what it says.
+    let told = |v: u32| if g.node_kind(v) == NodeKind::Rope { "" } else { g.node_name(v) };
+    rules.filter_map(|t| leads(t.1)).map(|e| told(g.target(e))).find(|t| !t.is_empty())
 }
 
 /// A node by its name; the contents of strings stay hidden.
@@ -152,19 +166,31 @@ fn node_text(g: &GraphColumns, v: u32) -> String {
 
 /// Source places of the functions and program classes on the way, nearest to the gained object first.
 pub fn sites(now: &Now<'_>, nodes: &[u32]) -> Vec<String> {
-    let g = now.g;
     let mut out: Vec<String> = Vec::new();
-    for &v in nodes.iter().rev() {
-        let Ok(at) = g.places.binary_search_by_key(&v, |p| p.0) else { continue };
-        let Some(&(_, place)) = g.places.get(at) else { continue };
-        let Some(path) = g.scripts.binary_search_by_key(&place.script, |s| s.0).ok().and_then(|i| g.scripts.get(i)) else { continue };
-        if path.1.starts_with("node:") || path.1.starts_with("internal/") {
-            continue;
-        }
-        let site = format!("{}:{}:{}", path.1, place.line.saturating_add(1), place.column.saturating_add(1));
+    for site in nodes.iter().rev().filter_map(|&v| place(now.g, v)) {
         if !out.contains(&site) && out.len() < 8 {
             out.push(site);
         }
     }
     out
+}
+
+/// The file of a scope: that of a function made in it. The runtime's own scopes have none.
+fn scope_file(g: &GraphColumns, v: u32) -> Option<String> {
+    g.edges(v).take(EDGES).find(|&e| g.edge_label(e).kind() == EdgeKind::Context)?;
+    let made_here = |f: u32| {
+        g.node_kind(f) == NodeKind::Closure
+            && g.edges(f).any(|e| g.target(e) == v && matches!(g.edge_label(e).kind(), EdgeKind::Internal | EdgeKind::Context))
+    };
+    let at = place(g, g.places.iter().map(|p| p.0).find(|&f| made_here(f))?)?;
+    Some(at.rsplitn(3, ':').nth(2)?.to_owned())
+}
+
+/// Where in the program a function or the class of an object is defined; nothing for the runtime's own.
+fn place(g: &GraphColumns, v: u32) -> Option<String> {
+    let at = g.places.binary_search_by_key(&v, |p| p.0).ok()?;
+    let place = g.places.get(at)?.1;
+    let path = g.scripts.binary_search_by_key(&place.script, |s| s.0).ok().and_then(|i| g.scripts.get(i))?;
+    let own = !path.1.starts_with("node:") && !path.1.starts_with("internal/");
+    own.then(|| format!("{}:{}:{}", path.1, place.line.saturating_add(1), place.column.saturating_add(1)))
 }

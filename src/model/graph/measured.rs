@@ -138,8 +138,12 @@ pub struct GrowthPoint {
     pub growth_bytes: i64,
     /// Of what was gained, strings whose text another string has too, bytes.
     pub copied_bytes: u64,
-    /// Elements now and in the earlier snapshots, earliest first; `None` where the holder did not exist.
+    /// Of what was gained, texts that are alive only because a string that is a part of them is, bytes.
+    pub sliced_bytes: u64,
+    /// Entries in the earlier snapshots and now, earliest first; `None` where the holder did not exist.
     pub elements: Vec<Option<u64>>,
+    /// New objects of any class that hang right in the holder.
+    pub entries: u64,
     /// Retained sizes in the earlier snapshots and now, earliest first.
     pub sizes: Vec<Option<u64>>,
     /// What it gained, by class, most bytes first.

@@ -213,6 +213,8 @@ pub struct GraphColumns {
     /// (class, edge): objects of the class are best called by the name of what this edge leads to (a module by its file).
     /// Sorted by class; of several the first that leads somewhere counts.
     pub titles: Vec<(u32, u32)>,
+    /// (class, slots): in the table of such an object every entry takes so many slots. Sorted by class.
+    pub tables: Vec<(u32, u8)>,
     /// Classes whose own name was lost with the file's end; an earlier snapshot may know them.
     pub nameless: u32,
     /// Ids are addresses that change as objects move (HPROF): they say nothing across files.

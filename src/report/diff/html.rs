@@ -34,6 +34,8 @@ pub fn html(delta: &Delta, tree: Option<&CallTree>) -> String {
 
 fn render(doc: &ReportDoc, delta: &Delta, tree: Option<&CallTree>, caps: Caps) -> String {
     let v = View { doc, caps, links: page::Links::none() };
+    let holds = delta.rows.iter().any(|r| r.retained_delta.is_some());
+    let order = if holds { "Ordered by growth, of its own or with what it holds." } else { "Ordered by size of the change." };
     let body: Markup = html! {
         section class="hero" id="verdict" aria-label="Result" {
             p class="kick" { span class="sev unknown" { "Comparison" } span class="dim" { (outline::delta_subtitle(delta)) } }
@@ -46,7 +48,7 @@ fn render(doc: &ReportDoc, delta: &Delta, tree: Option<&CallTree>, caps: Caps) -
                 tbody { @for (i, (path, time, size)) in totals(delta).iter().enumerate().take(200) { tr { th scope="row" { "S" (i + 1) } td class="mono brk" { (escape::middle(path, 120)) } td { (time) } td class="r" { (size) } } } }
             }
         })))
-        (page::row("grew", "Who grew", "Ordered by size of the change.", &page::heap::comparison(&v, delta)))
+        (page::row("grew", "Who grew", order, &page::heap::comparison(&v, delta)))
         @if let Some(t) = tree { (page::row("flame", "Flame graph", "Callers above callees.", &page::heap::growth_graph(&v, t))) }
         @for (i, other) in delta.also.iter().enumerate().take(6) {
             (page::row(&format!("also{i}"), &format!("Also {}", other.measure), "The same inputs, another kind of profile.", &html! {

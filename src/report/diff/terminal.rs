@@ -31,6 +31,9 @@ pub fn terminal(delta: &Delta, rows: usize) -> String {
             for site in s.sites.iter().take(2) {
                 let _ = writeln!(out, "      at {}", escape::middle(&escape::line(site), WIDTH - 9));
             }
+            if let Some(way) = Some(outline::way(s)).filter(|w| i == 0 && !w.is_empty()) {
+                wrap(&mut out, "      held by: ", &escape::line(&way));
+            }
             if let Some(a) = s.advice.as_ref().filter(|_| i == 0) {
                 wrap(&mut out, "      fix: ", &escape::line(a));
             }
@@ -97,19 +100,23 @@ fn table(out: &mut String, delta: &Delta, rows: usize) {
         let _ = write!(head, " {:>9}", "± error");
     }
     let _ = write!(head, " {:>10}", "after");
-    if bytes {
+    // Where objects are told apart, those that came and went say more than their balance.
+    let turnover = bytes && delta.rows.iter().any(|r| r.added_count.is_some());
+    if turnover {
+        let _ = write!(head, " {:>9} {:>9}", "new", "deleted");
+    } else if bytes {
         let _ = write!(head, " {:>10}", "objects");
     }
     let _ = writeln!(out, "{head}  {:<10}  {kind}", "trend");
     for r in delta.rows.iter().take(rows) {
-        row(out, r, bytes, errors);
+        row(out, r, bytes, errors, turnover);
     }
     if shown < delta.rows.len() {
         let _ = writeln!(out, "  {} more rows: --top N, or -o diff.json", delta.rows.len() - shown);
     }
 }
 
-fn row(out: &mut String, r: &DeltaRow, bytes: bool, errors: bool) {
+fn row(out: &mut String, r: &DeltaRow, bytes: bool, errors: bool, turnover: bool) {
     let signed = |text: String, v: i64| if v > 0 { format!("+{text}") } else { text };
     let size = |v: Option<i64>| v.map_or_else(|| "?".into(), |v| human(v as f64));
     let count = |v: Option<i64>| v.map_or_else(|| "?".into(), when::grouped);
@@ -121,8 +128,11 @@ fn row(out: &mut String, r: &DeltaRow, bytes: bool, errors: bool) {
     if errors {
         let _ = write!(line, " {:>9}", r.error_bytes.map_or(String::new(), |e| human(e as f64)));
     }
-    let _ = write!(line, " {:>10}", if bytes { size(r.after.bytes) } else { count(r.after.count) });
-    if bytes {
+    let _ = write!(line, " {:>10}", if bytes { size(r.after.bytes.or(r.after.retained_bytes)) } else { count(r.after.count) });
+    if turnover {
+        let count = |v: Option<i64>| v.map_or(String::new(), when::grouped);
+        let _ = write!(line, " {:>9} {:>9}", count(r.added_count), count(r.removed_count));
+    } else if bytes {
         let objects = r.count_delta.map_or(String::new(), |c| signed(when::grouped(c), c));
         let _ = write!(line, " {objects:>10}");
     }

@@ -146,7 +146,8 @@ fn path(v: &View<'_>, s: &Suspect, i: usize) -> Markup {
                 thead { tr { th scope="col" { (title) } @if !calls { th scope="col" { "Retained" } } } }
                 tbody { @for (depth, step) in s.path.iter().take(20).enumerate() { tr {
                     th scope="row" { span class={ "tw d" (depth.min(9)) } { @if !step.edge.is_empty() && !calls { span class="edge" { (v.text(&step.edge)) } " " } span class="mono" { (escape::clip(if step.node.is_empty() { &step.class } else { &step.node }, 160)) }
-                        @if !step.class.is_empty() && !step.node.is_empty() && !step.node.contains(step.class.as_str()) { " " span class="dim mono" { (escape::clip(&step.class, 80)) } } } }
+                        @if !step.class.is_empty() && !step.node.is_empty() && !step.node.contains(step.class.as_str()) { " " span class="dim mono" { (escape::clip(&step.class, 80)) } }
+                        @if let Some(at) = step.title.as_ref().or(step.place.as_ref()) { " " span class="src" { (escape::middle(at, 90)) } } } }
                     @if !calls { td { @match step.retained_bytes { Some(b) => (human(b as f64)), None => "" } } }
                 } }
                 @if s.path.len() > 20 { tr { th scope="row" { (outline::more(s.path.len() - 20, "step")) } td {} } } }

@@ -193,7 +193,9 @@ fn path(s: &Suspect) -> String {
         let retained = step.retained_bytes.map(|b| human(b as f64)).unwrap_or_default();
         let node = if step.node.is_empty() { &step.class } else { &step.node };
         let text = escape::line(&escape::clip(&format!("{lead}{}  {}", step.edge, node), 90));
-        let _ = writeln!(out, "{text:<70} {retained:>12}");
+        let at =
+            step.title.as_ref().or(step.place.as_ref()).map_or(String::new(), |p| format!("  {}", escape::line(&escape::middle(p, 90))));
+        let _ = writeln!(out, "{text:<70} {retained:>12}{at}");
     }
     if s.path.len() > 14 {
         let _ = writeln!(out, "… {} more steps", s.path.len() - 14);

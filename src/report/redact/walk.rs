@@ -169,7 +169,7 @@ fn one_delta(r: &mut Redactor, d: &mut Delta) {
     } in suspects
     {
         strings(r, [name, why]);
-        for PathStep { edge, node, class, title, retained_bytes: _ } in path {
+        for PathStep { edge, node, class, title, place, retained_bytes: _ } in path {
             // A heap string's node is named by its contents.
             if !r.learning && class.contains("string") && !class.contains("String") && *node != *class && !node.is_empty() {
                 r.count += 1;
@@ -177,6 +177,7 @@ fn one_delta(r: &mut Redactor, d: &mut Delta) {
             }
             strings(r, [edge, node, class]);
             strings(r, title);
+            strings(r, place);
         }
         strings(r, sites.iter_mut());
         if let Some(PerEvent { events: _, goroutines: _, bytes: _, entries, created_by }) = per_event {
