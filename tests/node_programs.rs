@@ -92,6 +92,7 @@ fn a_minified_program_is_told_by_its_sources() {
         assert!(text.contains(words), "{words}: {text}");
         assert!(page.contains(words), "{words}: {page}");
     }
+    assert!(text.contains(r#""class":"Basket (o)""#), "the way to it is told by the sources too: {text}");
     assert!(page.contains("`finalizer-held`") && page.contains("FinalizationRegistry f in module basket.js"), "{page}");
     assert!(page.contains("| `Basket (o)` `basket.ts:4:3 (/srv/basket/basket.js:1:484)` |"), "{page}");
 }

@@ -397,11 +397,17 @@ pub fn way(s: &Suspect) -> String {
     }
     let step = |p: &PathStep| {
         let what = if p.class.is_empty() { p.node.as_str() } else { p.class.as_str() };
-        let what = if what == "system / Context" { "(scope)" } else { what };
+        let what = match what {
+            "system / Context" => "(scope)",
+            // Roots are told apart by their names alone.
+            "(synthetic)" => p.node.rsplit_once(" @").map_or(what, |(name, _)| name),
+            _ => what,
+        };
         let title = p.title.as_deref().and_then(|t| t.rsplit(['/', '\\']).next()).map_or(String::new(), |t| format!(" {t}"));
         if p.edge.is_empty() { format!("{what}{title}") } else { format!("{}: {what}{title}", p.edge) }
     };
-    let steps: Vec<String> = s.path.iter().map(step).collect();
+    let unnamed = |p: &&PathStep| p.edge.is_empty() && p.node.starts_with(" @");
+    let steps: Vec<String> = s.path.iter().filter(|p| !unnamed(p)).map(step).collect();
     let left_out = steps.len().saturating_sub(2 * WAY_ENDS);
     if left_out < 2 {
         return steps.join(" → ");

@@ -197,3 +197,24 @@ fn is_owner(class: &str) -> bool {
         // Parts of the library's own things, which are named by what has them.
         && !matches!(class, "ReadableState" | "WritableState" | "BufferList" | "TimersList" | "Timeout" | "Listener" | "AsyncResource")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_within_their_package_and_index_files_with_their_folder() {
+        let label = |place: &str| file_label(file(place)).to_owned();
+        assert_eq!(label("/app/node_modules/express-session/session/memory.js:40:21"), "express-session/session/memory.js");
+        assert_eq!(label("/app/node_modules/a/node_modules/b/lib/x.js"), "b/lib/x.js");
+        assert_eq!(label("/app/src/index.js:1:1"), "src/index.js");
+        assert_eq!(label("C:\\app\\store.js:12:3"), "store.js");
+        assert_eq!(label("index.mjs"), "index.mjs");
+    }
+
+    #[test]
+    fn words_are_joined_as_a_program_writes_them() {
+        let words = ["AbortSignal", "[kEvents]", "[]"].map(String::from);
+        assert_eq!((joined(&words), word("<symbol kEvents>")), ("AbortSignal[kEvents][]".into(), Some("[kEvents]".into())));
+    }
+}

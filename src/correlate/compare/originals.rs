@@ -1,7 +1,7 @@
 //! Original places and names for what a bundler made small: source maps that came with the input are applied to the places
 //! of classes and functions. A generated name stays beside its original: it is what the snapshot says.
 
-use crate::model::delta::Delta;
+use crate::model::delta::{Delta, Suspect};
 use crate::model::source_map::SourceMap;
 
 /// Adds originals to the rows and suspects of a comparison.
@@ -24,6 +24,7 @@ pub fn apply(delta: &mut Delta, maps: &[&SourceMap]) {
                 *site = format!("{} ({site})", found.place);
             }
         }
+        owners(s, maps);
         let mut names = renamed.iter().filter(|(short, _)| *short == s.name);
         // Two classes of one short name: which of them it is the name alone does not tell.
         if let (Some((short, name)), None) = (names.next(), names.next()) {
@@ -32,6 +33,31 @@ pub fn apply(delta: &mut Delta, maps: &[&SourceMap]) {
             }
             s.culprits.insert(0, ("class".into(), name.clone()));
             s.name = format!("{name} ({short})");
+        }
+    }
+}
+
+/// Original classes on the way to what is held, and of what the holder is told by.
+fn owners(s: &mut Suspect, maps: &[&SourceMap]) {
+    for step in &mut s.path {
+        let Some((found, place)) = step.place.take().map(|p| (original(&p, maps), p)) else { continue };
+        let Some(found) = found else {
+            step.place = Some(place);
+            continue;
+        };
+        step.place = Some(format!("{} ({place})", found.place));
+        let Some(name) = found.name.filter(|n| step.class != "Function" && *n != step.class) else { continue };
+        let (from, to) = (format!("{}.", step.class), format!("{name}."));
+        step.class = format!("{name} ({})", step.class);
+        if let Some(rest) = s.why.strip_prefix(&from) {
+            s.why = format!("{to}{rest}");
+        } else {
+            s.why = s.why.replacen(&format!(" {from}"), &format!(" {to}"), 1);
+        }
+        for (_, holder) in s.culprits.iter_mut().filter(|(what, _)| what == "retainer") {
+            if let Some(rest) = holder.strip_prefix(&from) {
+                *holder = format!("{to}{rest}");
+            }
         }
     }
 }
