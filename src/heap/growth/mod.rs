@@ -308,9 +308,19 @@ fn holders(now: &Now<'_>, past: &Past<'_>) -> Vec<u32> {
 /// only such a node holds is put to the first new one on its way of which there are more than before.
 fn below_standing(now: &Now<'_>, past: &Past<'_>, weight: &[f64], holder: &mut [u32]) {
     let n = holder.len() as u32;
+    let by_runtime = |h: u32| h != NONE && h >= n;
+    if !holder.iter().any(|&h| by_runtime(h)) {
+        return;
+    }
+    let mut no_object = vec![false; now.g.classes.len()];
+    for (v, &class) in now.g.class.iter().enumerate().filter(|(v, _)| now.g.node_kind(*v as u32) == NodeKind::Synthetic) {
+        if let Some(slot) = no_object.get_mut(class as usize).filter(|_| past.is_new(v as u32)) {
+            *slot = true;
+        }
+    }
     let stands = |h: u32| {
-        let class = h.checked_sub(n).filter(|_| h != NONE).and_then(|c| now.g.classes.get(c as usize).zip(weight.get(c as usize)));
-        class.is_some_and(|(class, weight)| *weight <= 0.0 || &*class.name == "(synthetic)")
+        let class = h.saturating_sub(n) as usize;
+        by_runtime(h) && (weight.get(class).is_some_and(|w| *w <= 0.0) || no_object.get(class) == Some(&true))
     };
     let grows = |w: u32| now.g.node_kind(w) != NodeKind::Synthetic && weight_of(weight, now.g, w as usize) > 0.0;
     let Some(first) = holder.iter().position(|&h| stands(h)) else { return };
