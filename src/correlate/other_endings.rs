@@ -8,7 +8,8 @@ use crate::model::incident::OtherEnding;
 use crate::model::kill::Kill;
 use crate::model::oom::KillKind;
 use crate::model::pod::{ContainerRun, ContainerState, PodState};
-use crate::model::time::{Basis, SECOND};
+use crate::model::series::WORKING_SET;
+use crate::model::time::{Basis, MINUTE, SECOND};
 use crate::model::{Cite, Incident, Index, Owner, Placed, When};
 
 /// Reasons by which a pod as a whole ended, with their message in its status.
@@ -43,8 +44,58 @@ fn gathered(incident: &Index<'_>) -> Vec<OtherEnding> {
             out.push(eviction(&l.owner, l.at.is_known().then_some(l.at), &says, &l.cite));
         }
     }
+    let counted = by_metrics(incident, &out);
+    out.extend(counted);
     out
 }
+
+/// Restarts whose exit code only kube-state-metrics tells, and that no other witness does.
+fn by_metrics(incident: &Incident, told: &[OtherEnding]) -> Vec<OtherEnding> {
+    let mut out = Vec::new();
+    for t in incident.trends.iter().filter(|t| t.owner.container.is_some() && t.metric == WORKING_SET) {
+        let of = |metric: &'static str| incident.series.iter().filter(move |s| s.what.metric == metric && s.owner.same_container(&t.owner));
+        for at in &t.restarts {
+            let when = When { earliest: *at, latest: *at, basis: Basis::Stated };
+            let near = |w: Option<When>| w.is_none_or(|w| w.near(&when, KSM_LATE));
+            let known = incident
+                .kills
+                .iter()
+                .any(|k| (k.owner.same_container(&t.owner) || k.owner.same_pod(&t.owner) && k.owner.container.is_none()) && near(k.at))
+                || told.iter().any(|o| o.owner.same_pod(&t.owner) && near(o.at));
+            let ms = at.0.div_euclid(1_000_000);
+            // The metric tells of the last ending, from the scrape after it on.
+            let after = |t: i64| t >= ms && t <= ms.saturating_add(KSM_LATE / 1_000_000);
+            let code = of("kube_pod_container_status_last_terminated_exitcode")
+                .filter_map(|s| Some((s, s.what.finite().filter(|(t, _)| after(*t)).last()?.1)))
+                .next();
+            let Some((s, code)) = code.filter(|(_, code)| *code != 0.0 && !known) else { continue };
+            let code = code as i32;
+            let reason = of("kube_pod_container_status_last_terminated_reason")
+                .filter(|s| s.what.finite().any(|(t, v)| v > 0.0 && after(t)))
+                .find_map(|s| s.what.label("reason"));
+            let container = t.owner.container.as_deref().unwrap_or("?");
+            let who = match code {
+                137 => ": something sent SIGKILL; nothing here tells who",
+                143 => ": it was told to stop",
+                _ => "",
+            };
+            let reason = reason.map_or(String::new(), |r| format!(", reason {r}"));
+            out.push(OtherEnding {
+                at: Some(when),
+                owner: t.owner.clone(),
+                says: format!("container {container} restarted at {} UTC with exit code {code}{reason}{who}", at.human()),
+                code: Some(code),
+                stop: code == 143,
+                known: code != 137,
+                cite: s.cite.clone(),
+            });
+        }
+    }
+    out
+}
+
+/// kube-state-metrics tells of an ending with its next scrape, and some scrapes are five minutes apart.
+const KSM_LATE: i64 = 10 * MINUTE;
 
 fn evicted(incident: &Index<'_>, owner: &Owner) -> bool {
     incident.kills_of(owner).any(|k| k.kind == KillKind::Eviction)

@@ -7,7 +7,7 @@ use crate::model::by_pod::ByPod;
 use crate::model::cgroup::CgroupReading;
 use crate::model::incident::{OtherEnding, PlacedDelta};
 use crate::model::kill::Kill;
-use crate::model::log::LogWord;
+use crate::model::log::{LogPattern, LogWord};
 use crate::model::oom::{Budget, KillKind, OomKill};
 use crate::model::pod::{ContainerKind, ContainerState, PodState, WorkloadState};
 use crate::model::runtime::Runtime;
@@ -374,6 +374,12 @@ fn container_case<'a>(incident: &'a Index<'a>, owner: Owner) -> Case<'a> {
             incident.incident().deltas.iter().filter(|d| d.owner == owner).collect(),
         ),
     };
+    let mut caps = container.map(|c| caps_of(c, &kills)).unwrap_or_default();
+    // What the runtime says of itself is what is in force.
+    if let Some(own) = told_cap(incident, &owner) {
+        caps.retain(|c| c.runtime != own.runtime);
+        caps.push(own);
+    }
     Case {
         incident,
         others: incident.others_of(&owner).filter(|o| mine(&o.owner)).collect(),
@@ -381,7 +387,7 @@ fn container_case<'a>(incident: &'a Index<'a>, owner: Owner) -> Case<'a> {
         deltas,
         logs: incident.logs_of(&owner).filter(|l| mine(&l.owner)).collect(),
         cgroup: CgroupState::of(incident, &owner),
-        caps: container.map(|c| caps_of(c, &kills)).unwrap_or_default(),
+        caps,
         kills,
         pod,
         container,
@@ -396,6 +402,20 @@ fn caps_of(c: &ContainerState, kills: &[&Kill]) -> Vec<RuntimeCap> {
     let mut caps = flags::caps(c);
     caps.retain(|cap| runs.is_none_or(|r| r == cap.runtime));
     caps
+}
+
+/// The heap's maximum as the head of the collector's log states it.
+fn told_cap(incident: &Index<'_>, owner: &Owner) -> Option<RuntimeCap> {
+    let alone = |o: &Owner| o.container.is_none() && o.same_pod(owner) && members(incident, owner).len() == 1;
+    let mine = |o: &Owner| o.same_container(owner) || alone(o);
+    let told = incident.logs_of(owner).filter(|l| l.what.pattern == LogPattern::GcReport && mine(&l.owner));
+    told.filter_map(|l| {
+        let (_, bytes) = l.what.numbers.iter().find(|(name, bytes)| *name == "heap_max_bytes" && *bytes >= 1.0)?;
+        let bytes = *bytes as u64;
+        let flag = format!("-XX:MaxHeapSize={bytes}");
+        Some(RuntimeCap { runtime: Runtime::Java, flag, bytes, soft: false, cite: Some(l.cite.clone()) })
+    })
+    .last()
 }
 
 fn node_case<'a>(incident: &'a Index<'a>, node: &str) -> Case<'a> {

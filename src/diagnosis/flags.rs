@@ -4,6 +4,7 @@
 //! percentages void), Node's CLI options (the command line over NODE_OPTIONS), Go's runtime (GOMEMLIMIT), .NET's GC settings
 //! (hexadecimal). A variable that no runtime reads and no argument quotes sets nothing.
 
+use crate::model::Cite;
 use crate::model::pod::ContainerState;
 use crate::model::quantity::{GIB, KIB, MIB, TIB};
 use crate::model::runtime::Runtime;
@@ -17,6 +18,8 @@ pub struct RuntimeCap {
     pub bytes: u64,
     /// The cap is soft: the runtime works harder but does not stop there (GOMEMLIMIT).
     pub soft: bool,
+    /// Where the runtime itself tells of it; a flag of the specification stands there.
+    pub cite: Option<Cite>,
 }
 
 /// The variables that HotSpot or its start scripts read, in rising precedence.
@@ -45,7 +48,9 @@ pub fn caps(c: &ContainerState) -> Vec<RuntimeCap> {
     let java = JAVA_BEFORE.iter().flat_map(|k| var(k)).chain(on_line(of_start_script)).chain(var(JAVA_AFTER));
     let node = var("NODE_OPTIONS").chain(on_line(|_| false));
     let go = c.env.get("GOMEMLIMIT");
-    let go = go.and_then(|v| Some(RuntimeCap { runtime: Runtime::Go, flag: format!("GOMEMLIMIT={v}"), bytes: go_bytes(v)?, soft: true }));
+    let go = go.and_then(|v| {
+        Some(RuntimeCap { runtime: Runtime::Go, flag: format!("GOMEMLIMIT={v}"), bytes: go_bytes(v)?, soft: true, cite: None })
+    });
     let caps = [java_cap(java, limit), node.rev().find_map(|w| node_flag(w, limit)), go, dotnet_cap(c, limit)];
     caps.into_iter().flatten().collect()
 }
@@ -58,7 +63,7 @@ pub fn program(c: &ContainerState) -> Option<Runtime> {
 fn java_cap<'a>(words: impl Iterator<Item = &'a str>, limit: Option<u64>) -> Option<RuntimeCap> {
     let (mut size, mut share, mut ram) = (None, None, limit);
     for word in words.map(|w| w.trim_matches(['"', '\''])) {
-        let cap = |bytes: u64| Some(RuntimeCap { runtime: Runtime::Java, flag: word.into(), bytes, soft: false });
+        let cap = |bytes: u64| Some(RuntimeCap { runtime: Runtime::Java, flag: word.into(), bytes, soft: false, cite: None });
         if let Some(v) = word.strip_prefix("-Xmx").or_else(|| word.strip_prefix("-XX:MaxHeapSize=")) {
             size = java_bytes(v).and_then(cap).or(size);
         } else if let Some(v) = word.strip_prefix("-XX:MaxRAM=") {
@@ -71,7 +76,13 @@ fn java_cap<'a>(words: impl Iterator<Item = &'a str>, limit: Option<u64>) -> Opt
     }
     let of_ram = || {
         let (percent, word) = share?;
-        Some(RuntimeCap { runtime: Runtime::Java, flag: word.into(), bytes: (ram? as f64 * percent / 100.0) as u64, soft: false })
+        Some(RuntimeCap {
+            runtime: Runtime::Java,
+            flag: word.into(),
+            bytes: (ram? as f64 * percent / 100.0) as u64,
+            soft: false,
+            cite: None,
+        })
     };
     size.or_else(of_ram)
 }
@@ -88,13 +99,19 @@ fn node_flag(word: &str, limit: Option<u64>) -> Option<RuntimeCap> {
         }
         _ => return None,
     };
-    Some(RuntimeCap { runtime: Runtime::Node, flag: word.into(), bytes, soft: false })
+    Some(RuntimeCap { runtime: Runtime::Node, flag: word.into(), bytes, soft: false, cite: None })
 }
 
 fn dotnet_cap(c: &ContainerState, limit: Option<u64>) -> Option<RuntimeCap> {
     let var = |name: &str| ["DOTNET_", "COMPlus_"].iter().find_map(|p| c.env.get_key_value(&format!("{p}{name}")));
     let hex = |v: &str| u64::from_str_radix(v.trim().trim_start_matches("0x"), 16).ok();
-    let cap = |(k, v): (&String, &String), bytes| RuntimeCap { runtime: Runtime::Dotnet, flag: format!("{k}={v}"), bytes, soft: false };
+    let cap = |(k, v): (&String, &String), bytes| RuntimeCap {
+        runtime: Runtime::Dotnet,
+        flag: format!("{k}={v}"),
+        bytes,
+        soft: false,
+        cite: None,
+    };
     if let Some(kv) = var("GCHeapHardLimit") {
         return Some(cap(kv, hex(kv.1)?));
     }

@@ -1,12 +1,15 @@
 //! The verdict of a finding in one sentence, and the numbers it rests on.
 
 use super::case::Case;
+use super::node_account::{self, Held};
 use super::{overall, pools};
+use crate::model::Timestamp;
+use crate::model::cgroup_path;
 use crate::model::finding::{Cause, Finding, Stance};
 use crate::model::kill::{Kill, Witness};
 use crate::model::oom::{Constraint, KillKind, LimitLevel};
 use crate::model::quantity::{MIB, human, human_seconds, times};
-use crate::model::time::SECOND;
+use crate::model::time::{HOUR, SECOND};
 use crate::model::trend::{Estimate, Trend, TrendForm, TrendVerdict};
 use std::collections::BTreeMap;
 
@@ -223,6 +226,18 @@ fn present(case: &Case<'_>, f: &Finding) -> String {
     };
     let eta = f.quantities.get("time_to_oom_seconds").map_or(String::new(), |s| format!("; {limit} is reached in {}", human_seconds(*s)));
     let at_limit = killed(case, &format!("at {limit}"));
+    // What grew in lives that were killed and no longer does is told of them, not of the present.
+    if let Some(at) = case.headline().and_then(|t| t.ceased).filter(|_| matches!(f.cause, Cause::HeapLeak | Cause::NativeGrowth)) {
+        let place = if f.cause == Cause::NativeGrowth { " outside its managed heap" } else { "" };
+        let grew = rate.as_ref().map_or_else(|| "grew".to_owned(), |r| format!("grew {r}"));
+        return format!(
+            "{who} {grew}{place} in each life until {} UTC{culprit}; {at_limit}; its level stands still since then.",
+            at.human()
+        );
+    }
+    let now = case.limit_kills().last().and_then(|k| k.limit_now.as_ref());
+    let now = now.zip(f.quantities.get("time_to_oom_seconds"));
+    let now = now.map_or(String::new(), |(n, s)| format!("; the limit is {} now, reached in {}", human(n.bytes as f64), human_seconds(*s)));
     let ended = case.kills.is_empty() && case.restarts_at_limit() == 0;
     match f.cause {
         Cause::HeapLeak if case.swaps_out().is_some() => {
@@ -238,9 +253,9 @@ fn present(case: &Case<'_>, f: &Finding) -> String {
             });
             format!("{who} {}{since}{culprit}{eta}{assumed}.", grows(verb))
         }
-        Cause::HeapLeak => format!("{who} {}{since}{culprit}; {at_limit}.", grows(verb)),
+        Cause::HeapLeak => format!("{who} {}{since}{culprit}; {at_limit}{now}.", grows(verb)),
         Cause::NativeGrowth if ended => format!("{who} {} outside its managed heap{since}{culprit}{eta}.", grows("grows")),
-        Cause::NativeGrowth => format!("{who} {} outside its managed heap{since}{culprit}; {at_limit}.", grows("grows")),
+        Cause::NativeGrowth => format!("{who} {} outside its managed heap{since}{culprit}; {at_limit}{now}.", grows("grows")),
         Cause::LimitBelowNeed => limit_below_need(case, &who, &limit, &kills),
         Cause::LoadSpike => format!("a burst of load took {who} over {limit}: {kills}."),
         Cause::LoadGrowth if ended => {
@@ -263,6 +278,11 @@ fn present(case: &Case<'_>, f: &Finding) -> String {
             f.culprits.first().map_or(String::new(), |c| format!(" (volume {})", c.name)),
             case.limit().map_or(String::new(), |l| format!(" of {}", human(l)))
         ),
+        Cause::KernelMemory if case.is_node() => {
+            let account = node_account::of(case);
+            let held = account.as_ref().and_then(|a| Some(node_account::clause(a, &a.held()?)));
+            format!("{who} did not run out of memory: {}; {kills}.", held.unwrap_or_else(|| "the kernel's own memory ran short".into()))
+        }
         Cause::KernelMemory => format!(
             "kernel memory fills the limit{} of {who}, not its processes: {kills}.",
             case.limit().map_or(String::new(), |l| format!(" of {}", human(l)))
@@ -299,8 +319,24 @@ fn present(case: &Case<'_>, f: &Finding) -> String {
     }
 }
 
+/// The scope of a user's session in which the kernel killed at its own limit, and the last such kill: nothing of the node or of
+/// Kubernetes.
+pub fn user_scope<'a>(case: &Case<'a>) -> Option<(&'a str, &'a Kill)> {
+    let service = |k: &&&Kill| k.kind == KillKind::MemcgService;
+    let k = case.kills.iter().rev().find(service).filter(|_| case.kills.iter().all(|k| k.kind == KillKind::MemcgService))?;
+    let report = &k.report(case.incident)?.what;
+    let path = report.oom_memcg.as_deref().or(report.task_memcg.as_deref())?;
+    cgroup_path::user_scope(path).map(|scope| (scope, *k))
+}
+
 /// An ending of which only the fact is known.
 fn unexplained(case: &Case<'_>, who: &str, limit: &str) -> String {
+    if let Some((scope, k)) = user_scope(case) {
+        let comm = k.victims.first().and_then(|v| v.comm.as_deref()).unwrap_or("a process");
+        let level = k.limit_bytes.map_or(String::new(), |b| format!(", which may hold {}", human(b as f64)));
+        let n = times(case.kills.len() as u64);
+        return format!("on {who} the kernel killed {comm} {n} in the user session scope {scope}{level}: no workload of Kubernetes.");
+    }
     let why = "why cannot be told from what is in the bundle.";
     let at_limit = |k: &&&Kill| matches!(k.kind, KillKind::MemcgContainer | KillKind::MemcgPod | KillKind::OomGroup);
     // A kill at a container's limit whose container nobody names: the node is only the place.
@@ -379,6 +415,9 @@ fn limit_below_need(case: &Case<'_>, who: &str, limit: &str, kills: &str) -> Str
             let usual = case.headline().map_or(0.0, |t| t.percentiles.p95_bytes);
             format!("{who} needs more than {limit} at times (95 % of the time it stays below {}): {kills}.", human(usual))
         }
+        Some(_) if case.headline().is_some_and(climbed) => {
+            format!("{who} needs more than {limit}: {kills}, at the end of a climb that what has run since does not repeat.")
+        }
         Some(_) => format!("{who} needs more than {limit}: nothing grows, but {kills}."),
     }
 }
@@ -391,6 +430,19 @@ fn victim_of(k: &&Kill) -> String {
         (None, _) => "a container".into(),
     }
 }
+
+/// A life that memory ended climbed to it at one rate: a level that was reached early and kept has none.
+fn climbed(t: &Trend) -> bool {
+    let steady = |r: &crate::model::trend::Run| {
+        let hours = r.end.0.saturating_sub(r.start.0) as f64 / HOUR as f64;
+        let gained = r.peak_bytes - r.first_bytes;
+        r.slope_bytes_per_hour.is_some_and(|s| s > 0.0 && gained > 0.0 && s * hours >= STEADY * gained && gained > 0.25 * r.peak_bytes)
+    };
+    t.runs.iter().any(|r| r.ended == crate::model::trend::Ended::Oom && steady(r))
+}
+
+/// Share of what a life gained that its usual rate explains, where it climbed at one rate.
+const STEADY: f64 = 0.6;
 
 fn node_overcommit(case: &Case<'_>, f: &Finding, who: &str, kills: &str) -> String {
     // Killed for memory without a limit of its own: some level above ran out, and nothing says that it was the node.
@@ -415,10 +467,19 @@ fn node_overcommit(case: &Case<'_>, f: &Finding, who: &str, kills: &str) -> Stri
         Some((_, Some(LimitLevel::Kubepods))) => "let its pods together reach what it allots to pods",
         _ => "ran out of memory",
     };
-    let most = f.culprits.first().map_or(String::new(), |c| match c.kind.as_str() {
-        "process" => format!(", most of it in processes named {}", c.name),
-        kind => format!(", taken by {kind} {}", c.name),
-    });
+    // What the kernel's own report says was first of all, unless series tell who grew.
+    let account = node_account::of(case);
+    let held = account.as_ref().and_then(|a| Some((a, a.held()?)));
+    let told = |kind: &str| f.culprits.first().is_some_and(|c| c.kind == kind);
+    let most = match &held {
+        Some((a, held @ (Held::Part(..) | Held::Elsewhere { .. }))) => {
+            return format!("{who} {whole}: {}; {kills}.", node_account::clause(a, held));
+        }
+        Some((a, held @ Held::By(h))) if f.culprits.first().is_none_or(|c| c.name == h.called() || told("process")) => {
+            format!(", {}", node_account::clause(a, held))
+        }
+        _ => f.culprits.first().map_or(String::new(), |c| format!(", taken by {} {}", c.kind, c.name)),
+    };
     format!("{who} {whole}{most}: {kills}.")
 }
 
@@ -441,6 +502,7 @@ fn no_problem(case: &Case<'_>, who: &str) -> String {
         Some(TrendVerdict::LoadFollowing) => "follows its load",
         _ => "stays bounded",
     };
+    let ended = format!("{ended}{}", earlier(case));
     match near {
         Some(near) => format!("no memory problem: {who} came closest, at {near} at most, and {stays}; {ended}."),
         // Without a status, a counter or a limit nobody could know of a kill.
@@ -448,6 +510,26 @@ fn no_problem(case: &Case<'_>, who: &str) -> String {
             format!("no memory problem is seen: {who} {stays}, but neither its limit nor its restarts are in the input.")
         }
         None => format!("no memory problem: {who} {stays}; {ended}."),
+    }
+}
+
+/// A last ending for memory that is older than all series, with its date where the start of the present run tells it.
+fn earlier(case: &Case<'_>) -> String {
+    let Some(t) = case.headline() else { return String::new() };
+    let of = |metric: &str| case.incident.series.iter().find(|s| s.what.metric == metric && s.owner.same_container(&case.owner));
+    let reason = case.incident.series.iter().find(|s| {
+        s.what.metric == "kube_pod_container_status_last_terminated_reason"
+            && s.what.label("reason") == Some("OOMKilled")
+            && s.owner.same_container(&case.owner)
+            && s.what.finite().next().is_some_and(|(_, v)| v > 0.0)
+    });
+    if reason.is_none() || !t.oom_times.is_empty() {
+        return String::new();
+    }
+    let started = of("container_start_time_seconds").and_then(|s| s.what.finite().last()).map(|(_, v)| Timestamp((v * 1e9) as i64));
+    match started.filter(|s| *s < t.window.0) {
+        Some(s) => format!(" in the time that the series cover (an earlier run was OOM-killed by {} UTC)", s.human()),
+        None => " in the time that the series cover (an earlier run was OOM-killed, before them)".into(),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::case::{Case, NEAR_SECONDS};
 use super::rule::Testimony;
-use super::{advice, overall, processes, sentences, trigger};
+use super::{advice, denials, overall, processes, sentences, trigger};
 use crate::model::finding::{Cause, Cites, Culprit, Evidence, Finding, Stance, Strength};
 use crate::model::oom::KillKind;
 use crate::model::time::DAY;
@@ -142,7 +142,53 @@ pub fn weigh(incident: &Incident, cases: &[Case<'_>], testimonies: Vec<Testimony
     if findings.is_empty() {
         findings.extend(overall::finding(incident));
     }
+    if let Some(calm) = findings.first().filter(|f| f.cause == Cause::NoProblem)
+        && let Some(denied) = denied(incident, calm)
+    {
+        findings.splice(0..1, [denied]);
+    }
     findings
+}
+
+/// Denials that are told in the sentence; all are evidence.
+const DENIALS: usize = 3;
+
+/// A calm finding that something in the input denies.
+fn denied(incident: &Incident, calm: &Finding) -> Option<Finding> {
+    let denials = denials::of(incident);
+    let first = denials.first()?;
+    let says: Vec<&str> = denials.iter().take(DENIALS).map(|d| d.says.as_str()).collect();
+    let more = denials.len().saturating_sub(DENIALS);
+    let more = if more > 0 { format!("; and {more} more such sign{}", if more == 1 { "" } else { "s" }) } else { String::new() };
+    let evidence = denials.iter().map(|d| Evidence {
+        rule: "no-problem",
+        owner: d.owner.clone(),
+        cause: Cause::Inconclusive,
+        stance: Stance::For,
+        strength: Strength::Moderate,
+        source: d.source,
+        says: d.says.clone(),
+        cites: Cites::one(d.cite.clone()),
+        on_record: false,
+    });
+    let mut advice = Vec::new();
+    for a in denials.iter().map(|d| d.advice.clone()) {
+        if !advice.contains(&a) {
+            advice.push(a);
+        }
+    }
+    let culprit = |name: &str| Culprit { kind: "key".into(), name: name.into(), growth_bytes: None, share: None };
+    Some(Finding {
+        cause: Cause::Inconclusive,
+        confidence: UNDECIDED,
+        strength: strength_of(UNDECIDED),
+        owner: first.owner.clone(),
+        sentence: format!("no container was seen killed for memory, but not all is well: {}{more}.", says.join("; ")),
+        culprits: denials.iter().filter_map(|d| d.culprit).map(culprit).collect(),
+        evidence: evidence.chain(calm.evidence.iter().filter(|e| e.stance == Stance::Against).cloned()).collect(),
+        advice,
+        ..calm.clone()
+    })
 }
 
 /// How much a case matters: fresh memory kills most, old ones little.
@@ -349,7 +395,7 @@ fn killed_process(case: &Case<'_>) -> Option<Culprit> {
 fn suspend_victims(cases: &[Case<'_>], findings: &mut Vec<Finding>) {
     let nodes: Vec<String> = findings
         .iter()
-        .filter(|f| f.cause == Cause::NodeOvercommit && f.confidence >= EXPLAINED)
+        .filter(|f| matches!(f.cause, Cause::NodeOvercommit | Cause::KernelMemory) && f.owner.pod.is_none() && f.confidence >= EXPLAINED)
         .filter_map(|f| f.owner.node.clone())
         .collect();
     let memory = |o: &Owner| {

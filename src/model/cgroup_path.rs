@@ -63,7 +63,7 @@ pub fn parse(path: &str) -> CgroupPath<'_> {
             || matches!(part, "podruntime.slice" | "runtime.slice" | "kubelet" | "kube-reserved" | "system-reserved")
         {
             out.level = Some(LimitLevel::Service);
-        } else if part == "system.slice" {
+        } else if part == "system.slice" || part == "user.slice" {
             out.level = out.level.or(Some(LimitLevel::Service));
         }
     }
@@ -77,6 +77,12 @@ pub fn parse(path: &str) -> CgroupPath<'_> {
 pub fn service(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next()?.strip_suffix(".service")?;
     (!name.is_empty() && parse(path).level == Some(LimitLevel::Service)).then_some(name)
+}
+
+/// The innermost scope or unit of a login's own tree: `/user.slice/…/app.slice/run-u12.scope` → `run-u12.scope`.
+pub fn user_scope(path: &str) -> Option<&str> {
+    path.split('/').find(|p| !p.is_empty()).filter(|first| *first == "user.slice")?;
+    path.rsplit('/').find(|p| !p.is_empty())
 }
 
 impl CgroupPath<'_> {

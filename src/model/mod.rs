@@ -28,6 +28,7 @@ pub mod pod;
 pub mod profile;
 pub mod promql;
 pub mod quantity;
+pub mod ram;
 pub mod runtime;
 pub mod series;
 pub mod source;

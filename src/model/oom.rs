@@ -2,6 +2,7 @@
 //! Source: mm/oom_kill.c and mm/memcontrol.c of Linux 2.6.32 to 6.18; field shapes differ, these meanings do not.
 
 use super::quantity::Bytes;
+use super::ram::RamReport;
 use super::time::WrittenTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -268,6 +269,8 @@ pub struct OomKill {
     pub read_late: bool,
     /// The time as the log writes it, where that dates nothing; correlation fills it in.
     pub written: Option<WrittenTime>,
+    /// What a report of the whole node says of its RAM.
+    pub ram: RamReport,
     /// v1's `kmem:` line: kernel memory charged to the cgroup, bytes.
     pub kmem_usage_bytes: Option<Bytes>,
 }

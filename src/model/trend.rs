@@ -67,6 +67,9 @@ pub struct Run {
     /// Theil–Sen slope of the run's envelope; `None` when too short.
     pub slope_bytes_per_hour: Option<f64>,
     pub ended: Ended,
+    /// The limit that stood when it ended, by the limit metric or else today's.
+    #[serde(skip)]
+    pub limit_bytes: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
@@ -179,6 +182,8 @@ pub struct Trend {
     pub slope: Option<Estimate>,
     /// Where the present growth began.
     pub onset: Option<Timestamp>,
+    /// When it ended: the lives that memory killed grew, those since do not. There is no date for the next kill then.
+    pub ceased: Option<Timestamp>,
     pub runs: Vec<Run>,
     pub restarts: Vec<Timestamp>,
     /// Nothing counts restarts; falls to where the series began were taken for them.
@@ -239,4 +244,12 @@ pub struct Trend {
     pub cite: Cite,
     /// Index into `Incident.series` of the series this was computed from (all incarnations).
     pub series: Vec<usize>,
+}
+
+impl Trend {
+    /// The limit of the life that ended at or just before a moment; today's where nothing tells of that one.
+    pub fn limit_of_life(&self, end: Timestamp) -> Option<f64> {
+        let life = self.runs.iter().filter(|r| r.start <= end).max_by_key(|r| if r.end <= end { r.end } else { r.start });
+        life.and_then(|r| r.limit_bytes).or(self.limit_bytes)
+    }
 }

@@ -5,10 +5,11 @@ use crate::correlate::histories::increases;
 use crate::correlate::kills::SAME_ENDING;
 use crate::correlate::kills::untold::untold;
 use crate::model::incident::PlacedSeries;
-use crate::model::kill::{Kill, Told, Witness};
+use crate::model::kill::{Kill, LimitNow, Told, Witness};
 use crate::model::oom::{KillKind, LimitLevel};
+use crate::model::quantity::human;
 use crate::model::time::Basis;
-use crate::model::{Incident, Index, Timestamp, When};
+use crate::model::{Incident, Index, Owner, Timestamp, When};
 
 /// Adds them to [`Incident::kills`], once trends are known.
 pub(super) fn add(incident: &mut Incident) {
@@ -31,12 +32,21 @@ fn found(incident: &Index<'_>) -> Vec<Kill> {
         let known: Vec<&Kill> = incident.kills_of(&t.owner).filter(mine).collect();
         for at in untold(&t.oom_times, &known, slack) {
             let when = When { earliest: at.saturating_sub(step), latest: at.saturating_add(step), basis: Basis::Stated };
+            // The limit of that life: a later one was given to those that came after.
+            let limit = t.limit_of_life(at);
+            let now = t.limit_bytes.filter(|now| limit.is_some_and(|then| *now != then));
             added.push(Kill {
                 at: Some(when),
                 kind: KillKind::MemcgContainer,
                 owner: t.owner.clone(),
                 limit_level: Some(LimitLevel::Container),
-                limit_bytes: t.limit_bytes.map(|b| b as u64),
+                limit_bytes: limit.map(|b| b as u64),
+                limit_basis: if now.is_some() { "limit metric at the time" } else { "" },
+                limit_now: now.map(|b| LimitNow {
+                    bytes: b as u64,
+                    why: "the limit metric shows another one since".into(),
+                    cite: t.cite.clone(),
+                }),
                 count: 1,
                 exit_code: Some(137),
                 told: vec![Told::by(
@@ -49,6 +59,7 @@ fn found(incident: &Index<'_>) -> Vec<Kill> {
         }
     }
     children(incident, &mut added);
+    nodes(incident, &mut added);
     added
 }
 
@@ -76,6 +87,56 @@ fn children(incident: &Index<'_>, added: &mut Vec<Kill>) {
             added.push(child(s, None, standing, says));
         }
     }
+}
+
+/// A node that had next to nothing left when its kernel's own counter of kills rose ran out: no limit of a container did that.
+fn nodes(incident: &Incident, added: &mut Vec<Kill>) {
+    for s in incident.series.iter().filter(|s| s.what.metric == "node_vmstat_oom_kill") {
+        let instance = || s.what.label("instance").map(|i| i.rsplit_once(':').map_or(i, |(host, _)| host).to_owned());
+        let Some(node) = s.owner.node.clone().or_else(instance) else { continue };
+        let owner = Owner::node(&node);
+        for (a, z, n) in increases(&s.what) {
+            let when = When { earliest: stamp(a), latest: stamp(z), basis: Basis::Stated };
+            let near = |k: &&Kill| {
+                k.kind.is_memory()
+                    && k.owner.node.as_ref().is_none_or(|have| *have == node)
+                    && k.at.is_none_or(|w| w.near(&when, SAME_ENDING.saturating_add((z - a).saturating_mul(1_000_000))))
+            };
+            let Some((left, share)) = available(incident, s, a, z).filter(|(_, share)| *share < EMPTY) else { continue };
+            if incident.kills.iter().chain(added.iter()).any(|k| near(&k)) {
+                continue;
+            }
+            let says = format!(
+                "node_vmstat_oom_kill of node {node} rose by {n:.0} by {} UTC, when {} ({:.0} %) were available",
+                stamp(z).human(),
+                human(left),
+                share * 100.0
+            );
+            added.push(Kill {
+                at: Some(when),
+                kind: KillKind::NodeOom,
+                owner: owner.clone(),
+                limit_level: Some(LimitLevel::Node),
+                count: n as u64,
+                told: vec![Told::by(Witness::Metrics, s.cite.clone(), says)],
+                ..Kill::default()
+            });
+        }
+    }
+}
+
+/// Share of its memory below which a node is about to kill: what is available counts all that can be reclaimed.
+const EMPTY: f64 = 0.05;
+
+/// The least that was available on the counter's node about a rise, in bytes and as a share.
+fn available(incident: &Incident, counter: &PlacedSeries, a: i64, z: i64) -> Option<(f64, f64)> {
+    let instance = counter.what.label("instance");
+    let of = |name: &str| incident.series.iter().find(|s| s.what.metric.starts_with(name) && s.what.label("instance") == instance);
+    let slack = 2 * (z - a).max(60_000);
+    let near = |t: i64| t >= a.saturating_sub(slack) && t <= z.saturating_add(slack);
+    let left = of("node_memory_MemAvailable")?.what.finite().filter(|(t, _)| near(*t)).map(|(_, v)| v).min_by(f64::total_cmp)?;
+    let total = of("node_memory_MemTotal")?.what.finite().last()?.1;
+    (total > 0.0).then_some((left, left / total))
 }
 
 fn child(s: &PlacedSeries, at: Option<When>, n: f64, says: String) -> Kill {

@@ -102,9 +102,17 @@ fn gather(incident: &Incident) -> Gathered {
                 let key = (o.namespace.clone(), o.pod.clone(), o.container.clone());
                 let group = containers.entry(key).or_default();
                 group.roles.entry(role).or_default().push(i);
+                // What the heap may hold, and what it has taken: the log of its collections states both as one figure.
+                if role == Role::Capacity && p.what.label("clock") != Some("uptime") {
+                    group.roles.entry(Role::Companion).or_default().push(i);
+                }
                 if roles::is_live_heap(&p.what) {
                     group.roles.entry(Role::LiveHeap).or_default().push(i);
                 }
+            }
+            // A log that names the pod alone.
+            None if role == Role::Capacity && p.what.label("clock") != Some("uptime") => {
+                pods.entry((o.namespace.clone(), o.pod.clone())).or_default().roles.entry(Role::Companion).or_default().push(i);
             }
             None if matches!(role, Role::Load | Role::Companion) || (role.is_memory() && of_pod(&p.what)) => {
                 pods.entry((o.namespace.clone(), o.pod.clone())).or_default().roles.entry(role).or_default().push(i);
@@ -199,6 +207,11 @@ fn restarted(incident: &Index<'_>, group: &Group, main: Role, owner: Owner, choi
         series: group.roles.get(&main).cloned().unwrap_or_default(),
         ..told(&found, &history, &record, owner, &joined)
     };
+    if main != Role::LiveHeap {
+        for r in &mut trend.runs {
+            r.limit_bytes = runs::limit_at(incident, group, r.end.0.div_euclid(1_000_000)).or(limit);
+        }
+    }
     decompose(incident, group, &history, start, end, &mut trend);
     if found.verdict == TrendVerdict::Leak {
         parts::corroborate(&mut trend);
@@ -222,6 +235,7 @@ fn told(found: &Found, history: &History, record: &Record, owner: Owner, joined:
         peak_bytes: r.memory.v.iter().copied().fold(0.0, f64::max),
         slope_bytes_per_hour: found.run_slopes.get(i).copied().flatten().map(|s| s * 3600.0),
         ended: r.ended,
+        limit_bytes: None,
     });
     let mut trend = Trend {
         owner,
@@ -229,6 +243,7 @@ fn told(found: &Found, history: &History, record: &Record, owner: Owner, joined:
         form: found.form,
         slope: found.slope.map(per_hour),
         onset: found.onset.map(at),
+        ceased: found.ceased.map(at),
         runs: runs.collect(),
         limit_bytes: history.limit,
         percentiles: record.percentiles,
@@ -255,7 +270,7 @@ fn told(found: &Found, history: &History, record: &Record, owner: Owner, joined:
     }
     trend.change_points.sort_unstable();
     trend.change_points.dedup();
-    if found.verdict == TrendVerdict::Leak {
+    if found.verdict == TrendVerdict::Leak && found.ceased.is_none() {
         project(history, found, &mut trend);
     }
     trend

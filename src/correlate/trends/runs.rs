@@ -204,7 +204,7 @@ fn reached(joined: &Joined, end: usize, limit: f64) -> bool {
 }
 
 /// The limit that series state for a moment: the latest value that stood then.
-fn limit_at(incident: &Incident, group: &Group, ms: i64) -> Option<f64> {
+pub(super) fn limit_at(incident: &Incident, group: &Group, ms: i64) -> Option<f64> {
     let states = |v: f64| v.is_finite() && v > 0.0 && v < 9e18;
     let set = |s: &Series| {
         let upto = s.times.partition_point(|t| *t <= ms);

@@ -1,6 +1,7 @@
 //! What to do about a cause: stop it, fix it, prove it, collect what was missing. Commands come with names filled in.
 
 mod commands;
+mod nodes;
 
 use crate::diagnosis::case::Case;
 use crate::diagnosis::pools;
@@ -19,7 +20,7 @@ use crate::model::workload::From;
 use crate::model::{Incident, Owner};
 use commands::{exec, of_container, of_pod};
 
-fn advise(kind: &str, text: String, command: Option<String>) -> Advice {
+pub fn advise(kind: &str, text: String, command: Option<String>) -> Advice {
     Advice { kind: kind.into(), text, command }
 }
 
@@ -33,7 +34,7 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             out.push(fix_leak(case, f));
             match pools::of(case).filter(|_| pools::only_own(case)) {
                 Some(pool) => out.push(advise("size", pool.advice.into(), None)),
-                None => out.push(band_aid(f)),
+                None => out.push(band_aid(case, f)),
             }
             out.extend(profile(case));
         }
@@ -93,6 +94,7 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
             ));
             out.push(advise("collect", "See which files fill it.".into(), exec(case, "df -h -t tmpfs")));
         }
+        Cause::KernelMemory if case.is_node() => out.extend(nodes::advice(case, f)),
         Cause::KernelMemory => {
             out.push(advise(
                 "collect",
@@ -105,35 +107,7 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
                 None,
             ));
         }
-        Cause::NodeOvercommit => {
-            if let Some(n) = case.owner.node.as_ref().filter(|_| f.confidence < 0.5) {
-                let log = Kubectl::on_node(n).say("journalctl -k -o short-iso-precise > kernel.log").finish();
-                out.push(advise("collect", "The node's kernel log says whose memory ran out.".into(), log));
-            } else if let Some(n) = &case.owner.node {
-                out.push(advise(
-                    "stop",
-                    "Keep new pods off the node until the aggressor is bounded.".into(),
-                    Kubectl::new().say(" cordon ").name(n).finish(),
-                ));
-                out.push(advise(
-                    "prove",
-                    "Requests against what the node can give.".into(),
-                    Kubectl::new().say(" describe node ").name(n).finish(),
-                ));
-            }
-            let text = match f.culprits.first() {
-                // A process of the task table need not be any pod's.
-                Some(c) if c.kind == "process" => format!(
-                    "Find whose {} is. A pod's gets a memory request near its real use and a limit, since the scheduler only knows requests; a service of the node gets MemoryMax= in its unit and its share in the kubelet's system-reserved memory.",
-                    c.name
-                ),
-                who => format!(
-                    "Give {} a memory request near its real use and a limit; the scheduler only knows requests.",
-                    who.map_or("the pods above their requests", |c| c.name.as_str())
-                ),
-            };
-            out.push(advise("fix", text, None));
-        }
+        Cause::NodeOvercommit => out.extend(nodes::advice(case, f)),
         Cause::NeighbourInPod => {
             out.push(advise(
                 "fix",
@@ -193,6 +167,13 @@ pub fn advice(case: &Case<'_>, f: &Finding) -> Vec<Advice> {
         }
         Cause::NoProblem => out.push(advise("prove", "Keep watching the working set against the limit.".into(), None)),
         Cause::Inconclusive => {
+            if let Some((scope, _)) = sentences::user_scope(case) {
+                let text = format!(
+                    "Somebody's work on the node, not a workload's: nothing there need be restarted. Give {scope} a larger MemoryMax=, or do that work elsewhere."
+                );
+                out.push(advise("fix", text, None));
+                return out;
+            }
             if let Some(pool) = pools::of(case).filter(|_| pools::only_own(case)) {
                 out.push(advise("fix", pool.advice.into(), None));
             }
@@ -268,6 +249,8 @@ fn stop_leak(case: &Case<'_>, f: &Finding) -> Option<Advice> {
         }
         // A canary has nothing to go back to.
         Some(t) => (format!("Take it out of service: growth began with {}.", t.detail), controller.scale_to_none(&case.owner)),
+        // What no longer grows need not be restarted.
+        None if case.headline().is_some_and(|t| t.ceased.is_some()) => return None,
         None => (
             "Restart before the limit is reached, in a window of your choosing; it resets the growth, it does not cure it.".into(),
             controller.rollout(&case.owner, "restart"),
@@ -295,8 +278,11 @@ fn fix_leak(case: &Case<'_>, f: &Finding) -> Advice {
 }
 
 /// What a higher limit would buy: time, computed from the slope.
-fn band_aid(f: &Finding) -> Advice {
-    let (Some(limit), Some(growth)) = (f.quantities.get("limit_bytes"), f.quantities.get("growth_bytes_per_hour").filter(|g| **g > 0.0))
+fn band_aid(case: &Case<'_>, f: &Finding) -> Advice {
+    // The limit that a larger one would be compared with is today's, not that of a kill.
+    let now = case.limit_kills().last().and_then(|k| k.limit_now.as_ref()).map(|n| n.bytes as f64);
+    let (Some(limit), Some(growth)) =
+        (now.as_ref().or(f.quantities.get("limit_bytes")), f.quantities.get("growth_bytes_per_hour").filter(|g| **g > 0.0))
     else {
         return advise("size", "No limit is right for a leak; a higher one only delays the kill.".into(), None);
     };

@@ -38,8 +38,12 @@ const USED_GAUGES: &[&str] = &[
 ];
 
 /// The heap that the runtime has taken from the system, whatever is in it.
-const HELD_GAUGES: &[&str] =
-    &["jvm_memory_committed_bytes{area=\"heap\"}", "jvm_memory_bytes_committed{area=\"heap\"}", "nodejs_heap_size_total_bytes"];
+const HELD_GAUGES: &[&str] = &[
+    "jvm_memory_committed_bytes{area=\"heap\"}",
+    "jvm_memory_bytes_committed{area=\"heap\"}",
+    "nodejs_heap_size_total_bytes",
+    "jvm_heap_capacity_bytes",
+];
 
 /// Daemons that manage their memory themselves.
 const NATIVE_DAEMONS: &[&str] =

@@ -117,7 +117,7 @@ fn restarts_alone(case: &Case<'_>, out: &mut Witness<'_>) {
     let says = format!(
         "{n} restart{} with the working set within a few per cent of the limit{}; no log or status tells who ended it",
         if n > 1 { "s" } else { "" },
-        t.limit_bytes.map_or(String::new(), |l| format!(" of {}", human(l)))
+        t.oom_times.last().and_then(|at| t.limit_of_life(*at)).map_or(String::new(), |l| format!(" of {}", human(l)))
     );
     out.supports(Cause::LimitBelowNeed, Strength::Strong, "Prometheus", vec![t.cite.clone()], says);
 }

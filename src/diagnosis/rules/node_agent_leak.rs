@@ -6,6 +6,7 @@
 use crate::diagnosis::case::Case;
 use crate::diagnosis::processes;
 use crate::diagnosis::rule::{Need, Rule, Witness};
+use crate::model::cgroup_path;
 use crate::model::finding::{Cause, Strength};
 use crate::model::kill::Kill;
 use crate::model::oom::{KillKind, LimitLevel, NODE_AGENTS, Task};
@@ -31,7 +32,8 @@ impl Rule for NodeAgentLeak {
     }
 
     fn examine(&self, case: &Case<'_>, out: &mut Witness<'_>) {
-        let kills: Vec<_> = case.kills.iter().filter(|k| k.kind == KillKind::MemcgService).collect();
+        // What somebody runs in a login of theirs is no service of the node.
+        let kills: Vec<_> = case.kills.iter().filter(|k| k.kind == KillKind::MemcgService && !of_user(case, k)).collect();
         if let Some(last) = kills.last() {
             let comm = unit(case, last).or_else(|| last.victims.first()?.comm.as_deref()).unwrap_or("a service");
             let limit = last.limit_bytes.map_or(String::new(), |b| format!(" at {}", human_bytes(b)));
@@ -105,6 +107,11 @@ fn unit<'c>(case: &'c Case<'_>, kill: &Kill) -> Option<&'c str> {
     path.rsplit('/').find_map(|part| part.strip_suffix(".service"))
 }
 
+fn of_user(case: &Case<'_>, kill: &Kill) -> bool {
+    let report = kill.report(case.incident).map(|r| &r.what);
+    report.and_then(|o| o.oom_memcg.as_deref().or(o.task_memcg.as_deref())).is_some_and(|p| cgroup_path::user_scope(p).is_some())
+}
+
 impl NodeAgentLeak {
     /// What the services held when the whole node ran out: the task table tells a culprit from a victim.
     fn share(&self, case: &Case<'_>, out: &mut Witness<'_>) {
@@ -112,14 +119,17 @@ impl NodeAgentLeak {
             return;
         };
         let size = |t: &Task| t.rss_bytes.unwrap_or(0);
-        let total = r.what.total_rss();
+        // Of all RAM, where the report tells how much there is: a table may be a small part of it.
+        let ram = r.what.ram.budget().map(|b| b.ram_bytes);
+        let total = ram.unwrap_or_else(|| r.what.total_rss());
         let Some(agent) = r.what.tasks.iter().filter(|t| NODE_AGENTS.contains(&t.comm.as_str())).max_by_key(|t| size(t)) else { return };
         let largest = r.what.tasks.iter().map(size).max().unwrap_or(0);
         let (held, share) = (size(agent) as f64, size(agent) as f64 / total.max(1) as f64);
         let says = format!(
-            "when the whole node ran out, {} held {} of the {} in the kernel's task table ({:.0} %)",
+            "when the whole node ran out, {} held {} of {} {} ({:.0} %)",
             agent.comm,
             human(held),
+            if ram.is_some() { "the node's" } else { "all processes'" },
             human(total as f64),
             share * 100.0
         );

@@ -3,22 +3,19 @@
 //! pod that stood furthest above its request just before. Refuted by: a kill at a cgroup's own limit.
 
 use crate::diagnosis::case::Case;
+use crate::diagnosis::node_account::{self, Held, NodeAccount};
 use crate::diagnosis::rule::{Need, Rule, Witness};
 use crate::model::finding::{Cause, Strength};
-use crate::model::kill::Kill;
+use crate::model::kill::{Kill, Witness as Told};
 use crate::model::oom::KillKind;
 use crate::model::quantity::{human, parse_bytes};
 use crate::model::series::WORKING_SET;
 use crate::model::time::{HOUR, MINUTE};
 use crate::model::trend::Trend;
 use crate::model::{Cite, Incident, Timestamp};
-use std::collections::BTreeMap;
 
 /// Share of all that stood above requests from which on a pod is named for it: three that are named then tell of nearly half.
 const NAMED: f64 = 0.15;
-
-/// One part in so many of the task table that processes of one name must hold together to be named.
-const GROUP: u64 = 4;
 
 pub struct NodeOvercommit;
 
@@ -42,11 +39,26 @@ impl Rule for NodeOvercommit {
             .map(|k| (*k, told_by(case, k)))
             .fold((*first, (Strength::Weak, "Kubernetes")), |have, next| if next.1.0 > have.1.0 { next } else { have });
         let says = best.says().unwrap_or_default().to_owned();
+        let account = node_account::of(case);
+        let held = account.as_ref().and_then(NodeAccount::held);
+        if let Some((a, held @ Held::Pieces { .. })) = account.as_ref().zip(held.as_ref()) {
+            // The node had memory to give: the kernel wanted some of it in one piece.
+            let clause = node_account::clause(a, held);
+            out.supports(Cause::KernelMemory, Strength::Conclusive, "Kernel", vec![a.report.cite.clone()], clause);
+            return;
+        }
         out.supports(Cause::NodeOvercommit, strength, source, cites.clone(), says);
+        // What no process holds comes before any process.
+        let first_of_all = matches!(held, Some(Held::Part(..) | Held::Elsewhere { .. }));
+        if first_of_all {
+            by_report(account.as_ref(), held.as_ref(), out);
+        }
         if let Some(at) = first.at.map(|w| w.earliest) {
             above_request(case, at, out);
         }
-        largest_group(case, out);
+        if !first_of_all {
+            by_report(account.as_ref(), held.as_ref(), out);
+        }
         named_by_evictions(case, out);
     }
 }
@@ -55,8 +67,14 @@ impl Rule for NodeOvercommit {
 fn told_by(case: &Case<'_>, k: &Kill) -> (Strength, &'static str) {
     let node_event = |reason: &str| case.incident.events.iter().any(|e| e.what.reason == reason && e.what.object_name == case.owner.node);
     match k.kind {
-        KillKind::NodeOom if k.report.is_some() || k.is_told_by_kernel() => (Strength::Conclusive, "Kernel"),
+        // A victim's line alone does not tell what the memory was in; with the balance of the node's RAM it is known whole.
+        KillKind::NodeOom if k.report.is_some() || k.is_told_by_kernel() => {
+            let whole = node_account::of(case).is_some_and(|a| a.whole.is_some());
+            (if whole { Strength::Conclusive } else { Strength::Strong }, "Kernel")
+        }
         KillKind::NodeOom if node_event("SystemOOM") => (Strength::Strong, "Kubernetes"),
+        // The kernel's own counter, at a time when nothing was left.
+        KillKind::NodeOom if k.is_told_by(Told::Metrics) => (Strength::Strong, "Prometheus"),
         KillKind::NodeOom => (Strength::Weak, "Kubernetes"),
         // Such a daemon acts on stalls of one cgroup, with memory to spare elsewhere.
         KillKind::UserspaceOomd => (Strength::Moderate, "Logs"),
@@ -66,11 +84,18 @@ fn told_by(case: &Case<'_>, k: &Kill) -> (Strength, &'static str) {
 
 /// Pods that stood furthest above their requests just before.
 fn above_request(case: &Case<'_>, at: Timestamp, out: &mut Witness<'_>) {
+    // Where the input knows of one node only, a container whose node nothing names is on it.
+    let mut nodes: Vec<&str> = case.incident.trends.iter().filter_map(|t| t.owner.node.as_deref()).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let one = nodes.len() <= 1;
     let mut above: Vec<(f64, Option<f64>, &Trend)> = case
         .incident
         .trends
         .iter()
-        .filter(|t| t.metric == WORKING_SET && t.owner.container.is_some() && t.owner.node == case.owner.node)
+        .filter(|t| {
+            t.metric == WORKING_SET && t.owner.container.is_some() && (t.owner.node == case.owner.node || one && t.owner.node.is_none())
+        })
         .filter_map(|t| {
             let now = value_before(case.incident, t, at, 10 * MINUTE)?;
             let then = value_before(case.incident, t, at.saturating_sub(6 * HOUR), HOUR);
@@ -96,27 +121,33 @@ fn above_request(case: &Case<'_>, at: Timestamp, out: &mut Witness<'_>) {
     }
 }
 
-/// Processes of one name that together held most, as the kernel's task table shows: many middling ones escape its choice.
-fn largest_group(case: &Case<'_>, out: &mut Witness<'_>) {
-    let Some(r) = case.reports().filter(|r| r.what.tasks.len() > 1).last() else { return };
-    let mut groups: BTreeMap<&str, (u64, usize)> = BTreeMap::new();
-    for t in &r.what.tasks {
-        let g = groups.entry(t.comm.as_str()).or_default();
-        *g = (g.0.saturating_add(t.rss_bytes.unwrap_or(0)), g.1 + 1);
-    }
-    let total = r.what.total_rss();
-    let Some((comm, (bytes, n))) = groups.into_iter().max_by_key(|(name, g)| (g.0, std::cmp::Reverse(*name))) else { return };
-    if bytes < total / GROUP {
-        return;
-    }
-    let says = format!(
-        "{n} process{} named {comm} held {} of the {} in the kernel's task table",
-        if n > 1 { "es" } else { "" },
-        human(bytes as f64),
-        human(total as f64)
-    );
-    out.supports(Cause::NodeOvercommit, Strength::Moderate, "Kernel", vec![r.cite.clone()], says);
-    out.culprit(Cause::NodeOvercommit, "process", comm, None, Some(bytes as f64 / total as f64));
+/// What held the memory by the kernel's own report: a part of RAM that no process holds, or who stands above its request.
+fn by_report(account: Option<&NodeAccount<'_>>, held: Option<&Held>, out: &mut Witness<'_>) {
+    let Some((a, held)) = account.zip(held) else { return };
+    let clause = node_account::clause(a, held);
+    let says = match held {
+        Held::By(h) => {
+            let n = match h.processes {
+                1 => "1 process".to_owned(),
+                n => format!("{n} processes"),
+            };
+            let above = format!("{} above its memory request", human(h.above() as f64));
+            let beyond =
+                h.limit.zip(a.whole).filter(|(l, w)| l > w).map_or(String::new(), |(l, w)| {
+                    format!("; its limit of {} is more than the node's {}", human(l as f64), human(w as f64))
+                });
+            format!("in the kernel's task table {n} of {} held {}, {above}{beyond}", h.whose(), human(h.bytes as f64))
+        }
+        _ => clause,
+    };
+    out.supports(Cause::NodeOvercommit, Strength::Moderate, "Kernel", vec![a.report.cite.clone()], says);
+    let (kind, name, bytes) = match held {
+        Held::By(h) if h.pods.is_empty() => ("process", h.comm.clone(), h.bytes),
+        Held::By(h) => ("pod", h.called(), h.bytes),
+        Held::Part(part, bytes) => ("key", a.called(*part), *bytes),
+        Held::Pieces { .. } | Held::Elsewhere { .. } => return,
+    };
+    out.culprit(Cause::NodeOvercommit, kind, &name, None, Some(a.share(bytes)));
 }
 
 /// What the kubelet says of its victims: `Container runner was using 6829936Ki, request is 128Mi` (eviction/helpers.go). Who

@@ -34,7 +34,7 @@ impl Rule for RuntimeCapAboveLimit {
         let share = cap.bytes as f64 / limit;
         // A working set that stands at the limit shows that the rest did not fit, whatever the guides say.
         let roomy = if cap.soft && !case.pinned() { ROOMY_SOFT } else { ROOMY };
-        let cites = case.spec_cite();
+        let cites = cap.cite.clone().map_or_else(|| case.spec_cite(), |c| vec![c]);
         let says = format!(
             "{} lets the {} heap grow to {}, {:.0} % of the limit of {}",
             cap.flag,

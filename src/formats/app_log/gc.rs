@@ -60,7 +60,8 @@ impl Collections {
     /// Takes in a line; true if it was one of a collector's.
     pub fn line(&mut self, text: &[u8], stamped: &RawTime, line: Line<'_>, out: &mut Facts) -> bool {
         // Nearly all lines of an application are out at the first look.
-        if !text.contains(&b'(') && memchr::memmem::find(text, b"][gc").is_none() || !may_be_gc(text) {
+        let flags = text.starts_with(COMMAND_LINE);
+        if !flags && (!text.contains(&b'(') && memchr::memmem::find(text, b"][gc").is_none() || !may_be_gc(text)) {
             return false;
         }
         let Ok(text) = std::str::from_utf8(text) else { return false };
@@ -139,8 +140,15 @@ fn may_be_gc(text: &[u8]) -> bool {
     [b"GC".as_slice(), b"[gc", b"Heap: "].iter().any(|w| memchr::memmem::find(text, w).is_some())
 }
 
+/// JDK 8 prints the flags in force at the head of its log, those that it chose itself among them.
+const COMMAND_LINE: &[u8] = b"CommandLine flags: ";
+
 /// `Heap Max Capacity: 256M` and the like, which the collector prints at start.
 fn setting(text: &str) -> Option<(&'static str, f64)> {
+    if text.as_bytes().starts_with(COMMAND_LINE) {
+        let size = text.split_whitespace().find_map(|w| w.strip_prefix("-XX:MaxHeapSize="))?;
+        return Some(("heap_max_bytes", size.parse().ok()?));
+    }
     let (name, key) = [("heap_max_bytes", "Heap Max Capacity: "), ("container_memory_bytes", "] Memory: ")]
         .into_iter()
         .find(|(_, key)| text.contains(key))?;

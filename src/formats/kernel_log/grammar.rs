@@ -219,6 +219,87 @@ pub fn buddy_page(s: &[u8]) -> Option<u64> {
     matches!(kb, 4 | 8 | 16 | 64).then(|| kb * KB)
 }
 
+/// `active_anon:1227 inactive_anon:60883 …`: counts of pages by their names, of the record that follows `Mem-Info:`.
+pub fn mem_info(line: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
+    const FIRST: [&[u8]; 8] = [
+        b"active_anon:",
+        b"active_file:",
+        b"unevictable:",
+        b"slab_reclaimable:",
+        b"mapped:",
+        b"sec_pagetables:",
+        b"kernel_misc_reclaimable:",
+        b"free:",
+    ];
+    let line = line.trim_ascii();
+    let mine = FIRST.iter().any(|f| line.starts_with(f));
+    line.split(|&b| b == b' ').filter(move |_| mine).filter_map(|w| {
+        let colon = memchr::memchr(b':', w)?;
+        let (v, n) = digits(w.get(colon + 1..)?)?;
+        (colon + 1 + n == w.len()).then_some((w.get(..colon)?, v))
+    })
+}
+
+/// One line of a memory node or zone: huge pages set aside and free, kernel stacks and lowest watermark, in bytes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct NodeLine {
+    pub huge: Option<(u64, u64)>,
+    pub kernel_stack: Option<u64>,
+    pub min: Option<u64>,
+}
+
+pub fn node_line(s: &[u8]) -> Option<NodeLine> {
+    if !s.starts_with(b"Node ") {
+        return None;
+    }
+    let of = |mark: &[u8]| after(s, mark).and_then(number);
+    let kb = |mark: &[u8]| of(mark).map(|v| v.saturating_mul(KB));
+    let size = kb(b" hugepages_size=");
+    let huge = of(b" hugepages_total=")
+        .zip(size)
+        .map(|(n, size)| (n.saturating_mul(size), of(b" hugepages_free=").unwrap_or(0).saturating_mul(size)));
+    let line = NodeLine { huge, kernel_stack: kb(b" kernel_stack:"), min: kb(b" min:") };
+    (line != NodeLine::default()).then_some(line)
+}
+
+/// Free blocks of `Node 0 Normal: 13166*4kB (UME) 0*8kB …`, by their order: bytes.
+pub fn buddy_blocks(s: &[u8]) -> impl Iterator<Item = (usize, u64)> {
+    let list = if s.starts_with(b"Node ") && find(s, b" = ").is_some() { s } else { &[][..] };
+    list.split(|&b| b == b' ')
+        .filter_map(|w| {
+            let star = memchr::memchr(b'*', w)?;
+            let (count, size) = (number(w.get(..star)?)?, w.get(star + 1..)?.strip_suffix(b"kB").and_then(number)?);
+            Some(count.saturating_mul(size).saturating_mul(KB))
+        })
+        .enumerate()
+}
+
+/// `4093632 pages RAM` and `84123 pages reserved` in pages, `Total swap = 0kB` in bytes: the word for it, the figure, and
+/// whether it counts pages.
+pub fn ram_line(s: &[u8]) -> Option<(&'static str, u64, bool)> {
+    if let Some(swap) =
+        s.strip_prefix(b"Total swap").map(|r| ("swap_total", r)).or_else(|| Some(("swap_free", s.strip_prefix(b"Free swap")?)))
+    {
+        let (word, rest) = swap;
+        return Some((word, number(rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start())?.saturating_mul(KB), false));
+    }
+    let (v, n) = digits(s)?;
+    match s.get(n..)?.trim_ascii() {
+        b"pages RAM" => Some(("ram", v, true)),
+        b"pages reserved" => Some(("reserved", v, true)),
+        _ => None,
+    }
+}
+
+/// A row below `Unreclaimable slab info:`, `kmalloc-512  13112000KB   13120000KB`: the cache and all that it holds.
+pub fn slab_row(s: &[u8]) -> Option<(&[u8], u64)> {
+    let mut words = s.split(|&b| b == b' ').filter(|w| !w.is_empty());
+    let name = words.next()?;
+    let kb = |w: &[u8]| w.strip_suffix(b"KB").and_then(number);
+    let (_, total) = (kb(words.next()?)?, kb(words.next()?)?);
+    words.next().is_none().then_some((name, total.saturating_mul(KB)))
+}
+
 pub fn oom_kill(s: &[u8]) -> Option<OomKillLine<'_>> {
     let body = s.strip_prefix(b"oom-kill:")?;
     let mut out = OomKillLine {
@@ -364,6 +445,24 @@ mod tests {
             (Some(282), Some(7), Some(&b",pid=1,uid=0"[..]), Some(&b"/a"[..]), Some(&b"/a/b"[..]))
         );
         assert_eq!(killed(b"user posted: Killed process 1 (x) total-vm:1kB"), None);
+    }
+
+    #[test]
+    fn lines_of_a_nodes_memory() {
+        let pages: Vec<_> = mem_info(b" mapped:606 shmem:1831 pagetables:156").collect();
+        assert_eq!(pages, [(&b"mapped"[..], 606), (b"shmem", 1831), (b"pagetables", 156)]);
+        assert_eq!(mem_info(b"Node 0 active_anon:1kB").count(), 0);
+        let huge = node_line(b"Node 0 hugepages_total=4608 hugepages_free=4600 hugepages_surp=0 hugepages_size=2048kB");
+        assert_eq!(huge.and_then(|l| l.huge), Some((4608 << 21, 4600 << 21)));
+        let zone = node_line(b"Node 0 DMA free:14336kB boost:0kB min:64kB low:80kB");
+        assert_eq!(zone.and_then(|l| l.min), Some(64 << 10));
+        let blocks: Vec<_> = buddy_blocks(b"Node 0 DMA: 2*4kB (UM) 1*8kB (M) 3*16kB (U) = 64kB").collect();
+        assert_eq!(blocks, [(0, 8 << 10), (1, 8 << 10), (2, 48 << 10)]);
+        assert_eq!(ram_line(b"4093632 pages RAM"), Some(("ram", 4_093_632, true)));
+        assert_eq!(ram_line(b"Free swap  = 12kB"), Some(("swap_free", 12 << 10, false)));
+        assert_eq!(ram_line(b"2391 total pagecache pages"), None);
+        assert_eq!(slab_row(b"kmalloc-512         13112000KB   13120000KB"), Some((&b"kmalloc-512"[..], 13_120_000 << 10)));
+        assert_eq!(slab_row(b"Name                      Used          Total"), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::grammar::{self, Column, UsageKind, text};
 use super::stamp::Stamp;
 use crate::model::cgroup_path;
 use crate::model::oom::{Constraint, LimitLevel, OomKill, Task, Victim};
+use crate::model::ram::RamReport;
 use crate::model::{ArtifactId, Cite, Claim, Observation, RawTime};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +83,9 @@ struct Draft {
     columns: Option<Vec<Column>>,
     rows: Vec<Row>,
     in_stats: bool,
+    in_slabs: bool,
+    /// What is printed of the node's RAM in pages, by its name.
+    pages: RamReport,
     stats_path: Option<Vec<u8>>,
     /// The `Killed process` line was there.
     killed: bool,
@@ -109,6 +113,8 @@ pub struct Assembler {
 const PATIENCE: u32 = 2_000;
 /// Rows of a task table that are kept, and victims of one group kill.
 const ROWS_MAX: usize = 65_536;
+/// Sizes of free blocks that are kept: no kernel has half as many.
+const ORDERS: usize = 32;
 
 impl Assembler {
     /// Inside a report, so that every line matters.
@@ -221,14 +227,6 @@ impl Assembler {
                     return self.is_open();
                 }
             }
-            Some(b'N') => {
-                if let Some(d) = self.draft.as_mut().filter(|d| !d.killed)
-                    && let Some(page) = grammar::buddy_page(s)
-                {
-                    d.page = Some(page);
-                    return true;
-                }
-            }
             Some(b'o') => {
                 if let Some(line) = grammar::oom_kill(s) {
                     self.body(m, artifact, out).chosen(&line, m, artifact);
@@ -266,10 +264,8 @@ impl Assembler {
             d.kill.count = 1;
             return true;
         }
-        match &mut self.draft {
-            Some(d) if d.in_stats => d.stat_lines(s),
-            _ => false,
-        }
+        let Some(d) = &mut self.draft else { return false };
+        (!d.killed && d.memory(s)) || (d.in_stats && d.stat_lines(s))
     }
 
     fn killed(&mut self, k: grammar::Killed, m: &Message<'_>, artifact: ArtifactId, out: &mut Vec<Outcome>) {
@@ -339,6 +335,48 @@ impl Draft {
             let slot = self.kill.memcg_stats.entry(text(key)).or_insert(0);
             *slot = slot.saturating_add(v);
         }
+    }
+
+    /// Takes what the lines between `Mem-Info:` and the task table say of the node's RAM.
+    fn memory(&mut self, s: &[u8]) -> bool {
+        if let Some((word, v, in_pages)) = grammar::ram_line(s) {
+            (if in_pages { &mut self.pages } else { &mut self.kill.ram }).add(word, v);
+            return true;
+        }
+        if s.starts_with(b"Unreclaimable slab info:") {
+            self.in_slabs = true;
+            return true;
+        }
+        if let Some((name, bytes)) = grammar::slab_row(s).filter(|_| self.in_slabs) {
+            self.kill.ram.slab(text(name), bytes);
+            return true;
+        }
+        let mut any = false;
+        for (key, v) in s.split(|&b| b == b'\n').flat_map(grammar::mem_info) {
+            self.pages.add(&String::from_utf8_lossy(key), v);
+            any = true;
+        }
+        if let Some(line) = grammar::node_line(s) {
+            let (total, free) = line.huge.unzip();
+            for (word, v) in [("hugepages", total), ("hugepages_free", free), ("kernel_stack", line.kernel_stack), ("min", line.min)] {
+                if let Some(v) = v {
+                    self.kill.ram.add(word, v);
+                    any = true;
+                }
+            }
+        }
+        if let Some(page) = grammar::buddy_page(s) {
+            self.page = Some(page);
+            any = true;
+            let blocks = &mut self.kill.ram.blocks;
+            for (order, bytes) in grammar::buddy_blocks(s).take(ORDERS) {
+                match blocks.get_mut(order) {
+                    Some(slot) => *slot = slot.saturating_add(bytes),
+                    None => blocks.push(bytes),
+                }
+            }
+        }
+        any
     }
 
     fn stat_lines(&mut self, s: &[u8]) -> bool {
@@ -416,6 +454,9 @@ impl Draft {
         let (page, known) = self.page_size();
         let mut kill = std::mem::take(&mut self.kill);
         kill.page_size = known.then_some(page);
+        for (word, pages) in &self.pages.values {
+            kill.ram.add(word, pages.saturating_mul(page));
+        }
         kill.constraint = kill.constraint.or(match self.memcg {
             Some(true) => Some(Constraint::Memcg),
             Some(false) => Some(Constraint::None),

@@ -280,9 +280,12 @@ fn amount(n: i64, unit: &str) -> String {
     if unit == "bytes" { crate::model::quantity::human(n as f64) } else { n.to_string() }
 }
 
-/// What the charge was made of at the kill, largest first; what no counter explains is named as such.
+/// What the charge, or the whole node's RAM, was made of at the kill, largest first; what no counter explains is named as such.
 fn budget(o: &crate::model::oom::OomKill) -> Vec<(String, u64)> {
-    let Some(b) = o.budget() else { return Vec::new() };
+    let Some(b) = o.budget() else {
+        let ram = o.ram.budget().map_or(Vec::new(), |b| b.parts);
+        return ram.into_iter().map(|(part, bytes)| (part.words().to_owned(), bytes)).collect();
+    };
     let mut parts = vec![
         ("anonymous", b.anon_bytes),
         ("file cache", b.file_bytes),

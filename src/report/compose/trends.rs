@@ -53,6 +53,9 @@ fn trend(t: &Trend) -> Value {
         "recommended_request_bytes": t.recommended_request_bytes,
         "sizing": t.sizing,
     });
+    if let (Some(map), Some(at)) = (value.as_object_mut(), t.ceased) {
+        map.insert("ceased".into(), json!(at));
+    }
     whole(&mut value, false);
     value
 }

@@ -96,6 +96,7 @@ fn details(k: &OomKill) -> Map<String, Value> {
         "boot": k.boot,
         "uptime_seconds": k.uptime_seconds,
         "budget": k.budget(),
+        "ram": k.ram.values.iter().map(|(word, bytes)| ((*word).to_owned(), json!(bytes))).collect::<Map<String, Value>>(),
         "tasks": tasks,
         "memcg_stats": stats,
     });

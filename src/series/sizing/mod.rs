@@ -23,23 +23,23 @@ pub struct Choice {
 /// A leak goes on by its own slope for as long as the next run lasted before it counts as saved.
 pub fn replay(h: &History, slopes: &[Option<f64>], leak: bool, limit: f64) -> Replay {
     let kills = h.runs.iter().filter(|r| r.ended == Ended::Oom).count();
-    let remaining = h
-        .runs
-        .iter()
-        .enumerate()
-        .filter(|(_, r)| r.ended == Ended::Oom)
-        .filter(|(i, r)| {
-            let peak = r.memory.v.iter().copied().fold(0.0, f64::max).max(h.limit.unwrap_or(0.0));
-            let tail = r.memory.v.get(r.memory.v.len().saturating_sub(2)..).unwrap_or(&[]);
-            let climb = if let [a, b] = tail { (b - a).max(0.0) } else { 0.0 };
-            let slope = slopes.get(*i).copied().flatten().unwrap_or(0.0).max(0.0);
-            let next = h.runs.get(i + 1).map_or(0.0, |n| n.memory.span());
-            let further = if leak { slope * next } else { climb };
-            peak + further >= limit
-        })
-        .count();
-    Replay { limit_bytes: limit, kills, kills_remaining: remaining }
+    Replay { limit_bytes: limit, kills, kills_remaining: wanted(h, slopes, leak).filter(|w| *w >= limit).count() }
 }
+
+/// What each killed life wanted at least.
+fn wanted(h: &History, slopes: &[Option<f64>], leak: bool) -> impl Iterator<Item = f64> {
+    h.runs.iter().enumerate().filter(|(_, r)| r.ended == Ended::Oom).map(move |(i, r)| {
+        let peak = r.memory.v.iter().copied().fold(0.0, f64::max).max(h.limit.unwrap_or(0.0));
+        let tail = r.memory.v.get(r.memory.v.len().saturating_sub(2)..).unwrap_or(&[]);
+        let climb = if let [a, b] = tail { (b - a).max(0.0) } else { 0.0 };
+        let slope = slopes.get(i).copied().flatten().unwrap_or(0.0).max(0.0);
+        let next = h.runs.get(i + 1).map_or(0.0, |n| n.memory.span());
+        peak + if leak { slope * next } else { climb }
+    })
+}
+
+/// What a killed life wanted is known as a least only.
+const ABOVE_WANTED: f64 = 1.05;
 
 /// Rounds up to what one would write in a manifest: 16 MiB steps, from 1 GiB on 64 MiB.
 fn tidy(bytes: f64) -> f64 {
@@ -58,7 +58,8 @@ pub fn recommend(
 ) {
     let leak = trend.verdict == TrendVerdict::Leak;
     if leak {
-        trend.replay = h.limit.filter(|_| !trend.oom_times.is_empty()).map(|l| replay(h, slopes, true, 2.0 * l));
+        let goes_on = !trend.oom_times.is_empty() && trend.ceased.is_none();
+        trend.replay = h.limit.filter(|_| goes_on).map(|l| replay(h, slopes, true, 2.0 * l));
         return;
     }
     // A page-cache charge needs room for what is not cache; the cache itself takes whatever is left.
@@ -76,6 +77,10 @@ pub fn recommend(
         let mut s = size(policy, kind.0, record, killed_at)?;
         if let Some(own) = anonymous.as_ref().and_then(|a| size(policy, kind.0, a, killed_at)) {
             s.request = own.request;
+        }
+        // What is recommended holds what the killed lives wanted: a size under which they die again is none.
+        if policy == Policy::Behaviour {
+            s.limit = wanted(h, slopes, false).map(|w| w * ABOVE_WANTED).fold(s.limit, f64::max);
         }
         let limit = tidy(s.limit);
         let replay = replay(h, slopes, false, limit);

@@ -47,6 +47,8 @@ pub struct Found {
     pub slope: Option<Estimate>,
     /// Seconds from the window's start.
     pub onset: Option<f64>,
+    /// When growth ended, where it was in the killed lives only: seconds from the window's start.
+    pub ceased: Option<f64>,
     pub judged: Vec<Judged>,
     /// Per run, Theil–Sen slope in bytes per second.
     pub run_slopes: Vec<Option<f64>>,
@@ -96,10 +98,40 @@ pub fn analyse(h: &History) -> Found {
     }
     if leak || turned.is_some() {
         leaking(h, &mut found, turned.is_some())
-    } else {
+    } else if !killed_lives(h, &mut found) {
         settled(&mut found)
     }
     found
+}
+
+/// Lives that all climb until memory kills them are a leak, whatever came after them: the incident is in the lives that were
+/// killed, and a quiet time since tells that what fed it went away. One climb alone may be a cache that filled once.
+const KILLED_LIVES: usize = 2;
+
+fn killed_lives(h: &History, found: &mut Found) -> bool {
+    let Some(last) = h.runs.iter().rposition(|r| r.ended == Ended::Oom) else { return false };
+    let lives = || h.runs.iter().enumerate().filter(|(_, r)| r.ended == Ended::Oom);
+    let total: f64 = lives().map(|(_, r)| r.memory.span()).sum();
+    let longest = lives().map(|(_, r)| r.memory.span()).fold(0.0, f64::max);
+    let judged: Vec<Judged> =
+        lives().filter(|(_, r)| r.memory.span() >= 0.25 * longest).filter_map(|(i, r)| judge_run(i, r, total, h)).collect();
+    if judged.len() < KILLED_LIVES || !judged.iter().all(|j| j.verdict.grows) {
+        return false;
+    }
+    // A life that has only begun tells nothing yet of whether it goes on.
+    let since: f64 = h.runs.iter().skip(last + 1).map(|r| r.memory.span()).sum();
+    let runs = h.runs.get(..=last).unwrap_or(&[]).to_vec();
+    let ended = h.runs.get(last).and_then(|r| r.memory.t.last().copied());
+    let until = History { runs, load: h.load.clone(), limit: h.limit, origin: h.origin };
+    let typical = total / judged.len() as f64;
+    found.judged = judged;
+    if since >= typical / 2.0 {
+        leaking(&until, found, false);
+        found.ceased = ended;
+    } else {
+        leaking(h, found, false);
+    }
+    true
 }
 
 /// From which judged run on everything grows, where nothing before did: a leak that came with a deployment. A run that merely
