@@ -6,6 +6,7 @@ pub mod case;
 pub mod cgroup_state;
 mod denials;
 pub mod flags;
+mod lives;
 pub mod node_account;
 mod overall;
 mod pools;

@@ -2,14 +2,13 @@
 
 use super::case::Case;
 use super::node_account::{self, Held};
-use super::{overall, pools};
-use crate::model::Timestamp;
+use super::{lives, overall, pools};
 use crate::model::cgroup_path;
 use crate::model::finding::{Cause, Finding, Stance};
 use crate::model::kill::{Kill, Witness};
 use crate::model::oom::{Constraint, KillKind, LimitLevel};
 use crate::model::quantity::{MIB, human, human_seconds, times};
-use crate::model::time::{HOUR, SECOND};
+use crate::model::time::SECOND;
 use crate::model::trend::{Estimate, Trend, TrendForm, TrendVerdict};
 use std::collections::BTreeMap;
 
@@ -415,7 +414,7 @@ fn limit_below_need(case: &Case<'_>, who: &str, limit: &str, kills: &str) -> Str
             let usual = case.headline().map_or(0.0, |t| t.percentiles.p95_bytes);
             format!("{who} needs more than {limit} at times (95 % of the time it stays below {}): {kills}.", human(usual))
         }
-        Some(_) if case.headline().is_some_and(climbed) => {
+        Some(_) if case.headline().is_some_and(lives::climbed) => {
             format!("{who} needs more than {limit}: {kills}, at the end of a climb that what has run since does not repeat.")
         }
         Some(_) => format!("{who} needs more than {limit}: nothing grows, but {kills}."),
@@ -430,19 +429,6 @@ fn victim_of(k: &&Kill) -> String {
         (None, _) => "a container".into(),
     }
 }
-
-/// A life that memory ended climbed to it at one rate: a level that was reached early and kept has none.
-fn climbed(t: &Trend) -> bool {
-    let steady = |r: &crate::model::trend::Run| {
-        let hours = r.end.0.saturating_sub(r.start.0) as f64 / HOUR as f64;
-        let gained = r.peak_bytes - r.first_bytes;
-        r.slope_bytes_per_hour.is_some_and(|s| s > 0.0 && gained > 0.0 && s * hours >= STEADY * gained && gained > 0.25 * r.peak_bytes)
-    };
-    t.runs.iter().any(|r| r.ended == crate::model::trend::Ended::Oom && steady(r))
-}
-
-/// Share of what a life gained that its usual rate explains, where it climbed at one rate.
-const STEADY: f64 = 0.6;
 
 fn node_overcommit(case: &Case<'_>, f: &Finding, who: &str, kills: &str) -> String {
     // Killed for memory without a limit of its own: some level above ran out, and nothing says that it was the node.
@@ -502,7 +488,7 @@ fn no_problem(case: &Case<'_>, who: &str) -> String {
         Some(TrendVerdict::LoadFollowing) => "follows its load",
         _ => "stays bounded",
     };
-    let ended = format!("{ended}{}", earlier(case));
+    let ended = format!("{ended}{}", lives::earlier(case));
     match near {
         Some(near) => format!("no memory problem: {who} came closest, at {near} at most, and {stays}; {ended}."),
         // Without a status, a counter or a limit nobody could know of a kill.
@@ -510,26 +496,6 @@ fn no_problem(case: &Case<'_>, who: &str) -> String {
             format!("no memory problem is seen: {who} {stays}, but neither its limit nor its restarts are in the input.")
         }
         None => format!("no memory problem: {who} {stays}; {ended}."),
-    }
-}
-
-/// A last ending for memory that is older than all series, with its date where the start of the present run tells it.
-fn earlier(case: &Case<'_>) -> String {
-    let Some(t) = case.headline() else { return String::new() };
-    let of = |metric: &str| case.incident.series.iter().find(|s| s.what.metric == metric && s.owner.same_container(&case.owner));
-    let reason = case.incident.series.iter().find(|s| {
-        s.what.metric == "kube_pod_container_status_last_terminated_reason"
-            && s.what.label("reason") == Some("OOMKilled")
-            && s.owner.same_container(&case.owner)
-            && s.what.finite().next().is_some_and(|(_, v)| v > 0.0)
-    });
-    if reason.is_none() || !t.oom_times.is_empty() {
-        return String::new();
-    }
-    let started = of("container_start_time_seconds").and_then(|s| s.what.finite().last()).map(|(_, v)| Timestamp((v * 1e9) as i64));
-    match started.filter(|s| *s < t.window.0) {
-        Some(s) => format!(" in the time that the series cover (an earlier run was OOM-killed by {} UTC)", s.human()),
-        None => " in the time that the series cover (an earlier run was OOM-killed, before them)".into(),
     }
 }
 

@@ -38,9 +38,6 @@ fn wanted(h: &History, slopes: &[Option<f64>], leak: bool) -> impl Iterator<Item
     })
 }
 
-/// What a killed life wanted is known as a least only.
-const ABOVE_WANTED: f64 = 1.05;
-
 /// Rounds up to what one would write in a manifest: 16 MiB steps, from 1 GiB on 64 MiB.
 fn tidy(bytes: f64) -> f64 {
     let step = if bytes >= (1u64 << 30) as f64 { (64u64 << 20) as f64 } else { (16u64 << 20) as f64 };
@@ -77,10 +74,6 @@ pub fn recommend(
         let mut s = size(policy, kind.0, record, killed_at)?;
         if let Some(own) = anonymous.as_ref().and_then(|a| size(policy, kind.0, a, killed_at)) {
             s.request = own.request;
-        }
-        // What is recommended holds what the killed lives wanted: a size under which they die again is none.
-        if policy == Policy::Behaviour {
-            s.limit = wanted(h, slopes, false).map(|w| w * ABOVE_WANTED).fold(s.limit, f64::max);
         }
         let limit = tidy(s.limit);
         let replay = replay(h, slopes, false, limit);
