@@ -252,18 +252,14 @@ pub struct GrowthRow {
 
 const MAX_COLUMNS: usize = 5;
 
-fn scale(max: f64) -> (f64, &'static str) {
+/// The unit of a table by its largest value; the next smaller one where the largest change would be less than one of it, for
+/// a table of growth that reads 0.0 says nothing.
+fn scale(largest: f64, change: f64) -> (f64, &'static str) {
     const UNITS: [(f64, &str); 5] =
-        [(1_099_511_627_776.0 * 10.0, "TiB"), (1_073_741_824.0 * 10.0, "GiB"), (1_048_576.0, "MiB"), (1024.0, "KiB"), (0.0, "B")];
-    let (_, unit) = UNITS.into_iter().find(|(least, _)| max >= *least).unwrap_or((0.0, "B"));
-    let factor = match unit {
-        "TiB" => 1_099_511_627_776.0,
-        "GiB" => 1_073_741_824.0,
-        "MiB" => 1_048_576.0,
-        "KiB" => 1024.0,
-        _ => 1.0,
-    };
-    (factor, unit)
+        [(1_099_511_627_776.0, "TiB"), (1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1024.0, "KiB"), (1.0, "B")];
+    let enough = |factor: f64| if factor > 1_048_576.0 { factor * 10.0 } else { factor };
+    let fits = |&(factor, _): &(f64, &str)| largest >= enough(factor) && (change >= factor || change == 0.0);
+    UNITS.into_iter().find(fits).unwrap_or((1.0, "B"))
 }
 
 /// One decimal for sizes, thousands separated for counts.
@@ -334,7 +330,8 @@ pub fn growth(delta: &Delta, max_rows: usize) -> Growth {
     };
     let kept = telling(delta, max_rows, &change);
     let largest = kept.iter().flat_map(|r| steps(r).into_iter().flatten().chain(change(r))).fold(0.0f64, |m, v| m.max(v.abs()));
-    let (factor, unit) = if only_counts { (1.0, "objects") } else { scale(largest) };
+    let grew = kept.iter().filter_map(|r| change(r)).fold(0.0f64, |m, v| m.max(v.abs()));
+    let (factor, unit) = if only_counts { (1.0, "objects") } else { scale(largest, grew) };
     let row = |name: &str, location: &str, values: &[Option<f64>], grew_by: Option<f64>, r: Option<&DeltaRow>| {
         let share = match (grew_by, total_growth) {
             (Some(g), Some(t)) if t > 0.0 && g > 0.0 && r.is_some() => format!("{:.0} %", g / t * 100.0),

@@ -1,7 +1,7 @@
 //! What a reader sees first: the class of incident, one sentence, the first step, four numbers.
 
 use super::names::Names;
-use crate::model::finding::Verdict;
+use crate::model::finding::{Advice, Verdict};
 use crate::model::quantity::{human, human_seconds};
 use crate::model::series::WORKING_SET;
 use crate::model::time::MINUTE;
@@ -91,9 +91,18 @@ pub fn headline(incident: &Incident, verdict: &Verdict, doc: &ReportDoc, names: 
         sentence: names.capital(&f.sentence),
         detail: detail(f),
         scope: scope(f, doc.window),
-        first_step: f.advice.iter().find(|a| a.command.is_some()).or(f.advice.first()).cloned(),
+        first_step: first_step(f),
         figures: figures(incident, verdict, f),
     }
+}
+
+/// What can be done at once; where that is nothing but looking further, what mends the cause.
+fn first_step(f: &FindingDoc) -> Option<Advice> {
+    let does = |a: &&Advice| a.kind != "collect";
+    let runs = |a: &&Advice| a.command.is_some();
+    let ready = f.advice.iter().filter(does).find(runs);
+    let mends = || f.advice.iter().filter(|_| f.cause != "inconclusive").find(|a| a.kind == "fix");
+    ready.or_else(mends).or_else(|| f.advice.iter().find(runs)).or(f.advice.first()).cloned()
 }
 
 fn s(n: usize) -> &'static str {
