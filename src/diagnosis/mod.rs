@@ -8,6 +8,7 @@ mod denials;
 pub mod flags;
 mod lives;
 pub mod node_account;
+mod node_sentences;
 mod overall;
 mod pools;
 pub mod processes;
