@@ -415,7 +415,7 @@ fn told_cap(incident: &Index<'_>, owner: &Owner) -> Option<RuntimeCap> {
         let flag = format!("-XX:MaxHeapSize={bytes}");
         Some(RuntimeCap { runtime: Runtime::Java, flag, bytes, soft: false, cite: Some(l.cite.clone()) })
     })
-    .last()
+    .next_back()
 }
 
 fn node_case<'a>(incident: &'a Index<'a>, node: &str) -> Case<'a> {
