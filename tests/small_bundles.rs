@@ -515,3 +515,28 @@ fn profiles_that_bear_their_pods_name_are_its() {
     let owners: Vec<_> = r.deltas.iter().map(|d| d.owner.label()).collect();
     assert_eq!(owners, ["shop/svc-0/app"], "{:?}", r.artifacts);
 }
+
+#[test]
+fn a_small_pod_took_no_node_though_it_is_the_largest_that_is_known() {
+    let gib = 1024 * MIB;
+    // 8 GiB: what is free falls to 80 MiB, and the kernel kills three by its own counter.
+    let node = |metric: &str, value: &dyn Fn(u64) -> u64| {
+        let points: Vec<Value> = (0..300u64).map(|k| json!([START + k * 60, value(k).to_string()])).collect();
+        json!({"metric": {"__name__": metric, "instance": "10.0.0.5:9100", "job": "node-exporter"}, "values": points})
+    };
+    let result = json!([
+        node("node_memory_MemTotal_bytes", &|_| 8 * gib),
+        node("node_memory_MemAvailable_bytes", &|k| if k < 200 { 6 * gib - k * 30 * MIB } else { 5 * gib }.max(80 * MIB)),
+        node("node_vmstat_oom_kill", &|k| if k < 200 { 0 } else { 3 }),
+    ]);
+    let mut b = bundle().working_set((0..300).map(|k| 600 + k % 5));
+    b.pod = Value::Null;
+    let answer = json!({"status": "success", "data": {"resultType": "matrix", "result": result}});
+    b.files.push(("prometheus/node.json".into(), answer.to_string()));
+    let r = b.report();
+    let f = &r.findings[0];
+    assert_eq!(f.cause, "node-overcommit", "{}", f.sentence);
+    assert!(f.culprits.is_empty() && !f.sentence.contains("svc-0"), "{}", f.sentence);
+    assert!(f.sentence.contains("3 times"), "{}", f.sentence);
+    assert_eq!(r.headline.figures.first().map(|f| f.value.as_str()), Some("3"));
+}

@@ -19,7 +19,7 @@ const MOST: f64 = 0.5;
 /// A part of RAM that no process holds is the finding from here on, if no other part is larger.
 const LARGE_PART: f64 = 0.25;
 /// Who stands less than this share of the whole above its request did not take the node.
-const ABOVE: f64 = 0.1;
+pub const ABOVE: f64 = 0.1;
 
 /// `oom_score_adj` as the kubelet sets it.
 mod adj {
@@ -121,18 +121,19 @@ pub struct NodeAccount<'a> {
     pub holders: Vec<Holder>,
 }
 
+/// What the case's node has, by its object or by its series.
+pub fn capacity(case: &Case<'_>) -> Option<Bytes> {
+    let own = case.incident.nodes.iter().filter(|n| Some(&n.what.name) == case.owner.node.as_ref());
+    let measured = || case.trends.iter().filter(|t| case.owner.node.is_some() && t.owner == case.owner).find_map(|t| t.limit_bytes);
+    own.filter_map(|n| n.what.capacity.memory_bytes).next().or_else(|| measured().map(|b| b as Bytes))
+}
+
 /// The account of the last report of a whole node in this case.
 pub fn of<'a>(case: &Case<'a>) -> Option<NodeAccount<'a>> {
     let whole_node = |r: &&Placed<OomKill>| matches!(r.what.limit_level, Some(LimitLevel::Node | LimitLevel::Kubepods) | None);
     let report = case.reports().filter(whole_node).filter(|r| r.what.tasks.len() > 1 || !r.what.ram.values.is_empty()).last()?;
     let budget = report.what.ram.budget();
-    let capacity = case
-        .incident
-        .nodes
-        .iter()
-        .filter(|n| Some(&n.what.name) == case.owner.node.as_ref())
-        .find_map(|n| n.what.capacity.memory_bytes)
-        .or(budget.as_ref().map(|b| b.ram_bytes));
+    let capacity = capacity(case).or(budget.as_ref().map(|b| b.ram_bytes));
     let whole = match report.what.limit_level {
         Some(LimitLevel::Kubepods) => report.what.limit_bytes,
         _ => budget.as_ref().map(|b| b.ram_bytes).or(capacity),

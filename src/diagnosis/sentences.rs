@@ -466,9 +466,7 @@ fn killed(case: &Case<'_>, at: &str) -> String {
     let mut counts: BTreeMap<KillKind, (u64, bool)> = BTreeMap::new();
     for k in &case.kills {
         let c = counts.entry(k.kind).or_default();
-        // An event or a counter stands for as many; the reports of one storm are one ending.
-        let counted = matches!(k.kind, KillKind::ProbeKill | KillKind::ChildProcess) && k.report.is_none();
-        c.0 += if counted { k.count.max(1) } else { 1 };
+        c.0 += k.endings();
         c.1 |= k.exit_code.is_some() && k.is_told_by(Witness::ContainerStatus);
     }
     let mut parts: Vec<String> = counts

@@ -182,6 +182,17 @@ impl Kill {
         self.told.iter().filter_map(|t| t.by)
     }
 
+    /// Endings it stands for: an event of a probe, a counter of children or of a node's kills as many as it counts; the reports
+    /// of one storm are one.
+    pub fn endings(&self) -> u64 {
+        let counter = match self.kind {
+            KillKind::ProbeKill | KillKind::ChildProcess => self.report.is_none(),
+            KillKind::NodeOom => self.report.is_none() && self.is_told_by(Witness::Metrics),
+            _ => false,
+        };
+        if counter { self.count.max(1) } else { 1 }
+    }
+
     pub fn is_told_by(&self, who: Witness) -> bool {
         self.witnesses().any(|w| w == who)
     }

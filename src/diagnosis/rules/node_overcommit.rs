@@ -104,6 +104,9 @@ fn above_request(case: &Case<'_>, at: Timestamp, out: &mut Witness<'_>) {
         .collect();
     above.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.2.owner.cmp(&b.2.owner)));
     let total: f64 = above.iter().map(|a| a.0.max(0.0)).sum();
+    // Beside what the node has, the largest of small pods took nothing; and who is only taken to be on it must be seen to.
+    let whole = node_account::capacity(case).map(|c| c as f64);
+    above.retain(|(over, _, t)| whole.map_or(t.owner.node == case.owner.node, |whole| *over >= node_account::ABOVE * whole));
     for (over, grown, t) in above.iter().take(3).filter(|a| a.0 > 0.0 && a.0 >= NAMED * total) {
         let pod = t.owner.pod.as_deref().unwrap_or("?");
         out.supports(

@@ -2,11 +2,12 @@
 
 use super::names::Names;
 use crate::model::finding::{Advice, Verdict};
+use crate::model::kill::Kill;
 use crate::model::quantity::{human, human_seconds};
 use crate::model::series::WORKING_SET;
 use crate::model::time::MINUTE;
 use crate::model::trend::TrendVerdict;
-use crate::model::{Incident, Timestamp};
+use crate::model::{Incident, Owner, Timestamp};
 use crate::report::document::{Figure, FindingDoc, Headline, ReportDoc, Span};
 
 /// The class of incident in words and the tone it is shown in.
@@ -161,12 +162,14 @@ fn figures(incident: &Incident, verdict: &Verdict, f: &FindingDoc) -> Vec<Figure
         _ => String::new(),
     };
     let label = if mine.iter().all(|k| k.kind.is_memory()) { "Memory kills" } else { "Endings" };
-    let like: usize = f.also_owners.iter().map(|o| incident.kills.iter().filter(|k| k.owner.same_container(o)).count()).sum();
-    let spread = match (like, mine.len()) {
+    let here: u64 = mine.iter().map(|k| k.endings()).sum();
+    let of = |o: &Owner| incident.kills.iter().filter(|k| k.owner.same_container(o)).map(Kill::endings).sum::<u64>();
+    let like: u64 = f.also_owners.iter().map(of).sum();
+    let spread = match (like, here) {
         (0, _) => spread,
         (_, n) => format!("{n} of them here {spread}, the rest in {} more of its pods", f.also_owners.len()),
     };
-    out.push(figure(label, (mine.len() + like).to_string(), spread));
+    out.push(figure(label, (here + like).to_string(), spread));
     let q = |name: &str| f.quantities.get(name).copied();
     if let Some(g) = q("growth_bytes_per_hour") {
         let range = f.intervals.get("growth_bytes_per_hour").map_or(String::new(), |[a, b]| interval(&human(*a), &human(*b), "/h"));
