@@ -540,3 +540,29 @@ fn a_small_pod_took_no_node_though_it_is_the_largest_that_is_known() {
     assert!(f.sentence.contains("3 times"), "{}", f.sentence);
     assert_eq!(r.headline.figures.first().map(|f| f.value.as_str()), Some("3"));
 }
+
+#[test]
+fn a_collectors_log_without_times_of_day_has_those_of_the_only_run() {
+    let log: String = (0..300)
+        .map(|k| {
+            format!(
+                "[1:0x5d2c000] {:>8} ms: Mark-Compact {}.0 (430.0) -> {}.0 (432.0) MB, 11.2 / 0.0 ms  (average mu = 0.98)\n",
+                2_000 + k * 60_000,
+                95 + k,
+                80 + k
+            )
+        })
+        .collect();
+    let with = |restarts: u64| {
+        let mut b = bundle();
+        b.pod["status"]["containerStatuses"][0]["restartCount"] = json!(restarts);
+        b.files.push(("logs/shop/svc-0/app.log".into(), log.clone()));
+        b.report()
+    };
+    let r = with(0);
+    assert_eq!(r.findings[0].cause, "heap-leak", "{}", r.findings[0].sentence);
+    let from = |r: &ReportDoc| r.window.as_ref().and_then(|w| w.earliest).map(|t| t.human());
+    assert!(from(&r).is_some_and(|t| t.starts_with("2026-02-18")), "{:?}", from(&r));
+    // Of which run the log of a restarted container is nobody says: no time is made up, least of all one of 1970.
+    assert!(from(&with(2)).is_none_or(|t| t.starts_with("2026-")), "{:?}", from(&with(2)));
+}

@@ -61,7 +61,7 @@ impl Scene<'_> {
         own.filter_map(|s| {
             let distance = |t: i64| if t == NO_TIME { 0 } else { self.at.map_or(-t, |a| (t - a).abs()) };
             let (t, v) = s.what.finite().min_by_key(|(t, _)| distance(*t))?;
-            let clock = s.what.label("clock").is_none() || self.at.is_none();
+            let clock = !s.what.is_uptime() || self.at.is_none();
             let fits = clock && (t == NO_TIME || self.at.is_none_or(|a| (t - a).abs() <= NEAR));
             fits.then(|| (distance(t), Figure { bytes: v, cite: s.cite.clone(), from: metric.to_owned() }))
         })
@@ -154,7 +154,7 @@ fn bridge(incident: &Incident, owner: &Owner) -> Option<Bridge> {
     let last_profile = profiles.iter().rev().find_map(|p| p.at.mid());
     let last_sample = || {
         let own = incident.series.iter().filter(|s| s.what.metric == "go_memstats_sys_bytes" && same(&s.owner, owner));
-        own.filter(|s| s.what.label("clock").is_none()).filter_map(|s| s.what.times.last().copied()).filter(|t| *t != NO_TIME).max()
+        own.filter(|s| !s.what.is_uptime()).filter_map(|s| s.what.times.last().copied()).filter(|t| *t != NO_TIME).max()
     };
     let at = last_profile.map(|t| t.0 / 1_000_000).or_else(last_sample);
     let s = Scene { incident, owner, at, profiles };

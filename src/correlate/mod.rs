@@ -25,6 +25,7 @@ mod reclaim;
 pub mod samples;
 pub mod timeline;
 pub mod trends;
+mod uptimes;
 pub mod window;
 
 use crate::model::delta::RowOptions;
@@ -140,6 +141,7 @@ pub fn correlate(facts: Vec<Facts>, artifacts: Vec<ArtifactInfo>, options: &Opti
     incident.contradictions.extend(clock.contradictions().cloned());
     // One pod, one entry, before anything is asked of it; then what the reader left out, so that no later step hears of it.
     pods::merge(&mut incident);
+    uptimes::settle(&mut incident);
     window::restrict(&mut incident, options.since, options.until);
     // Owners before endings: what nobody names finds its container, and only then can two witnesses be of one.
     samples::series(&mut incident);

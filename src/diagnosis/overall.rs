@@ -30,7 +30,11 @@ pub fn finding(incident: &Incident) -> Option<Finding> {
     let (cause, confidence, sentence) = if calm {
         let n = incident.pods.len();
         let whose = if n == 1 { "the pod runs".to_owned() } else { format!("all {n} pods run") };
-        (Cause::NoProblem, CALM, format!("no sign of a memory problem: {whose} and nothing restarted; memory itself was not measured."))
+        let looked =
+            !incident.processes.is_empty() || !incident.cgroups.is_empty() || incident.series.iter().any(|s| s.what.unit == "bytes");
+        let measured =
+            if looked { "what was read of memory shows no course that could be judged" } else { "memory itself was not measured" };
+        (Cause::NoProblem, CALM, format!("no sign of a memory problem: {whose} and nothing restarted; {measured}."))
     } else if seen.is_empty() {
         let words = "nothing in this input tells of a memory kill, and no memory series is in it: what happened cannot be told from it.";
         (Cause::Inconclusive, OPEN, words.to_owned())

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 /// Name of the working-set series of containers: what the kubelet evicts by, and what every verdict about growth reads first.
 pub const WORKING_SET: &str = "container_memory_working_set_bytes";
 
+/// Label and value of a series whose times are milliseconds since its runtime began.
+pub const UPTIME: (&str, &str) = ("clock", "uptime");
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum SeriesKind {
     #[default]
@@ -46,6 +49,11 @@ impl Series {
 
     pub fn label(&self, key: &str) -> Option<&str> {
         self.labels.get(key).map(String::as_str)
+    }
+
+    /// Whether its times are no times of day.
+    pub fn is_uptime(&self) -> bool {
+        self.label(UPTIME.0) == Some(UPTIME.1)
     }
 
     /// Finite samples as (Unix milliseconds, value).

@@ -103,7 +103,7 @@ fn gather(incident: &Incident) -> Gathered {
                 let group = containers.entry(key).or_default();
                 group.roles.entry(role).or_default().push(i);
                 // What the heap may hold, and what it has taken: the log of its collections states both as one figure.
-                if role == Role::Capacity && p.what.label("clock") != Some("uptime") {
+                if role == Role::Capacity && !p.what.is_uptime() {
                     group.roles.entry(Role::Companion).or_default().push(i);
                 }
                 if roles::is_live_heap(&p.what) {
@@ -111,7 +111,7 @@ fn gather(incident: &Incident) -> Gathered {
                 }
             }
             // A log that names the pod alone.
-            None if role == Role::Capacity && p.what.label("clock") != Some("uptime") => {
+            None if role == Role::Capacity && !p.what.is_uptime() => {
                 pods.entry((o.namespace.clone(), o.pod.clone())).or_default().roles.entry(Role::Companion).or_default().push(i);
             }
             None if matches!(role, Role::Load | Role::Companion) || (role.is_memory() && of_pod(&p.what)) => {

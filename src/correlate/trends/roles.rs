@@ -32,7 +32,7 @@ const LIVE_HEAPS: [&str; 2] = ["jvm_heap_used_after_gc_bytes", "nodejs_heap_used
 
 /// Whether a series is the live heap of a process, at times of the common clock.
 pub(super) fn is_live_heap(s: &Series) -> bool {
-    LIVE_HEAPS.contains(&s.metric.as_str()) && s.label("clock") != Some("uptime")
+    LIVE_HEAPS.contains(&s.metric.as_str()) && !s.is_uptime()
 }
 
 impl Role {
@@ -205,7 +205,7 @@ pub(super) fn is_companion(s: &Series, m: &str) -> bool {
             | "container_file_descriptors"
     );
     // Uptimes do not lie beside anything.
-    (heap || by_shape(m)) && s.kind != SeriesKind::Unknown && s.label("clock") != Some("uptime")
+    (heap || by_shape(m)) && s.kind != SeriesKind::Unknown && !s.is_uptime()
 }
 
 /// A program's own gauge of memory, of whatever allocator or runtime: `jemalloc_allocated_bytes`, `erlang_vm_memory_bytes_total`.

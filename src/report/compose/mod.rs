@@ -332,6 +332,7 @@ fn window(incident: &Incident) -> Option<Span> {
         incident
             .series
             .iter()
+            .filter(|s| !s.what.is_uptime())
             .flat_map(|s| [s.what.times.first(), s.what.times.last()])
             .flatten()
             .map(|ms| Timestamp(ms.saturating_mul(1_000_000))),
