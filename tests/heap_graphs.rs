@@ -541,3 +541,18 @@ fn texts_of_strings_are_shown_only_where_asked_for() {
     assert_eq!(shown["profiles"][0]["nodes"][0]["name"], "secret token");
     assert_eq!(shown["profiles"][0]["repeated_strings"]["top"][0]["text"], "secret token");
 }
+
+#[test]
+fn one_snapshot_alone_says_what_is_held_and_an_empty_one_why_it_is_empty() {
+    let sample = PathBuf::from("samples/formats/v8-heapsnapshot/leaks.t2.heapsnapshot.gz");
+    let report = pipeline::analyze(std::slice::from_ref(&sample), &Options::default()).expect("a report").document;
+    let f = &report.findings[0];
+    assert_eq!(f.cause, "inconclusive");
+    assert!(f.sentence.contains("kept alive by") && f.sentence.contains("not what grows"), "{}", f.sentence);
+    assert!(f.advice.iter().any(|a| a.command.as_deref().is_some_and(|c| c.starts_with("postmem diff"))), "{:?}", f.advice);
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let empty = dir.path().join("empty.heapsnapshot");
+    std::fs::write(&empty, "").expect("file");
+    let why = pipeline::diff(&[sample, empty], &Options::default()).expect_err("nothing to compare").to_string();
+    assert!(why.contains("empty.heapsnapshot") && why.contains("before the snapshot was written"), "{why}");
+}

@@ -4,8 +4,10 @@
 use super::advice;
 use crate::model::cgroup::CgroupReading;
 use crate::model::finding::{Cause, Cites, Evidence, Finding, Stance, Strength};
+use crate::model::graph::ClassKind;
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
+use crate::model::profile::{HeapProfile, ProfileBody};
 use crate::model::quantity::{human, human_seconds, times};
 use crate::model::source::beginning;
 use crate::model::time::SECOND;
@@ -87,6 +89,27 @@ fn one_owner(incident: &Incident) -> Owner {
     let mut all = killed.chain(incident.other_endings.iter().map(|o| &o.owner)).filter(|o| o.pod.is_some());
     let Some(first) = all.next() else { return Owner::default() };
     if all.all(|o| o.same_container(first)) { first.clone() } else { Owner::default() }
+}
+
+/// What a profile shows that no other one can be compared with; `None` where it holds nothing.
+fn held(incident: &Incident, p: &Placed<HeapProfile>) -> Option<String> {
+    let heap = |m: &&str| matches!(*m, "inuse_space" | "bytes");
+    let at = p.what.measures.iter().position(|m| heap(&m.name.as_str()))?;
+    let total = p.what.totals.get(at).filter(|t| **t > 0)?;
+    // The holder to look at first: a thing of the program that keeps most alive.
+    let keeps = match &p.what.body {
+        ProfileBody::Graph(g) => {
+            let own = g.rows.iter().filter(|r| r.class.kind != ClassKind::Runtime).filter_map(|r| Some((r.retained_bytes?, r)));
+            own.max_by_key(|(kept, _)| *kept)
+        }
+        _ => None,
+    };
+    let keeps = keeps.map_or(String::new(), |(kept, r)| {
+        let count = if r.count == 1 { "one".to_owned() } else { r.count.to_string() };
+        format!(", {} of it kept alive by {count} {}", human(kept as f64), r.class.name)
+    });
+    let path = incident.path(p.cite.span.artifact);
+    Some(format!("{path} holds {}{keeps}; one profile shows what is held, not what grows", human(*total as f64)))
 }
 
 /// What a series shows that is too short to judge.
@@ -193,6 +216,10 @@ fn seen(incident: &Incident) -> Vec<Seen> {
         (format!("the {n} {} profiles go{totals}{top}", d.what.format), d.cites.first().cloned())
     });
     listed(&mut out, profiles.collect(), "comparisons of profiles");
+    if out.is_empty() && incident.pods.is_empty() {
+        let alone = incident.profiles.iter().filter_map(|p| Some((held(incident, p)?, Some(p.cite.clone()))));
+        listed(&mut out, alone.collect(), "profiles");
+    }
     let restarts: u64 = incident.pods.iter().flat_map(|p| &p.what.containers).filter_map(|c| c.restart_count).sum();
     if out.is_empty() && restarts > 0 {
         let cite = incident.pods.iter().find(|p| p.what.containers.iter().any(|c| c.restart_count > Some(0))).map(|p| p.cite.clone());

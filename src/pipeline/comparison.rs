@@ -15,7 +15,7 @@ use crate::model::delta::{Delta, RowOptions};
 use crate::model::graph::HeapGraph;
 use crate::model::profile::{HeapProfile, ProfileBody};
 use crate::model::source_map::SourceMap;
-use crate::model::{Incident, Owner, Timestamp};
+use crate::model::{Incident, Owner, Severity, Timestamp};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -70,8 +70,8 @@ fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<C
     let inputs = inputs.as_slice();
     let mut lines: Vec<Line<'_>> = Vec::new();
     let ahead = graphs_ahead(inputs, options)?;
-    for (input, profiles) in inputs.iter().zip(ahead.into_iter().flatten()) {
-        line_up(&mut lines, profiles).map_err(|()| nothing_in(input))?;
+    for (input, read) in inputs.iter().zip(ahead.into_iter().flatten()) {
+        line_up(&mut lines, input, read)?;
     }
     let inputs_left = if lines.is_empty() { inputs } else { &[] };
     // A pair is read side by side; of a longer series only one is in memory beside the first.
@@ -84,17 +84,17 @@ fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<C
         let read = if opened.iter().all(|b| schedule::all_serial(&b.entries)) {
             opened.into_par_iter().map(|b| taken(read_bundle(b, options, Some(&[])))).collect()
         } else {
-            let mut read: Vec<Vec<Taken>> = Vec::new();
+            let mut read: Vec<Read> = Vec::new();
             for bundle in opened {
-                let before = lines.iter().flat_map(|l| &l.members).chain(read.iter().flatten());
+                let before = lines.iter().flat_map(|l| &l.members).chain(read.iter().flat_map(|r| &r.profiles));
                 let graphs: Vec<&HeapGraph> = graphs::among(before.map(|t| &t.profile)).collect();
                 let incident = read_bundle(bundle, options, Some(&graphs));
                 read.push(taken(incident));
             }
             read
         };
-        for (input, profiles) in pair.iter().zip(read) {
-            line_up(&mut lines, profiles).map_err(|()| nothing_in(input))?;
+        for (input, read) in pair.iter().zip(read) {
+            line_up(&mut lines, input, read)?;
         }
         if inputs.len() > 2 {
             let more = i + 1 < inputs.len();
@@ -128,7 +128,7 @@ fn compare_here(inputs: &[PathBuf], options: &Options, wants: Wants) -> Result<C
 
 /// Loose heap snapshots, one per input: the next one is read while this one is measured, for measuring is one long chain
 /// of steps and reading fills the gaps. `None` where the inputs are anything else.
-fn graphs_ahead(inputs: &[PathBuf], options: &Options) -> Result<Option<Vec<Vec<Taken>>>, Error> {
+fn graphs_ahead(inputs: &[PathBuf], options: &Options) -> Result<Option<Vec<Read>>, Error> {
     let mut opened: Vec<Bundle> = Vec::new();
     for input in inputs {
         let bundle = bundle::walk::open(std::slice::from_ref(input), &options.limits, &options.correlate.map)?;
@@ -138,12 +138,12 @@ fn graphs_ahead(inputs: &[PathBuf], options: &Options) -> Result<Option<Vec<Vec<
         opened.push(bundle);
     }
     let unmeasured = |b: &Bundle| schedule::parse(&b.entries, &schedule::Wants { settle: false, ..wants(options, Some(&[])) });
-    let mut out: Vec<Vec<Taken>> = Vec::new();
+    let mut out: Vec<Read> = Vec::new();
     let mut rest = opened.into_iter().peekable();
     let mut ahead = rest.peek().map(unmeasured);
     while let (Some(bundle), Some(mut this)) = (rest.next(), ahead.take()) {
         let next = rest.peek();
-        let graphs: Vec<&HeapGraph> = graphs::among(out.iter().flatten().map(|t| &t.profile)).collect();
+        let graphs: Vec<&HeapGraph> = graphs::among(out.iter().flat_map(|r| &r.profiles).map(|t| &t.profile)).collect();
         let wants = schedule::Wants { skip_growth: next.is_some(), ..wants(options, Some(&graphs)) };
         let (measured, read) = rayon::join(
             || {
@@ -158,8 +158,9 @@ fn graphs_ahead(inputs: &[PathBuf], options: &Options) -> Result<Option<Vec<Vec<
     Ok(Some(out))
 }
 
-fn nothing_in(input: &Path) -> Error {
-    Error::Unreadable(format!("{}: no heap profile or snapshot found in it", input.display()))
+fn nothing_in(input: &Path, trouble: Option<String>) -> Error {
+    let why = trouble.map_or(String::new(), |t| format!(": {t}"));
+    Error::Unreadable(format!("{}: no heap profile or snapshot found in it{why}", input.display()))
 }
 
 fn kinds() -> Error {
@@ -184,8 +185,17 @@ impl Taken {
     }
 }
 
+/// What one input gave.
+struct Read {
+    profiles: Vec<Taken>,
+    /// The first error on the way, for an input that gave nothing.
+    trouble: Option<String>,
+}
+
 /// The profiles of one input: of each kind the latest, live heap first. A file that is a profile has one.
-fn taken(incident: Incident) -> Vec<Taken> {
+fn taken(incident: Incident) -> Read {
+    let errors = incident.artifacts.iter().flat_map(|a| a.diagnostics.iter()).filter(|d| d.severity == Severity::Error);
+    let trouble = errors.map(|d| d.message.clone()).next();
     let single = incident.artifacts.len() == 1;
     let paths: Vec<String> = incident.profiles.iter().map(|p| incident.path(p.cite.span.artifact).to_owned()).collect();
     let mut out: Vec<Taken> = Vec::new();
@@ -201,13 +211,14 @@ fn taken(incident: Incident) -> Vec<Taken> {
     if single {
         out.truncate(1);
     }
-    out
+    Read { profiles: out, trouble }
 }
 
 /// Puts the profiles of the next input behind those of its kind.
-fn line_up<'r>(lines: &mut Vec<Line<'r>>, profiles: Vec<Taken>) -> Result<(), ()> {
+fn line_up<'r>(lines: &mut Vec<Line<'r>>, input: &Path, read: Read) -> Result<(), Error> {
+    let Read { profiles, trouble } = read;
     if profiles.is_empty() {
-        return Err(());
+        return Err(nothing_in(input, trouble));
     }
     if lines.is_empty() {
         *lines = profiles.into_iter().map(|t| Line { members: vec![t], folding: None, folded: 0 }).collect();

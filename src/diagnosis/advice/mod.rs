@@ -216,6 +216,12 @@ pub fn collect_anything(incident: &Incident, owner: &Owner) -> Vec<Advice> {
         let paths: Vec<&str> = d.what.snapshots.iter().map(|s| s.path.as_str()).collect();
         let command = paths.iter().all(|p| plain(p)).then(|| format!("postmem diff {}", paths.join(" ")));
         out.push(advise("prove", "What grew between the profiles, row by row.".into(), command));
+    } else if !incident.profiles.is_empty() {
+        out.push(advise(
+            "collect",
+            "A second profile of the same process, an hour of load later; then compare them.".into(),
+            Some("postmem diff FIRST SECOND".into()),
+        ));
     }
     out.extend([
         advise("collect", "Objects and their last states.".into(), Some("kubectl get pods,events,nodes -A -o json > objects.json".into())),
