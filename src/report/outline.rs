@@ -257,7 +257,7 @@ const MAX_COLUMNS: usize = 5;
 fn scale(largest: f64, change: f64) -> (f64, &'static str) {
     const UNITS: [(f64, &str); 5] =
         [(1_099_511_627_776.0, "TiB"), (1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1024.0, "KiB"), (1.0, "B")];
-    let enough = |factor: f64| if factor > 1_048_576.0 { factor * 10.0 } else { factor };
+    let enough = |factor: f64| if factor >= 1_048_576.0 { factor * 10.0 } else { factor };
     let fits = |&(factor, _): &(f64, &str)| largest >= enough(factor) && (change >= factor || change == 0.0);
     UNITS.into_iter().find(fits).unwrap_or((1.0, "B"))
 }
