@@ -548,7 +548,7 @@ fn one_snapshot_alone_says_what_is_held_and_an_empty_one_why_it_is_empty() {
     let report = pipeline::analyze(std::slice::from_ref(&sample), &Options::default()).expect("a report").document;
     let f = &report.findings[0];
     assert_eq!(f.cause, "inconclusive");
-    assert!(f.sentence.contains("kept alive by") && f.sentence.contains("not what grows"), "{}", f.sentence);
+    assert!(f.sentence.contains("leaks.t2.heapsnapshot.gz holds") && f.sentence.contains("not what grows"), "{}", f.sentence);
     assert!(f.advice.iter().any(|a| a.command.as_deref().is_some_and(|c| c.starts_with("postmem diff"))), "{:?}", f.advice);
     let dir = tempfile::tempdir().expect("temporary folder");
     let empty = dir.path().join("empty.heapsnapshot");

@@ -449,17 +449,28 @@ fn a_cap_that_nothing_sets_is_not_said_to_be_set() {
     assert!(f.advice.iter().all(|a| !a.text.contains("the present flag")), "{:?}", f.advice);
 }
 
-#[test]
-fn a_limit_that_was_raised_since_needs_nothing_now() {
-    let mut b = bundle().working_set((0..1400).map(|i| if i < 600 { 150 + 350 * (i % 100) / 100 } else { 400 + i % 5 }));
+/// Six lives under a limit of 512 MiB, then one under 1 GiB, at 400 MiB.
+fn raised(life: impl Fn(u64) -> u64) -> FindingDoc {
+    let mut b = bundle().working_set((0..1400).map(|i| if i < 600 { life(i % 100) } else { 400 + i % 5 }));
     b.pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = json!("1Gi");
     let limit = (0..1400).map(|i| if i < 600 { 512 * MIB } else { 1024 * MIB });
     let b = b.series("kube_pod_container_resource_limits_memory_bytes", limit);
-    let f = b.series("kube_pod_container_status_restarts_total", (0..1400u64).map(|i| (i / 100).min(6))).first();
-    if f.cause == "limit-below-need" {
-        assert!(f.sentence.contains("earlier limit"), "{}", f.sentence);
-        assert!(f.advice.iter().all(|a| a.kind != "size") && !f.quantities.contains_key("recommended_limit_bytes"), "{:?}", f.advice);
-    }
+    b.series("kube_pod_container_status_restarts_total", (0..1400u64).map(|i| (i / 100).min(6))).first()
+}
+
+#[test]
+fn a_limit_that_was_raised_since_needs_nothing_now() {
+    let f = raised(|i| if i > 96 { 508 } else { 380 + i % 7 });
+    assert_eq!(f.cause, "limit-below-need", "{}", f.sentence);
+    assert!(f.sentence.contains("earlier limit"), "{}", f.sentence);
+    assert!(f.advice.iter().all(|a| a.kind != "size") && !f.quantities.contains_key("recommended_limit_bytes"), "{:?}", f.advice);
+}
+
+#[test]
+fn lives_are_told_with_the_limit_that_they_met() {
+    let f = raised(|i| 150 + 355 * i / 100);
+    assert_eq!(f.cause, "heap-leak", "{}", f.sentence);
+    assert!(f.sentence.contains("6 times at its limit at the time, 512 MiB"), "{}", f.sentence);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::model::pod::{ContainerKind, ContainerState, PodState, WorkloadState};
 use crate::model::runtime::Runtime;
 use crate::model::series::WORKING_SET;
 use crate::model::time::MINUTE;
-use crate::model::trend::{Companion, Trend};
+use crate::model::trend::{Companion, Ended, Trend};
 use crate::model::{Cite, Index, Owner, Placed, Timestamp, When};
 use std::collections::BTreeSet;
 
@@ -182,6 +182,13 @@ impl<'a> Case<'a> {
         let slack = step.saturating_mul(3).max(5 * MINUTE);
         let near = |at: &Timestamp, k: &Kill| k.at.is_none_or(|w| w.near(&When::at(*at), slack));
         t.oom_times.iter().filter(|at| !self.kills.iter().any(|k| near(at, k))).count()
+    }
+
+    /// The limit that the last life met which only the series tell of, where it is another one now.
+    pub fn limit_met(&self) -> Option<f64> {
+        let lives = self.headline().filter(|_| self.restarts_at_limit() > 0 && self.limit_kills().next().is_none());
+        let met = lives?.runs.iter().rev().find(|r| r.ended == Ended::Oom)?.limit_bytes?;
+        (self.limit() != Some(met)).then_some(met)
     }
 
     /// Everything that ended here ended days before the newest thing in the input: it is history, not the incident at hand.

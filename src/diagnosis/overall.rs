@@ -4,10 +4,9 @@
 use super::advice;
 use crate::model::cgroup::CgroupReading;
 use crate::model::finding::{Cause, Cites, Evidence, Finding, Stance, Strength};
-use crate::model::graph::ClassKind;
 use crate::model::log::LogPattern;
 use crate::model::oom::KillKind;
-use crate::model::profile::{HeapProfile, ProfileBody};
+use crate::model::profile::HeapProfile;
 use crate::model::quantity::{human, human_seconds, times};
 use crate::model::source::beginning;
 use crate::model::time::SECOND;
@@ -96,20 +95,8 @@ fn held(incident: &Incident, p: &Placed<HeapProfile>) -> Option<String> {
     let heap = |m: &&str| matches!(*m, "inuse_space" | "bytes");
     let at = p.what.measures.iter().position(|m| heap(&m.name.as_str()))?;
     let total = p.what.totals.get(at).filter(|t| **t > 0)?;
-    // The holder to look at first: a thing of the program that keeps most alive.
-    let keeps = match &p.what.body {
-        ProfileBody::Graph(g) => {
-            let own = g.rows.iter().filter(|r| r.class.kind != ClassKind::Runtime).filter_map(|r| Some((r.retained_bytes?, r)));
-            own.max_by_key(|(kept, _)| *kept)
-        }
-        _ => None,
-    };
-    let keeps = keeps.map_or(String::new(), |(kept, r)| {
-        let count = if r.count == 1 { "one".to_owned() } else { r.count.to_string() };
-        format!(", {} of it kept alive by {count} {}", human(kept as f64), r.class.name)
-    });
     let path = incident.path(p.cite.span.artifact);
-    Some(format!("{path} holds {}{keeps}; one profile shows what is held, not what grows", human(*total as f64)))
+    Some(format!("{path} holds {}; one profile shows what is held, not what grows", human(*total as f64)))
 }
 
 /// What a series shows that is too short to judge.

@@ -224,7 +224,8 @@ fn present(case: &Case<'_>, f: &Finding) -> String {
         None => late().map_or(String::new(), |at| format!(" since {} UTC", at.human())),
     };
     let eta = f.quantities.get("time_to_oom_seconds").map_or(String::new(), |s| format!("; {limit} is reached in {}", human_seconds(*s)));
-    let at_limit = killed(case, &format!("at {limit}"));
+    let met = case.limit_met().map_or_else(|| limit.clone(), |met| format!("its limit at the time, {}", human(met)));
+    let at_limit = killed(case, &format!("at {met}"));
     // What grew in lives that were killed and no longer does is told of them, not of the present.
     if let Some(at) = case.headline().and_then(|t| t.ceased).filter(|_| matches!(f.cause, Cause::HeapLeak | Cause::NativeGrowth)) {
         let place = if f.cause == Cause::NativeGrowth { " outside its managed heap" } else { "" };

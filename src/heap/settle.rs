@@ -95,8 +95,8 @@ pub fn settle(graph: &mut HeapGraph, ask: Ask<'_>, earlier: &[&HeapGraph]) {
     if passing {
         spare::give(std::mem::take(&mut g.to));
     } else {
-        // What follows takes many columns of a row per node: those kept that are longer go first.
-        spare::shorten(g.nodes());
+        // What follows takes many columns of a row per node: all others that are kept go first.
+        spare::keep_for(g.nodes());
     }
     // What classes retain is compared between the first and the last.
     let wanted = !passing || earlier.is_empty();

@@ -50,8 +50,8 @@ pub fn give(column: Vec<u32>) {
     }
 }
 
-/// Lets go of what is longer than any column of `len` rows would take.
-pub fn shorten(len: usize) {
+/// Keeps only what a column of `len` rows would take.
+pub fn keep_for(len: usize) {
     let mut kept = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
     kept.retain(|c| fits(c, len));
 }

@@ -219,7 +219,7 @@ pub fn collect_anything(incident: &Incident, owner: &Owner) -> Vec<Advice> {
     } else if !incident.profiles.is_empty() {
         out.push(advise(
             "collect",
-            "A second profile of the same process, an hour of load later; then compare them.".into(),
+            "A second profile of the same process, an hour of load later; then compare them. What the one holds by class, `postmem inspect` lists.".into(),
             Some("postmem diff FIRST SECOND".into()),
         ));
     }

@@ -104,7 +104,7 @@ impl Collections {
     pub fn into_facts(self, out: &mut Facts) {
         let Some(cite) = self.first else { return };
         if self.uptime {
-            out.note("uptime-only", None, None, || "the log states uptimes only; its samples have no wall-clock time".into());
+            out.note("uptime-only", None, None, || "the log states uptimes only, no time of day".into());
         }
         if self.no_zone {
             out.note("no-zone", None, None, || "the log states times without a zone; they are taken as UTC".into());

@@ -131,7 +131,7 @@ impl GoRuntime {
         let mut labels = BTreeMap::from([("source".to_owned(), source.word().to_owned())]);
         if g.uptime {
             labels.insert("clock".into(), "uptime".into());
-            out.note("uptime-only", None, None, || format!("{} states uptimes only; its samples have no wall-clock time", source.word()));
+            out.note("uptime-only", None, None, || format!("{} states uptimes only, no time of day", source.word()));
         }
         if self.runs > 0 {
             labels.insert("run".into(), (self.runs + 1).to_string());

@@ -59,7 +59,7 @@ impl Marked {
         let Some(cite) = self.first.filter(|_| self.times.len() >= TRACE_MIN) else { return };
         let mut labels = BTreeMap::new();
         if self.uptime {
-            out.note("uptime-only", None, None, || "the log states uptimes only; its samples have no wall-clock time".into());
+            out.note("uptime-only", None, None, || "the log states uptimes only, no time of day".into());
             labels.insert("clock".to_owned(), "uptime".to_owned());
         }
         let what = Series {

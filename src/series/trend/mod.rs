@@ -115,7 +115,7 @@ fn killed_lives(h: &History, found: &mut Found) -> bool {
     let longest = lives().map(|(_, r)| r.memory.span()).fold(0.0, f64::max);
     let judged: Vec<Judged> =
         lives().filter(|(_, r)| r.memory.span() >= 0.25 * longest).filter_map(|(i, r)| judge_run(i, r, total, h)).collect();
-    if judged.len() < KILLED_LIVES || !judged.iter().all(|j| j.verdict.grows) {
+    if judged.len() < KILLED_LIVES || !judged.iter().all(|j| j.verdict.grows && climbs(j)) {
         return false;
     }
     // A life that has only begun tells nothing yet of whether it goes on.
@@ -132,6 +132,15 @@ fn killed_lives(h: &History, found: &mut Found) -> bool {
         leaking(h, found, false);
     }
     true
+}
+
+/// Whether a life rises on its way and not only at its end: at three quarters of it a third of its rise has come, of which a
+/// straight line has three quarters and a burst nothing.
+fn climbs(j: &Judged) -> bool {
+    let level = &j.blocks.mid;
+    let (first, last) = (level.first().copied().unwrap_or(0.0), level.last().copied().unwrap_or(0.0));
+    let late = level.get(level.len().saturating_mul(3) / 4).copied().unwrap_or(last);
+    late - first >= (last - first) / 3.0
 }
 
 /// From which judged run on everything grows, where nothing before did: a leak that came with a deployment. A run that merely
